@@ -1,1 +1,34 @@
-//! SOAP.
+//! SOAP on the wire, written once by hand so that generated code can stay a table.
+//!
+//! A definition (WSDL) becomes plain structures and a [`Shape`] for each: the members' names in wire order and
+//! what kind each is. Everything that happens to such a structure (reading it from an envelope, writing it,
+//! showing it in a log without its secrets, its JSON face) is one small engine here that follows the table, so
+//! a hundred structures cost no more code than one.
+//!
+//! Reading is tolerant, because what comes was written by SOAP::Lite, PHP, Axis and others, each with habits of
+//! its own. Writing is strict: what goes out is what all of them understand.
+mod any;
+mod date;
+mod operation;
+mod scalar;
+mod shape;
+mod value;
+
+pub use any::Any;
+pub use date::{Date, DateTime};
+pub use operation::{Call, Header, Operation, Part, Service, Style};
+pub use rust_decimal::Decimal;
+pub use scalar::{Base64, JsonScalar};
+pub use scalar::{Invalid, Scalar};
+pub use shape::{Member, Shape, Type, Xsd};
+pub use show::show;
+pub use value::{List, Nillable, Slot, Structure, Value, View};
+
+#[cfg(feature = "json")]
+mod json;
+mod show;
+#[cfg(feature = "json")]
+pub use json::{Json, from_json};
+#[cfg(feature = "json")]
+#[doc(hidden)]
+pub use serde;

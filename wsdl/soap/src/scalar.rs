@@ -1,0 +1,311 @@
+//! XML Schema's simple types: their lexical forms, read generously and written canonically.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rust_decimal::Decimal;
+
+use crate::{Date, DateTime, Slot, Value, View, Xsd};
+
+/// A simple value with a lexical form.
+pub trait Scalar: Send + Sync {
+    /// Which of XML Schema's types it is when nothing else is said.
+    fn xsd(&self) -> Xsd;
+
+    /// Takes its value from `text`, as it stands in the element (white space and all).
+    ///
+    /// # Errors
+    /// When `text` is no lexical form of the type; the value is then left as it was.
+    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid>;
+
+    /// Appends its lexical form, not escaped.
+    fn write(&self, out: &mut String);
+
+    /// The value as text, where it is one: saves a copy.
+    fn as_text(&self) -> Option<&str> {
+        None
+    }
+
+    /// How the value is given in JSON.
+    fn json(&self) -> JsonScalar<'_> {
+        let mut text = String::new();
+        self.write(&mut text);
+        JsonScalar::Text(Cow::Owned(text))
+    }
+}
+
+/// A scalar as JSON has it.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum JsonScalar<'a> {
+    Text(Cow<'a, str>),
+    Integer(i64),
+    Unsigned(u64),
+    Number(f64),
+    Boolean(bool),
+}
+
+/// A text that isn't a value of its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {0}")]
+pub struct Invalid(pub &'static str);
+
+macro_rules! scalar_value {
+    ($($type:ty),*) => {$(
+        impl Value for $type {
+            fn view(&self) -> View<'_> {
+                View::Scalar(self)
+            }
+            fn open(&mut self) -> Slot<'_> {
+                Slot::Scalar(self)
+            }
+            fn set_nil(&mut self) {
+                *self = <$type>::default();
+            }
+            fn set_absent(&mut self) {
+                *self = <$type>::default();
+            }
+        }
+    )*};
+}
+scalar_value!(String, bool, i8, i16, i32, i64, u32, u64, f32, f64, Decimal, Base64, Date, DateTime);
+
+/// Bytes that travel as base64 (`xsd:base64Binary`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Base64(pub Vec<u8>);
+
+impl Scalar for String {
+    fn xsd(&self) -> Xsd {
+        Xsd::String
+    }
+    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+        *self = text.into_owned();
+        Ok(())
+    }
+    fn write(&self, out: &mut String) {
+        out.push_str(self);
+    }
+    fn as_text(&self) -> Option<&str> {
+        Some(self)
+    }
+    fn json(&self) -> JsonScalar<'_> {
+        JsonScalar::Text(Cow::Borrowed(self))
+    }
+}
+
+impl Scalar for bool {
+    fn xsd(&self) -> Xsd {
+        Xsd::Boolean
+    }
+    /// `true`, `false`, `1`, `0`; also PortaBilling's `Y` and `N`.
+    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+        *self = match text.trim() {
+            "true" | "1" | "Y" | "y" => true,
+            "false" | "0" | "N" | "n" => false,
+            _ => return Err(Invalid("boolean")),
+        };
+        Ok(())
+    }
+    fn write(&self, out: &mut String) {
+        out.push_str(if *self { "true" } else { "false" });
+    }
+    fn json(&self) -> JsonScalar<'_> {
+        JsonScalar::Boolean(*self)
+    }
+}
+
+macro_rules! integer {
+    ($($type:ty, $xsd:ident, $name:literal, $json:ident as $wide:ty;)*) => {$(
+        impl Scalar for $type {
+            fn xsd(&self) -> Xsd {
+                Xsd::$xsd
+            }
+            fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+                let text = whole(text.trim());
+                *self = text.parse().map_err(|_| Invalid($name))?;
+                Ok(())
+            }
+            fn write(&self, out: &mut String) {
+                let _ = write!(out, "{self}");
+            }
+            fn json(&self) -> JsonScalar<'_> {
+                JsonScalar::$json(<$wide>::from(*self))
+            }
+        }
+    )*};
+}
+integer! {
+    i8, Byte, "byte", Integer as i64;
+    i16, Short, "short", Integer as i64;
+    i32, Int, "int", Integer as i64;
+    i64, Long, "integer of 64 bits", Integer as i64;
+    u32, UnsignedInt, "unsigned int", Unsigned as u64;
+    u64, UnsignedLong, "unsigned integer of 64 bits", Unsigned as u64;
+}
+
+/// `5.0` and `5.` are what a server that keeps its numbers as floats sends for a whole number.
+fn whole(text: &str) -> &str {
+    match text.split_once('.') {
+        Some((whole, fraction)) if !whole.is_empty() && fraction.bytes().all(|byte| byte == b'0') => whole,
+        _ => text,
+    }
+}
+
+macro_rules! float {
+    ($($type:ty, $xsd:ident, $name:literal;)*) => {$(
+        impl Scalar for $type {
+            fn xsd(&self) -> Xsd {
+                Xsd::$xsd
+            }
+            fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+                *self = match text.trim() {
+                    "INF" | "+INF" => <$type>::INFINITY,
+                    "-INF" => <$type>::NEG_INFINITY,
+                    "NaN" => <$type>::NAN,
+                    text if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) => {
+                        text.parse().map_err(|_| Invalid($name))?
+                    }
+                    _ => return Err(Invalid($name)),
+                };
+                Ok(())
+            }
+            fn write(&self, out: &mut String) {
+                let _ = match *self {
+                    value if value == <$type>::INFINITY => write!(out, "INF"),
+                    value if value == <$type>::NEG_INFINITY => write!(out, "-INF"),
+                    value => write!(out, "{value}"),
+                };
+            }
+            fn json(&self) -> JsonScalar<'_> {
+                JsonScalar::Number(f64::from(*self))
+            }
+        }
+    )*};
+}
+float! {
+    f32, Float, "float";
+    f64, Double, "double";
+}
+
+impl Scalar for Decimal {
+    fn xsd(&self) -> Xsd {
+        Xsd::Decimal
+    }
+    /// Digits are kept as they came: `12.10` stays `12.10`.
+    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+        let text = text.trim();
+        *self = Decimal::from_str_exact(text)
+            .or_else(|_| Decimal::from_scientific(text))
+            .or_else(|_| text.parse())
+            .map_err(|_| Invalid("decimal number"))?;
+        Ok(())
+    }
+    fn write(&self, out: &mut String) {
+        let _ = write!(out, "{self}");
+    }
+    fn json(&self) -> JsonScalar<'_> {
+        // the shortest form that is this number again: 12.10 becomes 12.1, never 12.0999…
+        self.to_string().parse().map_or_else(
+            |_| JsonScalar::Text(Cow::Owned(self.to_string())),
+            |number: f64| match i64::try_from(*self) {
+                Ok(whole) if Decimal::from(whole) == *self => JsonScalar::Integer(whole),
+                _ => JsonScalar::Number(number),
+            },
+        )
+    }
+}
+
+impl Scalar for Base64 {
+    fn xsd(&self) -> Xsd {
+        Xsd::Base64Binary
+    }
+    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+        let compact: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
+        self.0 = STANDARD.decode(compact).map_err(|_| Invalid("base64 value"))?;
+        Ok(())
+    }
+    fn write(&self, out: &mut String) {
+        STANDARD.encode_string(&self.0, out);
+    }
+}
+
+impl Scalar for Date {
+    fn xsd(&self) -> Xsd {
+        Xsd::Date
+    }
+    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+        *self = text.trim().parse()?;
+        Ok(())
+    }
+    fn write(&self, out: &mut String) {
+        let _ = write!(out, "{self}");
+    }
+}
+
+impl Scalar for DateTime {
+    fn xsd(&self) -> Xsd {
+        Xsd::DateTime
+    }
+    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+        *self = text.trim().parse()?;
+        Ok(())
+    }
+    fn write(&self, out: &mut String) {
+        let _ = write!(out, "{self}");
+    }
+    /// PortaBilling's JSON has a space where XML Schema has a `T`.
+    fn json(&self) -> JsonScalar<'_> {
+        JsonScalar::Text(Cow::Owned(self.to_string().replacen('T', " ", 1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value<T: Scalar + Default>(text: &str) -> Result<T, Invalid> {
+        let mut value = T::default();
+        value.read(Cow::Borrowed(text))?;
+        Ok(value)
+    }
+
+    fn again<T: Scalar + Default>(text: &str) -> String {
+        let mut out = String::new();
+        value::<T>(text).expect("valid").write(&mut out);
+        out
+    }
+
+    #[test]
+    fn lexical_forms_are_read_generously_and_written_canonically() {
+        assert_eq!(again::<bool>(" 1 "), "true");
+        assert_eq!(again::<bool>("N"), "false");
+        assert_eq!(again::<i64>("\n+7 "), "7");
+        assert_eq!(again::<i64>("5.00"), "5");
+        assert_eq!(again::<f64>("1e3"), "1000");
+        assert_eq!(again::<f64>("INF"), "INF");
+        assert_eq!(again::<Decimal>("12.10"), "12.10");
+        assert_eq!(again::<Decimal>("+12.10"), "12.10");
+        assert_eq!(again::<Decimal>("-.5"), "-0.5");
+        assert_eq!(again::<Decimal>("1e3"), "1000");
+        assert_eq!(again::<Base64>("aGk\n ="), "aGk=");
+    }
+
+    #[test]
+    fn what_is_no_value_is_an_error() {
+        assert!(value::<bool>("yes").is_err());
+        assert!(value::<i64>("").is_err());
+        assert!(value::<i64>("1.5").is_err());
+        assert!(value::<i32>("3000000000").is_err());
+        assert!(value::<f64>("infinity").is_err());
+        assert!(value::<Decimal>("NaN").is_err());
+        assert!(value::<Base64>("%%%").is_err());
+    }
+
+    #[test]
+    fn json_keeps_whole_numbers_whole() {
+        assert_eq!(value::<Decimal>("12.10").expect("valid").json(), JsonScalar::Number(12.1));
+        assert_eq!(value::<Decimal>("7.00").expect("valid").json(), JsonScalar::Integer(7));
+    }
+}

@@ -1,0 +1,288 @@
+//! How the engine reaches a structure's members without knowing the structure: no generics, no code per type.
+
+use std::any::Any as StdAny;
+
+use crate::{Any, Scalar, Shape};
+
+/// A generated structure, seen through its table.
+///
+/// Generated code implements the three methods; `member` and `member_mut` are a `match` on the position in
+/// [`Shape::members`], which are in the same order.
+pub trait Structure: StdAny + Send + Sync {
+    /// Its table.
+    fn shape(&self) -> &'static Shape;
+
+    /// The member at `index` of [`Shape::members`].
+    ///
+    /// # Panics
+    /// When `index` is not below the number of members.
+    fn member(&self, index: usize) -> &dyn Value;
+
+    /// The member at `index`, to be filled in.
+    ///
+    /// # Panics
+    /// When `index` is not below the number of members.
+    fn member_mut(&mut self, index: usize) -> &mut dyn Value;
+}
+
+/// A member's value: there, nil or absent.
+pub trait Value: Send + Sync {
+    /// What is there.
+    fn view(&self) -> View<'_>;
+
+    /// Makes it present (with the type's default) and opens it to be filled in.
+    fn open(&mut self) -> Slot<'_>;
+
+    /// Makes it an explicit nil; for a type that has none, absent.
+    fn set_nil(&mut self);
+
+    /// Makes it absent; for a type that can't be, its default.
+    fn set_absent(&mut self);
+}
+
+/// A value as it can be looked at.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub enum View<'a> {
+    Absent,
+    Nil,
+    Scalar(&'a dyn Scalar),
+    Structure(&'a dyn Structure),
+    List(&'a dyn List),
+    Any(&'a Any),
+}
+
+/// A value as it can be filled in.
+#[allow(missing_docs)]
+pub enum Slot<'a> {
+    Scalar(&'a mut dyn Scalar),
+    Structure(&'a mut dyn Structure),
+    List(&'a mut dyn List),
+    Any(&'a mut Any),
+}
+
+/// A list of values of one type.
+pub trait List: Send + Sync {
+    /// How many items there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The item at `index`.
+    ///
+    /// # Panics
+    /// When `index` is not below [`List::len`].
+    fn item(&self, index: usize) -> &dyn Value;
+
+    /// Adds a default item at the end and gives it out to be filled in.
+    fn push(&mut self) -> &mut dyn Value;
+}
+
+/// A member that can say three things, because PortaBilling's updates need all three: left out the field stays
+/// as it is, an explicit nil clears it, a value sets it.
+///
+/// ```
+/// use soapstone_soap::Nillable::{self, Absent, Nil};
+/// let clear: Nillable<i64> = Nil;
+/// assert_ne!(clear, Absent);
+/// assert_eq!(Nillable::from(5).value(), Some(&5));
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Nillable<T> {
+    /// Left out.
+    #[default]
+    Absent,
+    /// There and nil (`xsi:nil="true"`).
+    Nil,
+    /// There.
+    Value(T),
+}
+
+impl<T> Nillable<T> {
+    /// The value, where there is one.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Nillable::Value(value) => Some(value),
+            Nillable::Absent | Nillable::Nil => None,
+        }
+    }
+
+    /// The value, where there is one, by value.
+    pub fn into_value(self) -> Option<T> {
+        match self {
+            Nillable::Value(value) => Some(value),
+            Nillable::Absent | Nillable::Nil => None,
+        }
+    }
+}
+
+impl<T> From<T> for Nillable<T> {
+    fn from(value: T) -> Self {
+        Nillable::Value(value)
+    }
+}
+
+impl<T: Value + Default> Value for Option<T> {
+    fn view(&self) -> View<'_> {
+        self.as_ref().map_or(View::Absent, Value::view)
+    }
+    fn open(&mut self) -> Slot<'_> {
+        self.get_or_insert_default().open()
+    }
+    fn set_nil(&mut self) {
+        *self = None;
+    }
+    fn set_absent(&mut self) {
+        *self = None;
+    }
+}
+
+impl<T: Value + Default> Value for Nillable<T> {
+    fn view(&self) -> View<'_> {
+        match self {
+            Nillable::Absent => View::Absent,
+            Nillable::Nil => View::Nil,
+            Nillable::Value(value) => value.view(),
+        }
+    }
+    fn open(&mut self) -> Slot<'_> {
+        if !matches!(self, Nillable::Value(_)) {
+            *self = Nillable::Value(T::default());
+        }
+        match self {
+            Nillable::Value(value) => value.open(),
+            Nillable::Absent | Nillable::Nil => unreachable!("made a value above"),
+        }
+    }
+    fn set_nil(&mut self) {
+        *self = Nillable::Nil;
+    }
+    fn set_absent(&mut self) {
+        *self = Nillable::Absent;
+    }
+}
+
+impl<T: Value> Value for Box<T> {
+    fn view(&self) -> View<'_> {
+        (**self).view()
+    }
+    fn open(&mut self) -> Slot<'_> {
+        (**self).open()
+    }
+    fn set_nil(&mut self) {
+        (**self).set_nil();
+    }
+    fn set_absent(&mut self) {
+        (**self).set_absent();
+    }
+}
+
+impl<T: Value + Default> Value for Vec<T> {
+    fn view(&self) -> View<'_> {
+        View::List(self)
+    }
+    fn open(&mut self) -> Slot<'_> {
+        Slot::List(self)
+    }
+    fn set_nil(&mut self) {
+        self.clear();
+    }
+    fn set_absent(&mut self) {
+        self.clear();
+    }
+}
+
+impl<T: Value + Default> List for Vec<T> {
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+    fn item(&self, index: usize) -> &dyn Value {
+        &self[index]
+    }
+    fn push(&mut self) -> &mut dyn Value {
+        Vec::push(self, T::default());
+        let last = self.len() - 1;
+        &mut self[last]
+    }
+}
+
+impl Value for Any {
+    fn view(&self) -> View<'_> {
+        match self {
+            Any::Nil => View::Nil,
+            _ => View::Any(self),
+        }
+    }
+    fn open(&mut self) -> Slot<'_> {
+        Slot::Any(self)
+    }
+    fn set_nil(&mut self) {
+        *self = Any::Nil;
+    }
+    fn set_absent(&mut self) {
+        *self = Any::Nil;
+    }
+}
+
+/// What generated code says for each structure, beside [`Structure`] itself: a structure is a value, shows
+/// itself without its secrets, and (with feature `json`) has a JSON face.
+#[macro_export]
+macro_rules! structures {
+    ($($name:ident)*) => {$(
+        impl $crate::Value for $name {
+            fn view(&self) -> $crate::View<'_> {
+                $crate::View::Structure(self)
+            }
+            fn open(&mut self) -> $crate::Slot<'_> {
+                $crate::Slot::Structure(self)
+            }
+            fn set_nil(&mut self) {
+                *self = ::core::default::Default::default();
+            }
+            fn set_absent(&mut self) {
+                *self = ::core::default::Default::default();
+            }
+        }
+        impl ::core::fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                $crate::show(self, formatter)
+            }
+        }
+        $crate::json_face!($name);
+    )*};
+}
+
+/// The JSON face of a structure; empty without feature `json`.
+#[doc(hidden)]
+#[cfg(feature = "json")]
+#[macro_export]
+macro_rules! json_face {
+    ($name:ident) => {
+        impl $crate::serde::Serialize for $name {
+            fn serialize<S: $crate::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
+                $crate::serde::Serialize::serialize(&$crate::Json(self), serializer)
+            }
+        }
+        impl<'de> $crate::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::core::result::Result<Self, D::Error> {
+                $crate::from_json(deserializer)
+            }
+        }
+    };
+}
+
+/// The JSON face of a structure; empty without feature `json`.
+#[doc(hidden)]
+#[cfg(not(feature = "json"))]
+#[macro_export]
+macro_rules! json_face {
+    ($name:ident) => {};
+}
