@@ -1,1 +1,6 @@
-//! Soapstone.
+//! Soapstone: a SOAP-first integration gateway for PortaBilling.
+pub mod connector;
+pub mod delivery;
+pub mod event;
+pub mod handler;
+pub mod store;

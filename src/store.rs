@@ -1,0 +1,184 @@
+//! What must survive, as a handful of verbs. Nothing outside this module writes to disk.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::delivery::{Attempt, Delivery, DeliveryId, State};
+use crate::event::{Event, EventId};
+
+/// A durable store. Every verb is one transaction: when it has returned `Ok`, it survives a crash.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Keeps the event and one delivery for each of `handlers`, or finds that it has the event already.
+    ///
+    /// The same event is: same source, `i_env`, `i_event`, type and subject. Without `i_event` nothing is the same.
+    async fn accept(&self, event: Event, handlers: Vec<String>) -> Result<Accepted, StoreError>;
+
+    /// Keeps a bounded sample of a request that could not be read as an event, for the operator.
+    async fn keep_sample(&self, sample: Sample) -> Result<(), StoreError>;
+
+    /// Takes up to `limit` deliveries that are due, at most one per handler and subject and none that would
+    /// overtake another, and marks them in flight.
+    async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Records an attempt, the state that it leads to, and what follows from it, in one transaction.
+    async fn record(&self, record: Record) -> Result<(), StoreError>;
+
+    /// When the next delivery or status becomes due, so that the dispatcher can sleep until then.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Takes up to `limit` statuses that are to be written back now, at most one per account and group.
+    async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError>;
+
+    /// Ends a write-back: done, or to be tried again at `retry_at`, or given up. Has no effect on a newer status of
+    /// the same account and group that came meanwhile.
+    async fn finish_status(&self, job: &StatusJob, end: StatusEnd, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Events, newest first, for the operator.
+    async fn events(&self, page: Page) -> Result<Vec<EventSummary>, StoreError>;
+
+    /// One event with its deliveries and their attempts.
+    async fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError>;
+
+    /// How much waits, per handler, and since when.
+    async fn backlog(&self) -> Result<Vec<Backlog>, StoreError>;
+
+    /// Whether the store can take an event now.
+    async fn ready(&self) -> Result<(), StoreError>;
+}
+
+/// What became of an event that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Accepted {
+    New(EventId),
+    Duplicate(EventId),
+}
+
+/// A request that isn't an event.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Sample {
+    pub source: String,
+    pub received_at: Timestamp,
+    pub reason: String,
+    pub body: Vec<u8>,
+}
+
+/// A delivery to be attempted now.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The delivery, in flight.
+    pub delivery: Delivery,
+    /// Its event.
+    pub event: Event,
+    /// The `pb_data` that was last delivered for this handler and subject: what is left to work from when the
+    /// subject is gone, and the previous SIM card.
+    pub last: Option<String>,
+}
+
+/// The end of an attempt and all that follows from it.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Whose attempt.
+    pub delivery: DeliveryId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The state that it leads to.
+    pub state: State,
+    /// The status to write back to PortaBilling.
+    pub status: Option<Status>,
+    /// The `pb_data` that was delivered, to be kept as the subject's last.
+    pub last: Option<String>,
+}
+
+/// A provisioning status of an account in a service group (ESPF API).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Status {
+    pub i_account: i64,
+    pub group: String,
+    pub value: StatusValue,
+    pub message: Option<String>,
+    /// Later statuses have a higher one; a lower one never overwrites a higher.
+    pub at: Timestamp,
+}
+
+/// ESPF's four words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum StatusValue {
+    Ok,
+    InProgress,
+    Retry,
+    Failed,
+}
+
+/// A status to be written back now.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct StatusJob {
+    pub status: Status,
+    pub attempts: u32,
+    /// Identifies this version of the status of the account and group.
+    pub version: i64,
+}
+
+/// How a write-back ended.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub enum StatusEnd {
+    Written,
+    Retry { at: Timestamp, reason: String },
+    GivenUp { reason: String },
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Page {
+    pub before: Option<EventId>,
+    pub limit: usize,
+    pub event_type: Option<String>,
+    pub subject: Option<String>,
+    pub state: Option<String>,
+}
+
+/// An event in a list.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct EventSummary {
+    pub event: Event,
+    pub deliveries: Vec<Delivery>,
+}
+
+/// An event with all that happened to it.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct EventDetail {
+    pub event: Event,
+    pub deliveries: Vec<(Delivery, Vec<Attempt>)>,
+}
+
+/// What waits for one handler.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Backlog {
+    pub handler: String,
+    pub pending: u64,
+    pub in_flight: u64,
+    pub parked: u64,
+    pub delivered: u64,
+    pub oldest_pending: Option<Timestamp>,
+}
+
+/// Why the store couldn't: always our own fault, never the sender's, and never to be answered with a 4xx.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum StoreError {
+    /// It may have been carried out or not; asking again is safe, since events are recognised.
+    #[error("the store is busy or closing down; nothing is lost, try again")]
+    Unavailable,
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
