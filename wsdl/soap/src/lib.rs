@@ -8,14 +8,27 @@
 //! Reading is tolerant, because what comes was written by SOAP::Lite, PHP, Axis and others, each with habits of
 //! its own. Writing is strict: what goes out is what all of them understand.
 mod any;
+mod charset;
+mod cursor;
 mod date;
+mod envelope;
+mod error;
+mod fault;
+mod limits;
 mod operation;
+mod read;
 mod scalar;
 mod shape;
 mod value;
+pub mod write;
 
 pub use any::Any;
+pub use charset::decode;
 pub use date::{Date, DateTime};
+pub use envelope::{Block, Envelope, SOAP_1_1, SOAP_1_2, Version};
+pub use error::{ReadError, ReadErrorKind};
+pub use fault::Fault;
+pub use limits::Limits;
 pub use operation::{Call, Header, Operation, Part, Service, Style};
 pub use rust_decimal::Decimal;
 pub use scalar::{Base64, JsonScalar};
@@ -32,3 +45,10 @@ pub use json::{Json, from_json};
 #[cfg(feature = "json")]
 #[doc(hidden)]
 pub use serde;
+
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "client")]
+pub mod transport;
+#[cfg(feature = "client")]
+pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Transport, charset};

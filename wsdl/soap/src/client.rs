@@ -1,0 +1,214 @@
+//! A call over any transport: one request out, one answer or fault in, and for every failure who is to blame.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt};
+
+use crate::{Envelope, Fault, Limits, Operation, ReadError, Structure, decode, write};
+
+/// What carries requests: anything that is a tower service, boxed, so that a stub needs no socket.
+///
+/// An error of it should be a [`NotSent`] where it is certain that nothing has reached the server; any other error
+/// is taken to mean that the request may have been carried out.
+pub type Transport = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, BoxError>;
+
+/// A transport's word for "the server has not seen it": trying again is safe.
+#[derive(Debug)]
+pub struct NotSent(pub BoxError);
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the request was not sent")
+    }
+}
+
+impl std::error::Error for NotSent {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// Calls operations of a service.
+#[derive(Clone)]
+pub struct Client {
+    transport: Transport,
+    limits: Limits,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The request can't be written; the caller's fault, nothing was sent.
+    #[error("the request can't be written")]
+    Encode(#[source] write::WriteError),
+    /// The server can't be reached; nothing was carried out, trying again is safe.
+    #[error("the server can't be reached")]
+    NotSent(#[source] BoxError),
+    /// It was sent, and the answer didn't come; it may have been carried out.
+    #[error("no answer; the request may have been carried out")]
+    MaybeSent(#[source] BoxError),
+    /// An answer came that is none: a proxy's page, something cut off; it may have been carried out.
+    #[error("an answer with HTTP status {status} that can't be read")]
+    Unreadable {
+        /// The HTTP status.
+        status: StatusCode,
+        /// What is wrong with it.
+        #[source]
+        error: ReadError,
+        /// The beginning of the answer, for the operator; at most [`RAW_LIMIT`] bytes.
+        raw: String,
+    },
+    /// The server has answered with a fault.
+    #[error("fault {0}")]
+    Fault(Fault),
+}
+
+/// How much of an unreadable answer an error keeps, in bytes.
+pub const RAW_LIMIT: usize = 2048;
+
+impl CallError {
+    /// Whether the request may have been carried out; when not, trying again is safe for any operation.
+    pub fn may_have_been_carried_out(&self) -> bool {
+        matches!(self, CallError::MaybeSent(_) | CallError::Unreadable { .. })
+    }
+
+    /// The fault, where it is one.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            CallError::Fault(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of one exchange, for people.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// The request envelope.
+    pub request: String,
+    /// The answer, as text as far as it is text.
+    pub response: String,
+    /// The HTTP status.
+    pub status: StatusCode,
+}
+
+impl Client {
+    /// A client over a transport.
+    pub fn new(transport: Transport, limits: Limits) -> Self {
+        Self { transport, limits }
+    }
+
+    /// Calls `operation` at `url` and reads its answer into `response`.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call(
+        &self,
+        operation: &Operation,
+        url: &str,
+        header: Option<&dyn Structure>,
+        request: &dyn Structure,
+        response: &mut dyn Structure,
+    ) -> Result<(), CallError> {
+        let text = write::request(operation, header, request).map_err(CallError::Encode)?;
+        let answer = self.send(operation, url, text).await?;
+        self.read(operation, &answer, response)
+    }
+
+    /// The same, keeping what went over the wire.
+    ///
+    /// # Errors
+    /// See [`CallError`]; the exchange is there as soon as there was an answer.
+    pub async fn call_raw(
+        &self,
+        operation: &Operation,
+        url: &str,
+        header: Option<&dyn Structure>,
+        request: &dyn Structure,
+        response: &mut dyn Structure,
+    ) -> (Option<Exchange>, Result<(), CallError>) {
+        let text = match write::request(operation, header, request) {
+            Ok(text) => text,
+            Err(error) => return (None, Err(CallError::Encode(error))),
+        };
+        match self.send(operation, url, text.clone()).await {
+            Ok(answer) => {
+                let exchange = Exchange {
+                    request: text,
+                    response: String::from_utf8_lossy(answer.body()).into_owned(),
+                    status: answer.status(),
+                };
+                let result = self.read(operation, &answer, response);
+                (Some(exchange), result)
+            }
+            Err(error) => (None, Err(error)),
+        }
+    }
+
+    async fn send(
+        &self,
+        operation: &Operation,
+        url: &str,
+        text: String,
+    ) -> Result<Response<Bytes>, CallError> {
+        let request = Request::post(url)
+            .header(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))
+            .header("SOAPAction", format!("\"{}\"", operation.action))
+            .body(Bytes::from(text))
+            .map_err(|error| CallError::NotSent(error.into()))?;
+        self.transport.clone().oneshot(request).await.map_err(|error| match error.downcast::<NotSent>() {
+            Ok(not_sent) => CallError::NotSent(not_sent.0),
+            Err(error) => CallError::MaybeSent(error),
+        })
+    }
+
+    /// Faults come with any status, and so do answers: the envelope decides, not the status.
+    fn read(
+        &self,
+        operation: &Operation,
+        answer: &Response<Bytes>,
+        response: &mut dyn Structure,
+    ) -> Result<(), CallError> {
+        let charset = charset(answer.headers().get(CONTENT_TYPE));
+        let read = decode(answer.body(), charset.as_deref(), &self.limits)
+            .and_then(|text| Envelope::open(&text, &self.limits)?.answer(operation, response));
+        match read {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(fault)) => Err(CallError::Fault(fault)),
+            Err(error) => {
+                let kept = &answer.body()[..answer.body().len().min(RAW_LIMIT)];
+                let raw = String::from_utf8_lossy(kept).into_owned();
+                Err(CallError::Unreadable { status: answer.status(), error, raw })
+            }
+        }
+    }
+}
+
+/// The `charset` of a content type.
+pub fn charset(content_type: Option<&HeaderValue>) -> Option<String> {
+    content_type?.to_str().ok()?.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("charset")
+            .then(|| value.trim().trim_matches(['"', '\'']).to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_charset_is_found_in_any_spelling() {
+        let of = |text: &'static str| charset(Some(&HeaderValue::from_static(text)));
+        assert_eq!(of("text/xml;charset=\"utf-8\"").as_deref(), Some("utf-8"));
+        assert_eq!(of("text/xml; Action=x; CHARSET=ISO-8859-1").as_deref(), Some("ISO-8859-1"));
+        assert_eq!(of("text/xml"), None);
+        assert_eq!(charset(None), None);
+    }
+}

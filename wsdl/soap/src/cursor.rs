@@ -1,0 +1,342 @@
+//! The tokenizer with its guards: quick-xml's events with limits, without DTDs, and with the few attributes that
+//! SOAP's encoding uses already looked at.
+
+use std::borrow::Cow;
+
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::name::{Namespace, NamespaceResolver, ResolveResult};
+use quick_xml::{Reader, XmlVersion};
+
+use crate::Limits;
+use crate::charset::allowed;
+use crate::error::{ReadError, ReadErrorKind};
+
+const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+/// The schema instance namespaces of 1999 and 2000, whose word for nil is `null`.
+const XSI_OLD: [&str; 2] =
+    ["http://www.w3.org/1999/XMLSchema-instance", "http://www.w3.org/2000/10/XMLSchema-instance"];
+
+/// A position in a document, and what is open there.
+pub(crate) struct Cursor<'a> {
+    reader: Reader<&'a [u8]>,
+    /// The whole document, for places in messages.
+    source: &'a str,
+    /// Where in `source` the reader began.
+    base: usize,
+    limits: &'a Limits,
+    /// Elements still allowed.
+    budget: usize,
+    depth: usize,
+    names: NamespaceResolver,
+    /// Depths at which elements with namespace declarations are open.
+    declared: Vec<usize>,
+}
+
+/// What comes next.
+pub(crate) enum Token<'a> {
+    Start(Tag<'a>),
+    End,
+    Text(Cow<'a, str>),
+    Eof,
+}
+
+/// A start tag; an empty element is one too, followed by its end.
+pub(crate) struct Tag<'a> {
+    start: BytesStart<'a>,
+    pub(crate) marks: Marks,
+    /// Where it begins in the document.
+    pub(crate) offset: usize,
+}
+
+/// The attributes of SOAP's encoding that a start tag has.
+#[derive(Default)]
+pub(crate) struct Marks {
+    /// `xsi:nil`, or `xsi:null` of the older schema namespaces.
+    pub(crate) nil: bool,
+    /// The local name of `xsi:type` is one of interest.
+    pub(crate) ty: Kind,
+    /// `href="#…"`, without the `#`.
+    pub(crate) href: Option<String>,
+    /// The index of `soapenc:position` or `soapenc:offset`.
+    pub(crate) position: Option<usize>,
+    /// There is a `soapenc:arrayType`, or the type is an `Array`.
+    pub(crate) array: bool,
+    /// `mustUnderstand` is set, and to true.
+    pub(crate) must_understand: bool,
+}
+
+/// What `xsi:type` says, as far as it changes the reading of a value whose type is known from the definition.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Other,
+    /// Text that SOAP::Lite has wrapped because it isn't ASCII.
+    Base64,
+    /// Apache's map: items of key and value.
+    Map,
+}
+
+impl Tag<'_> {
+    pub(crate) fn local_name(&self) -> &[u8] {
+        let name = self.start.name().0.as_bytes();
+        match memchr::memchr(b':', name) {
+            Some(colon) => &name[colon + 1..],
+            None => name,
+        }
+    }
+
+    /// The local name as text.
+    pub(crate) fn local(&self) -> &str {
+        let name = self.start.name().0;
+        name.split_once(':').map_or(name, |(_, local)| local)
+    }
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(source: &'a str, limits: &'a Limits) -> Self {
+        Self::open(source, 0, limits, limits.elements, 0, NamespaceResolver::default())
+    }
+
+    fn open(
+        source: &'a str,
+        base: usize,
+        limits: &'a Limits,
+        budget: usize,
+        depth: usize,
+        names: NamespaceResolver,
+    ) -> Self {
+        let mut reader = Reader::from_str(&source[base..]);
+        reader.config_mut().expand_empty_elements = true;
+        Self { reader, source, base, limits, budget, depth, names, declared: Vec::new() }
+    }
+
+    /// Another cursor, at an element elsewhere in the document; it shares the budget until [`Cursor::rejoin`].
+    pub(crate) fn fork(&self, offset: usize) -> Cursor<'a> {
+        Self::open(self.source, offset, self.limits, self.budget, self.depth, self.names.clone())
+    }
+
+    /// Takes back what a fork has used up.
+    pub(crate) fn rejoin(&mut self, fork: Cursor<'a>) {
+        self.budget = fork.budget;
+    }
+
+    pub(crate) fn source(&self) -> &'a str {
+        self.source
+    }
+
+    pub(crate) fn limits(&self) -> &'a Limits {
+        self.limits
+    }
+
+    pub(crate) fn position(&self) -> usize {
+        self.base + usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn error(&self, kind: ReadErrorKind) -> ReadError {
+        ReadError::at(kind, self.source, self.position())
+    }
+
+    /// The next token that matters: comments and processing instructions are passed over.
+    pub(crate) fn next(&mut self) -> Result<Token<'a>, ReadError> {
+        loop {
+            let offset = self.position();
+            let event = self.reader.read_event().map_err(|error| self.malformed(&error))?;
+            match event {
+                Event::Start(start) => return self.start(start, offset).map(Token::Start),
+                Event::End(_) => {
+                    if self.declared.last() == Some(&self.depth) {
+                        self.declared.pop();
+                        self.names.pop();
+                    }
+                    self.depth = self.depth.saturating_sub(1);
+                    return Ok(Token::End);
+                }
+                Event::Text(text) => {
+                    // the reader has no carriage returns to turn into line feeds in nearly every text
+                    let raw = text.into_inner();
+                    let text = if memchr::memchr(b'\r', raw.as_bytes()).is_some() {
+                        Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))
+                    } else {
+                        raw
+                    };
+                    return Ok(Token::Text(text));
+                }
+                Event::CData(text) => {
+                    let raw = text.into_inner();
+                    return Ok(Token::Text(Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))));
+                }
+                Event::GeneralRef(entity) => {
+                    if let Some(character) =
+                        entity.resolve_char_ref().map_err(|error| self.malformed(&error))?
+                    {
+                        if !allowed(character) {
+                            return Err(self.error(ReadErrorKind::Character(u32::from(character))));
+                        }
+                        return Ok(Token::Text(Cow::Owned(character.to_string())));
+                    }
+                    let name = entity.into_inner();
+                    return match resolve_predefined_entity(&name) {
+                        Some(text) => Ok(Token::Text(Cow::Borrowed(text))),
+                        None => Err(self.error(ReadErrorKind::Entity(name.chars().take(40).collect()))),
+                    };
+                }
+                Event::DocType(_) => return Err(ReadError::at(ReadErrorKind::Dtd, self.source, offset)),
+                Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::Empty(_) => {}
+                Event::Eof if self.depth > 0 && self.base == 0 => {
+                    return Err(self.error(ReadErrorKind::Malformed("the message ends too early".into())));
+                }
+                Event::Eof => return Ok(Token::Eof),
+            }
+        }
+    }
+
+    fn malformed(&self, error: &quick_xml::Error) -> ReadError {
+        let offset = self.base + usize::try_from(self.reader.error_position()).unwrap_or(0);
+        ReadError::at(ReadErrorKind::Malformed(error.to_string()), self.source, offset)
+    }
+
+    fn start(&mut self, start: BytesStart<'a>, offset: usize) -> Result<Tag<'a>, ReadError> {
+        self.depth += 1;
+        if self.depth > self.limits.depth {
+            return Err(self.limit("levels of elements", self.limits.depth));
+        }
+        match self.budget.checked_sub(1) {
+            Some(left) => self.budget = left,
+            None => return Err(self.limit("elements", self.limits.elements)),
+        }
+        let marks = if start.attributes_raw().is_empty() { Marks::default() } else { self.marks(&start)? };
+        Ok(Tag { start, marks, offset })
+    }
+
+    fn marks(&mut self, start: &BytesStart<'_>) -> Result<Marks, ReadError> {
+        let mut marks = Marks::default();
+        let (mut nil, mut declares) = (None, false);
+        for (count, attribute) in start.attributes().enumerate() {
+            if count >= self.limits.attributes {
+                return Err(self.limit("attributes", self.limits.attributes));
+            }
+            let attribute = attribute.map_err(|error| self.malformed(&error.into()))?;
+            let value = &attribute.value;
+            if memchr::memchr2(b'<', b'&', value.as_bytes()).is_some() {
+                attribute
+                    .normalized_value(XmlVersion::Implicit1_0)
+                    .map_err(|error| self.attribute(start, &error))?;
+            }
+            let (prefix, local) = attribute.key.0.split_once(':').unwrap_or(("", attribute.key.0));
+            match local {
+                _ if prefix == "xmlns" || attribute.key.0 == "xmlns" => declares = true,
+                "type" => match value.rsplit(':').next() {
+                    Some("base64Binary" | "base64") => marks.ty = Kind::Base64,
+                    Some("Map") => marks.ty = Kind::Map,
+                    Some("Array") => marks.array = true,
+                    _ => {}
+                },
+                "nil" | "null" if matches!(value.trim(), "true" | "1") => {
+                    nil = Some((attribute.key, local == "null"))
+                }
+                "href" => marks.href = Some(value.trim_start_matches('#').to_string()),
+                "arrayType" => marks.array = true,
+                "position" | "offset" => marks.position = value.trim_matches(['[', ']', ' ']).parse().ok(),
+                "mustUnderstand" => marks.must_understand = matches!(value.trim(), "1" | "true"),
+                _ => {}
+            }
+        }
+        if declares {
+            self.declare(start)?;
+        }
+        if let Some((key, null)) = nil {
+            marks.nil = match self.names.resolve_attribute(key).0 {
+                ResolveResult::Bound(Namespace(namespace)) => {
+                    if null {
+                        XSI_OLD.contains(&namespace)
+                    } else {
+                        namespace == XSI
+                    }
+                }
+                // nobody means anything else by it
+                ResolveResult::Unknown(_) => key.0.starts_with("xsi:"),
+                ResolveResult::Unbound => false,
+            };
+        }
+        Ok(marks)
+    }
+
+    fn declare(&mut self, start: &BytesStart<'_>) -> Result<(), ReadError> {
+        self.names.push(start).map_err(|error| self.error(ReadErrorKind::Malformed(error.to_string())))?;
+        self.declared.push(self.depth);
+        Ok(())
+    }
+
+    fn attribute(&self, start: &BytesStart<'_>, error: &dyn std::fmt::Display) -> ReadError {
+        self.error(ReadErrorKind::Malformed(format!("in the attributes of <{}>: {error}", start.name().0)))
+    }
+
+    fn limit(&self, what: &'static str, limit: usize) -> ReadError {
+        self.error(ReadErrorKind::Limit { what, limit })
+    }
+
+    /// The namespace of an element; empty where it has none or its prefix is declared nowhere.
+    pub(crate) fn namespace(&self, tag: &Tag<'_>) -> String {
+        match self.names.resolve_element(tag.start.name()).0 {
+            ResolveResult::Bound(Namespace(namespace)) => namespace.to_string(),
+            ResolveResult::Unbound | ResolveResult::Unknown(_) => String::new(),
+        }
+    }
+
+    /// The text up to the end of the current element.
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, ReadError> {
+        let mut whole: Cow<'a, str> = Cow::Borrowed("");
+        loop {
+            match self.next()? {
+                Token::Text(part) if whole.is_empty() => whole = part,
+                Token::Text(part) => whole.to_mut().push_str(&part),
+                Token::End => return Ok(whole),
+                Token::Start(_) => return Err(self.error(ReadErrorKind::NotSimple)),
+                Token::Eof => return Err(self.cut_off()),
+            }
+            if whole.len() > self.limits.value_bytes {
+                return Err(self.limit("bytes in a value", self.limits.value_bytes));
+            }
+        }
+    }
+
+    /// Passes over everything up to the end of the current element.
+    pub(crate) fn skip(&mut self) -> Result<(), ReadError> {
+        let mut open = 1_usize;
+        while open > 0 {
+            match self.next()? {
+                Token::Start(_) => open += 1,
+                Token::End => open -= 1,
+                Token::Text(_) => {}
+                Token::Eof => return Err(self.cut_off()),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cut_off(&self) -> ReadError {
+        self.error(ReadErrorKind::Malformed("the message ends too early".into()))
+    }
+}
+
+/// Where the elements with an `id` begin, for references; one pass over the document, made when first asked for.
+pub(crate) fn ids(source: &str, limits: &Limits) -> Result<Vec<(String, usize)>, ReadError> {
+    let mut cursor = Cursor::new(source, limits);
+    let mut ids = Vec::new();
+    loop {
+        match cursor.next()? {
+            Token::Start(tag) => {
+                let id = tag.start.try_get_attribute("id").ok().flatten();
+                if let Some(id) = id {
+                    ids.push((id.value.into_owned(), tag.offset));
+                }
+            }
+            Token::Eof => {
+                ids.sort();
+                return Ok(ids);
+            }
+            Token::End | Token::Text(_) => {}
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a peer says instead of an answer.
+
+use std::fmt;
+
+use crate::Any;
+
+/// A SOAP fault, of either version, as one structure.
+///
+/// ```
+/// # use soapstone_soap::Fault;
+/// let fault = Fault::new("soap:Server.Session.check_auth.auth_failed", "session expired");
+/// assert_eq!(fault.code(), "Server.Session.check_auth.auth_failed");
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Fault {
+    /// The code as it was sent: dotted, with a prefix or without one.
+    pub raw_code: String,
+    /// The message for people.
+    pub message: String,
+    /// Who says so (`faultactor`), where it is said.
+    pub actor: Option<String>,
+    /// Anything more, of no declared type.
+    pub detail: Option<Any>,
+}
+
+impl Fault {
+    /// A fault without actor and detail.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { raw_code: code.into(), message: message.into(), actor: None, detail: None }
+    }
+
+    /// The same with a detail.
+    pub fn with_detail(mut self, detail: Any) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// The code without its prefix, which differs from stack to stack.
+    pub fn code(&self) -> &str {
+        self.raw_code.rsplit_once(':').map_or(self.raw_code.as_str(), |(_, code)| code).trim()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code(), self.message.trim())
+    }
+}
+
+impl std::error::Error for Fault {}
