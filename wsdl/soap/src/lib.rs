@@ -41,7 +41,7 @@ pub use value::{List, Nillable, Slot, Structure, Value, View};
 mod json;
 mod show;
 #[cfg(feature = "json")]
-pub use json::{Json, from_json};
+pub use json::{Json, fill_json, from_json};
 #[cfg(feature = "json")]
 #[doc(hidden)]
 pub use serde;
