@@ -35,6 +35,8 @@ pub use scalar::{Base64, JsonScalar};
 pub use scalar::{Invalid, Scalar};
 pub use shape::{Member, Shape, Type, Xsd};
 pub use show::show;
+#[doc(hidden)]
+pub use value::no_member;
 pub use value::{List, Nillable, Slot, Structure, Value, View};
 
 #[cfg(feature = "json")]
