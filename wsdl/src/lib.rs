@@ -31,7 +31,10 @@
 //! assert!(SERVICE.operation("update_account").is_some());
 //! ```
 //!
-//! Feature `json` adds serde's traits: PortaBilling's JSON API has the same structures.
+//! Feature `client` adds [`client`]: sessions, SOAP calls, the ESPF API. Feature `json` adds serde's traits: PortaBilling's JSON API has the same structures.
+#[cfg(feature = "client")]
+pub mod client;
+
 pub use soapstone_soap::{
     Any, Base64, Call, Date, DateTime, Decimal, Nillable, Operation, Service, Structure,
 };

@@ -74,7 +74,7 @@ impl Client {
     ///
     /// # Errors
     /// Certificates that can't be read.
-    pub fn new(settings: Settings) -> Result<Self, BoxError> {
+    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.call_timeout)
@@ -88,7 +88,10 @@ impl Client {
             }
         }
         if settings.danger_accept_invalid_certs {
-            tracing::warn!(url = settings.url, "certificates are not verified: anybody in between can read and change everything");
+            tracing::warn!(
+                url = settings.url,
+                "certificates are not verified: anybody in between can read and change everything"
+            );
             builder = builder.tls_danger_accept_invalid_certs(true);
         }
         let transport = transport::over(builder.build()?, settings.limits.message_bytes);
@@ -143,7 +146,8 @@ impl Client {
     ) -> Result<(), Error> {
         let started = Instant::now();
         let result = self.attempt(operation, request, response).await;
-        let result = result.map_err(|cause| Error { service: operation.service, method: operation.name, cause });
+        let result =
+            result.map_err(|cause| Error { service: operation.service, method: operation.name, cause });
         self.report(operation.service, operation.name, started, result.as_ref().err());
         result
     }
