@@ -24,6 +24,15 @@ pub fn from_json<'de, T: Structure + Default, D: Deserializer<'de>>(deserializer
     Ok(structure)
 }
 
+/// Reads JSON over a structure that is there already: members that the JSON doesn't have stay as they are, `null`
+/// makes a member nil, a list replaces a list.
+///
+/// # Errors
+/// As for [`from_json`]; the structure may then be filled in part.
+pub fn fill_json<'de, D: Deserializer<'de>>(structure: &mut dyn Structure, deserializer: D) -> Result<(), D::Error> {
+    StructureSeed(structure).deserialize(deserializer)
+}
+
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -205,6 +214,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        if let Slot::List(_) = self.0.open() {
+            self.0.set_absent();
+        }
         match self.0.open() {
             Slot::List(list) => {
                 let mut index = 0;

@@ -35,13 +35,15 @@ pub use scalar::{Base64, JsonScalar};
 pub use scalar::{Invalid, Scalar};
 pub use shape::{Member, Shape, Type, Xsd};
 pub use show::show;
+#[doc(hidden)]
+pub use value::no_member;
 pub use value::{List, Nillable, Slot, Structure, Value, View};
 
 #[cfg(feature = "json")]
 mod json;
 mod show;
 #[cfg(feature = "json")]
-pub use json::{Json, from_json};
+pub use json::{Json, fill_json, from_json};
 #[cfg(feature = "json")]
 #[doc(hidden)]
 pub use serde;

@@ -76,6 +76,12 @@ scalar_value!(String, bool, i8, i16, i32, i64, u32, u64, f32, f64, Decimal, Base
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Base64(pub Vec<u8>);
 
+impl std::fmt::Display for Base64 {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&STANDARD.encode(&self.0))
+    }
+}
+
 impl Scalar for String {
     fn xsd(&self) -> Xsd {
         Xsd::String

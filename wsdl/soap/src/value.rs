@@ -227,6 +227,12 @@ impl Value for Any {
     }
 }
 
+/// Where generated code ends up when it is asked for a member that isn't there.
+#[doc(hidden)]
+pub fn no_member(shape: &Shape, index: usize) -> ! {
+    panic!("{} has {} members, none at {index}", shape.name, shape.members.len())
+}
+
 /// What generated code says for each structure, beside [`Structure`] itself: a structure is a value, shows
 /// itself without its secrets, and (with feature `json`) has a JSON face.
 #[macro_export]

@@ -1,0 +1,181 @@
+//! What is called what, and which module it stands in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use crate::config::Config;
+use crate::names::{self, Names, identifier};
+use crate::resolve::Model;
+
+/// A module of the generated file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Module {
+    /// What services share.
+    Types,
+    /// Of `Model::services`.
+    Service(usize),
+}
+
+/// The names of everything.
+pub(super) struct Plan {
+    homes: Vec<Module>,
+    /// Of each structure: its type, and the static that holds its table.
+    types: Vec<String>,
+    tables: Vec<String>,
+    services: Vec<ServicePlan>,
+}
+
+struct ServicePlan {
+    module: String,
+    short: String,
+    /// What it names of other modules.
+    imports: BTreeSet<usize>,
+    /// Of each operation: its type, and the static that holds it.
+    operations: Vec<(String, String)>,
+}
+
+impl Plan {
+    pub(super) fn new(model: &Model, config: &Config) -> Self {
+        let homes: Vec<Module> = model
+            .structures
+            .iter()
+            .map(|structure| structure.home.map_or(Module::Types, Module::Service))
+            .collect();
+        let mut type_names: BTreeMap<Module, Names> = BTreeMap::new();
+        let mut static_names: BTreeMap<Module, Names> = BTreeMap::new();
+        let (mut types, mut tables) = (Vec::new(), Vec::new());
+        for (structure, home) in model.structures.iter().zip(&homes) {
+            let taken = type_names.entry(*home).or_insert_with(Names::of_types);
+            let name = taken.unique(names::type_name(&structure.name.local), "");
+            let statics = static_names.entry(*home).or_insert_with(statics);
+            tables.push(statics.unique(names::shout(&name), "_"));
+            types.push(name);
+        }
+        let mut plan = Self { homes, types, tables, services: Vec::new() };
+        let mut modules = Names::default();
+        modules.take("types");
+        for (index, service) in model.services.iter().enumerate() {
+            let own = Module::Service(index);
+            let mut taken = type_names.remove(&own).unwrap_or_else(Names::of_types);
+            let mut statics = static_names.remove(&own).unwrap_or_else(statics);
+            let reached = reached(model, index, &plan.homes);
+            let imports = reached
+                .into_iter()
+                .filter(|structure| plan.homes[*structure] != own)
+                .filter(|structure| taken.take(&plan.types[*structure]))
+                .collect();
+            let operations = service
+                .operations
+                .iter()
+                .map(|operation| {
+                    let mut name = names::type_name(&operation.name);
+                    if !taken.take(&name) {
+                        name = taken.unique(name + "Call", "");
+                    }
+                    (name, statics.unique(names::shout(&operation.name), "_"))
+                })
+                .collect();
+            let short = config.short_name(&service.name);
+            let module = modules.unique(names::snake(&short), "_");
+            plan.services.push(ServicePlan { module, short, imports, operations });
+        }
+        plan
+    }
+
+    /// Of `Model::structures`: those that stand in `module`, by name.
+    pub(super) fn structures_in(&self, module: Module) -> Vec<usize> {
+        let mut found: Vec<usize> =
+            (0..self.homes.len()).filter(|index| self.homes[*index] == module).collect();
+        found.sort_by(|one, other| self.types[*one].cmp(&self.types[*other]));
+        found
+    }
+
+    /// What `module` brings in, by the module it comes from.
+    pub(super) fn imports(&self, module: Module) -> BTreeMap<Module, BTreeSet<&str>> {
+        let mut imports: BTreeMap<Module, BTreeSet<&str>> = BTreeMap::new();
+        if let Module::Service(index) = module {
+            for structure in &self.services[index].imports {
+                imports.entry(self.homes[*structure]).or_default().insert(&self.types[*structure]);
+            }
+        }
+        imports
+    }
+
+    pub(super) fn module_name(&self, module: Module) -> Ident {
+        match module {
+            Module::Types => identifier("types"),
+            Module::Service(index) => identifier(&self.services[index].module),
+        }
+    }
+
+    pub(super) fn service_modules(&self) -> Vec<&str> {
+        self.services.iter().map(|service| service.module.as_str()).collect()
+    }
+
+    pub(super) fn short_name(&self, service: usize) -> &str {
+        &self.services[service].short
+    }
+
+    /// The name of an operation's type, and of its static.
+    pub(super) fn operation(&self, service: usize, operation: usize) -> (Ident, Ident) {
+        let (name, table) = &self.services[service].operations[operation];
+        (identifier(name), identifier(table))
+    }
+
+    /// The bare name of a structure's type, and of its table.
+    pub(super) fn own(&self, structure: usize) -> (Ident, Ident) {
+        (identifier(&self.types[structure]), identifier(&self.tables[structure]))
+    }
+
+    /// A structure's type, as `module` names it.
+    pub(super) fn ty(&self, structure: usize, module: Module) -> TokenStream {
+        let name = identifier(&self.types[structure]);
+        let imported = match module {
+            Module::Service(index) => self.services[index].imports.contains(&structure),
+            Module::Types => false,
+        };
+        if imported {
+            quote! { #name }
+        } else {
+            self.path(structure, module, name)
+        }
+    }
+
+    /// A structure's table, as `module` names it.
+    pub(super) fn table(&self, structure: usize, module: Module) -> TokenStream {
+        self.path(structure, module, identifier(&self.tables[structure]))
+    }
+
+    fn path(&self, structure: usize, module: Module, name: Ident) -> TokenStream {
+        if self.homes[structure] == module {
+            return quote! { #name };
+        }
+        let home = self.module_name(self.homes[structure]);
+        quote! { super::#home::#name }
+    }
+}
+
+fn statics() -> Names {
+    let mut names = Names::default();
+    names.take("SERVICE");
+    names
+}
+
+/// Every structure that a service's operations, or structures that only it has, hold.
+fn reached(model: &Model, service: usize, homes: &[Module]) -> BTreeSet<usize> {
+    let mut open: Vec<usize> =
+        (0..homes.len()).filter(|index| homes[*index] == Module::Service(service)).collect();
+    for operation in &model.services[service].operations {
+        open.extend([operation.input.structure, operation.output.structure]);
+        open.extend(operation.header.as_ref().map(|header| header.structure));
+    }
+    let mut reached = BTreeSet::new();
+    while let Some(index) = open.pop() {
+        if reached.insert(index) {
+            open.extend(model.structures[index].members.iter().filter_map(|member| member.ty.structure()));
+        }
+    }
+    reached
+}

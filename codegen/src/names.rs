@@ -1,0 +1,220 @@
+//! Names in Rust for names in XML: readable, valid, and never two alike in one place.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, Span};
+
+/// Strict and reserved words of every edition; most can be written raw.
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else",
+    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
+    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "trait",
+    "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
+/// These can't be.
+const NEVER_RAW: &[&str] = &["_", "self", "Self", "super", "crate"];
+
+/// Names that generated code or the prelude has its own meaning for.
+const TYPES_TAKEN: &[&str] = &[
+    "Any",
+    "Base64",
+    "Box",
+    "Call",
+    "Clone",
+    "Date",
+    "DateTime",
+    "Debug",
+    "Decimal",
+    "Default",
+    "Err",
+    "Header",
+    "Member",
+    "Nillable",
+    "None",
+    "Ok",
+    "Operation",
+    "Option",
+    "Part",
+    "PartialEq",
+    "Service",
+    "Shape",
+    "Some",
+    "String",
+    "Structure",
+    "Style",
+    "Type",
+    "Value",
+    "Vec",
+    "Xsd",
+];
+
+/// The identifier for `name`, which has only ASCII letters, digits and underscores and starts with no digit.
+pub(crate) fn identifier(name: &str) -> Ident {
+    if NEVER_RAW.contains(&name) {
+        Ident::new(&format!("{name}_"), Span::call_site())
+    } else if KEYWORDS.contains(&name) {
+        Ident::new_raw(name, Span::call_site())
+    } else {
+        Ident::new(name, Span::call_site())
+    }
+}
+
+/// `i_account`, `firstname`, `DIDNumber` (`did_number`), `x-y.z` (`x_y_z`), `1st` (`_1st`).
+pub(crate) fn snake(name: &str) -> String {
+    let joined = words(name).join("_").to_ascii_lowercase();
+    started(if joined.is_empty() { "value".to_owned() } else { joined })
+}
+
+/// The same in capitals, for statics.
+pub(crate) fn shout(name: &str) -> String {
+    snake(name).to_ascii_uppercase()
+}
+
+/// `DIDNumberInfo` stays, `get_account_info` is `GetAccountInfo`.
+pub(crate) fn type_name(name: &str) -> String {
+    let joined: String = pieces(name).map(|piece| capital(&piece)).collect();
+    started(if joined.is_empty() { "Value".to_owned() } else { joined })
+}
+
+/// One scope's names: each is given out once.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    taken: HashSet<String>,
+}
+
+impl Names {
+    /// A scope of types: what generated code itself names is taken.
+    pub(crate) fn of_types() -> Self {
+        Self { taken: TYPES_TAKEN.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
+    /// Takes `name` if it is free.
+    pub(crate) fn take(&mut self, name: &str) -> bool {
+        self.taken.insert(name.to_owned())
+    }
+
+    /// `name`, or the first of `name2`, `name3`, … that is free.
+    pub(crate) fn unique(&mut self, name: String, separator: &str) -> String {
+        let mut unique = name.clone();
+        let mut number = 1_usize;
+        while !self.take(&unique) {
+            number += 1;
+            unique = format!("{name}{separator}{number}");
+        }
+        unique
+    }
+}
+
+/// The names of a structure's fields, in order.
+///
+/// A name that needs no change goes first: where `CLI` and `cli` meet, `cli` stays what it is.
+pub(crate) fn fields<'n>(members: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let members: Vec<&str> = members.collect();
+    let mut names = Names::default();
+    let mut fields: Vec<String> = members.iter().map(|name| snake(name)).collect();
+    let unchanged: Vec<bool> = fields.iter().zip(&members).map(|(field, name)| field == name).collect();
+    for (field, _) in fields.iter().zip(&unchanged).filter(|(_, unchanged)| **unchanged) {
+        names.take(field);
+    }
+    for (field, _) in fields.iter_mut().zip(&unchanged).filter(|(_, unchanged)| !**unchanged) {
+        *field = names.unique(std::mem::take(field), "_");
+    }
+    fields
+}
+
+/// What stands between characters that no identifier has; letters beyond ASCII become their number.
+fn pieces(name: &str) -> impl Iterator<Item = String> {
+    name.split(|character: char| !character.is_alphanumeric()).filter(|piece| !piece.is_empty()).map(
+        |piece| {
+            let mut ascii = String::new();
+            for character in piece.chars() {
+                if character.is_ascii() {
+                    ascii.push(character);
+                } else {
+                    ascii += &format!("u{:x}", u32::from(character));
+                }
+            }
+            ascii
+        },
+    )
+}
+
+/// Pieces cut again where capitals begin a word: `DIDNumber` is `DID` and `Number`.
+fn words(name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for piece in pieces(name) {
+        let bytes = piece.as_bytes();
+        let mut start = 0;
+        for at in 1..bytes.len() {
+            let after_small = !bytes[at - 1].is_ascii_uppercase();
+            let before_small = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+            if bytes[at].is_ascii_uppercase() && (after_small || before_small) {
+                words.push(piece[start..at].to_owned());
+                start = at;
+            }
+        }
+        words.push(piece[start..].to_owned());
+    }
+    words
+}
+
+fn capital(piece: &str) -> String {
+    let mut characters = piece.chars();
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
+}
+
+/// No identifier starts with a digit.
+fn started(name: String) -> String {
+    if name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_readable_in_rust() {
+        for (xml, rust) in [
+            ("i_account", "i_account"),
+            ("h323_password", "h323_password"),
+            ("iso_4217", "iso_4217"),
+            ("CLI", "cli"),
+            ("DIDNumberInfo", "did_number_info"),
+            ("firstName", "first_name"),
+            ("IVRApplications", "ivr_applications"),
+            ("a.b-c", "a_b_c"),
+            ("a__b", "a_b"),
+            ("1st", "_1st"),
+            ("+", "value"),
+            ("é", "ue9"),
+            ("", "value"),
+        ] {
+            assert_eq!(snake(xml), rust, "{xml}");
+        }
+        for (xml, rust) in [
+            ("DIDNumberInfo", "DIDNumberInfo"),
+            ("get_account_info", "GetAccountInfo"),
+            ("x.y-1", "XY1"),
+            ("3GInfo", "_3GInfo"),
+            ("", "Value"),
+        ] {
+            assert_eq!(type_name(xml), rust, "{xml}");
+        }
+    }
+
+    #[test]
+    fn fields_that_meet_are_told_apart_and_the_unchanged_one_keeps_its_name() {
+        assert_eq!(fields(["CLI", "cli", "Cli", "cli_2"].into_iter()), ["cli_3", "cli", "cli_4", "cli_2"]);
+    }
+
+    #[test]
+    fn every_keyword_becomes_an_identifier() {
+        for name in KEYWORDS.iter().chain(NEVER_RAW) {
+            let tokens = identifier(name).to_string();
+            assert!(syn::parse_str::<Ident>(&tokens).is_ok(), "{tokens}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Messages, port types, bindings and services as written (WSDL 1.1 §2).
+
+use std::rc::Rc;
+
+use super::{Reference, documentation, reference, required};
+use crate::diagnostic::{At, Diagnostics};
+use crate::namespace::{WSDL, WSDL_HTTP, WSDL_SOAP, WSDL_SOAP_12};
+use crate::xml::{Element, QName};
+
+/// `wsdl:message`.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) name: QName,
+    pub(crate) at: At,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// `wsdl:part`.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) at: At,
+    /// `None` when neither `type` nor `element` could be made out; that has been reported.
+    pub(crate) content: Option<PartContent>,
+}
+
+/// What a part says it holds.
+#[derive(Debug)]
+pub(crate) enum PartContent {
+    Type(Reference),
+    Element(Reference),
+}
+
+/// `wsdl:portType`.
+#[derive(Debug)]
+pub(crate) struct PortType {
+    pub(crate) name: QName,
+    pub(crate) operations: Vec<PortOperation>,
+}
+
+/// `wsdl:operation` of a port type.
+#[derive(Debug)]
+pub(crate) struct PortOperation {
+    pub(crate) name: String,
+    pub(crate) documentation: String,
+    pub(crate) input: Option<Reference>,
+    pub(crate) output: Option<Reference>,
+    /// The output stands before the input: the server starts (WSDL 1.1 §2.4.3, §2.4.4).
+    pub(crate) server_first: bool,
+}
+
+/// `wsdl:binding`.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    pub(crate) name: QName,
+    pub(crate) at: At,
+    pub(crate) port_type: Option<Reference>,
+    pub(crate) protocol: Protocol,
+    /// `style` of `soap:binding`.
+    pub(crate) style: Option<String>,
+    pub(crate) transport: Option<String>,
+    pub(crate) documentation: String,
+    pub(crate) operations: Vec<BindingOperation>,
+}
+
+/// What a binding binds to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Soap11,
+    Soap12,
+    Http,
+    Unknown,
+}
+
+/// `wsdl:operation` of a binding.
+#[derive(Debug)]
+pub(crate) struct BindingOperation {
+    pub(crate) name: String,
+    pub(crate) at: At,
+    pub(crate) action: String,
+    /// `style` of `soap:operation`.
+    pub(crate) style: Option<String>,
+    pub(crate) input: Option<Body>,
+    pub(crate) output: Option<Body>,
+    /// Of the input.
+    pub(crate) headers: Vec<Header>,
+}
+
+/// `soap:body`.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) usage: Option<String>,
+    pub(crate) namespace: Option<String>,
+    /// The parts that are in the body; all when it doesn't say.
+    pub(crate) parts: Option<Vec<String>>,
+}
+
+/// `soap:header`.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) at: At,
+    pub(crate) message: Option<Reference>,
+    pub(crate) part: String,
+    pub(crate) namespace: Option<String>,
+}
+
+/// `wsdl:service`.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    pub(crate) at: At,
+    pub(crate) documentation: String,
+    /// The bindings of its ports.
+    pub(crate) bindings: Vec<Reference>,
+}
+
+pub(super) fn message(
+    element: &Element,
+    namespace: &Rc<str>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Message> {
+    let name = required(element, "name", diagnostics)?;
+    let parts = element.all(WSDL, "part").filter_map(|part| parse_part(part, diagnostics)).collect();
+    Some(Message { name: declared(namespace, &name), at: element.at, parts })
+}
+
+fn parse_part(element: &Element, diagnostics: &mut Diagnostics) -> Option<Part> {
+    let name = required(element, "name", diagnostics)?;
+    let content = if element.attribute("element").is_some() {
+        reference(element, "element", diagnostics).map(PartContent::Element)
+    } else if element.attribute("type").is_some() {
+        reference(element, "type", diagnostics).map(PartContent::Type)
+    } else {
+        diagnostics.error(
+            element.at,
+            format!("part `{name}` has neither `type` nor `element`"),
+            "say what the part holds",
+        );
+        None
+    };
+    Some(Part { name, at: element.at, content })
+}
+
+pub(super) fn port_type(
+    element: &Element,
+    namespace: &Rc<str>,
+    diagnostics: &mut Diagnostics,
+) -> Option<PortType> {
+    let name = required(element, "name", diagnostics)?;
+    let operations = element
+        .all(WSDL, "operation")
+        .filter_map(|operation| port_operation(operation, diagnostics))
+        .collect();
+    Some(PortType { name: declared(namespace, &name), operations })
+}
+
+fn port_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option<PortOperation> {
+    let name = required(element, "name", diagnostics)?;
+    let first = |local: &str| element.elements().position(|child| child.is(WSDL, local));
+    let server_first = match (first("input"), first("output")) {
+        (Some(input), Some(output)) => output < input,
+        (None, Some(_)) => true,
+        _ => false,
+    };
+    let mut message = |local: &str| {
+        element.all(WSDL, local).next().and_then(|child| {
+            required(child, "message", diagnostics)?;
+            reference(child, "message", diagnostics)
+        })
+    };
+    let (input, output) = (message("input"), message("output"));
+    Some(PortOperation { name, documentation: documentation::of(element), input, output, server_first })
+}
+
+pub(super) fn binding(
+    element: &Element,
+    namespace: &Rc<str>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Binding> {
+    let name = required(element, "name", diagnostics)?;
+    required(element, "type", diagnostics)?;
+    let port_type = reference(element, "type", diagnostics);
+    let bound = element.elements().find(|child| &*child.name.local == "binding");
+    let protocol = bound.map_or(Protocol::Unknown, |bound| match &*bound.name.namespace {
+        WSDL_SOAP => Protocol::Soap11,
+        WSDL_SOAP_12 => Protocol::Soap12,
+        WSDL_HTTP => Protocol::Http,
+        _ => Protocol::Unknown,
+    });
+    let of_bound = |attribute| bound.and_then(|bound| bound.value(attribute)).map(str::to_owned);
+    let operations =
+        element.all(WSDL, "operation").filter_map(|child| binding_operation(child, diagnostics)).collect();
+    Some(Binding {
+        name: declared(namespace, &name),
+        at: element.at,
+        port_type,
+        protocol,
+        style: of_bound("style"),
+        transport: of_bound("transport"),
+        documentation: documentation::of(element),
+        operations,
+    })
+}
+
+fn binding_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option<BindingOperation> {
+    let name = required(element, "name", diagnostics)?;
+    let soap = element.all(WSDL_SOAP, "operation").next();
+    let input = element.all(WSDL, "input").next();
+    let output = element.all(WSDL, "output").next();
+    let headers = input.map_or_else(Vec::new, |input| {
+        input.all(WSDL_SOAP, "header").filter_map(|child| header(child, diagnostics)).collect()
+    });
+    Some(BindingOperation {
+        name,
+        at: element.at,
+        action: soap.and_then(|soap| soap.value("soapAction")).unwrap_or_default().to_owned(),
+        style: soap.and_then(|soap| soap.value("style")).map(str::to_owned),
+        input: input.and_then(body),
+        output: output.and_then(body),
+        headers,
+    })
+}
+
+fn body(element: &Element) -> Option<Body> {
+    let body = element.all(WSDL_SOAP, "body").next()?;
+    Some(Body {
+        usage: body.value("use").map(str::to_owned),
+        namespace: body.value("namespace").map(str::to_owned),
+        parts: body.value("parts").map(|parts| parts.split_whitespace().map(str::to_owned).collect()),
+    })
+}
+
+fn header(element: &Element, diagnostics: &mut Diagnostics) -> Option<Header> {
+    let part = required(element, "part", diagnostics)?;
+    required(element, "message", diagnostics)?;
+    Some(Header {
+        at: element.at,
+        message: reference(element, "message", diagnostics),
+        part,
+        namespace: element.value("namespace").map(str::to_owned),
+    })
+}
+
+pub(super) fn service(element: &Element, diagnostics: &mut Diagnostics) -> Option<Service> {
+    let name = required(element, "name", diagnostics)?;
+    let bindings = element
+        .all(WSDL, "port")
+        .filter_map(|port| {
+            required(port, "binding", diagnostics)?;
+            reference(port, "binding", diagnostics)
+        })
+        .collect();
+    Some(Service { name, at: element.at, documentation: documentation::of(element), bindings })
+}
+
+fn declared(namespace: &Rc<str>, name: &str) -> QName {
+    QName { namespace: namespace.clone(), local: Rc::from(name) }
+}
