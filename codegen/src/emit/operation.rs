@@ -92,7 +92,10 @@ fn operation_items(
 fn header_value(plan: &Plan, module: Module, header: &Header) -> proc_macro2::TokenStream {
     let Header { name, namespace, structure } = header;
     let table = plan.table(*structure, module);
-    quote! { Some(Header { name: #name, namespace: #namespace, shape: &#table }) }
+    let ty = plan.ty(*structure, module);
+    quote! {
+        Some(Header { name: #name, namespace: #namespace, shape: &#table, empty: || Box::<#ty>::default() })
+    }
 }
 
 fn part_value(plan: &Plan, module: Module, part: &Part) -> proc_macro2::TokenStream {

@@ -37,6 +37,19 @@ pub fn decode<'a>(
     Ok(text)
 }
 
+/// The `charset` that a content type names.
+///
+/// ```
+/// assert_eq!(soapstone_soap::charset_of("text/xml; Action=x; CHARSET=\"utf-8\""), Some("utf-8"));
+/// assert_eq!(soapstone_soap::charset_of("text/xml"), None);
+/// ```
+pub fn charset_of(content_type: &str) -> Option<&str> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches(['"', '\'']))
+    })
+}
+
 fn guess(bytes: &[u8], charset: Option<&str>) -> Result<&'static Encoding, ReadError> {
     match bytes {
         [b'<', 0, ..] => return Ok(UTF_16LE),

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
 
-use crate::{Envelope, Fault, Limits, Operation, ReadError, Structure, decode, write};
+use crate::{Envelope, Fault, Limits, Operation, ReadError, Structure, charset_of, decode, write};
 
 /// What carries requests: anything that is a tower service, boxed, so that a stub needs no socket.
 ///
@@ -174,8 +174,8 @@ impl Client {
         answer: &Response<Bytes>,
         response: &mut dyn Structure,
     ) -> Result<(), CallError> {
-        let charset = charset(answer.headers().get(CONTENT_TYPE));
-        let read = decode(answer.body(), charset.as_deref(), &self.limits)
+        let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let read = decode(answer.body(), content_type.and_then(charset_of), &self.limits)
             .and_then(|text| Envelope::open(&text, &self.limits)?.answer(operation, response));
         match read {
             Ok(Ok(())) => Ok(()),
@@ -186,29 +186,5 @@ impl Client {
                 Err(CallError::Unreadable { status: answer.status(), error, raw })
             }
         }
-    }
-}
-
-/// The `charset` of a content type.
-pub fn charset(content_type: Option<&HeaderValue>) -> Option<String> {
-    content_type?.to_str().ok()?.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("charset")
-            .then(|| value.trim().trim_matches(['"', '\'']).to_string())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_charset_is_found_in_any_spelling() {
-        let of = |text: &'static str| charset(Some(&HeaderValue::from_static(text)));
-        assert_eq!(of("text/xml;charset=\"utf-8\"").as_deref(), Some("utf-8"));
-        assert_eq!(of("text/xml; Action=x; CHARSET=ISO-8859-1").as_deref(), Some("ISO-8859-1"));
-        assert_eq!(of("text/xml"), None);
-        assert_eq!(charset(None), None);
     }
 }

@@ -91,6 +91,13 @@ impl Tag<'_> {
         let name = self.start.name().0;
         name.split_once(':').map_or(name, |(_, local)| local)
     }
+
+    /// The attribute of this local name. Only for what is rare: the common ones are in [`Marks`].
+    pub(crate) fn attribute(&self, local: &str) -> Option<String> {
+        let named = |key: &str| key.rsplit(':').next() == Some(local);
+        let found = self.start.attributes().flatten().find(|attribute| named(attribute.key.0))?;
+        Some(found.value.into_owned())
+    }
 }
 
 impl<'a> Cursor<'a> {

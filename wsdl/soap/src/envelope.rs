@@ -38,6 +38,8 @@ pub struct Block {
     pub namespace: String,
     /// The receiver has to understand it or refuse the message (SOAP 1.1 §4.2.3).
     pub must_understand: bool,
+    /// Whom it is meant for, where it says so (`actor`, SOAP 1.1 §4.2.2; `role` in SOAP 1.2).
+    pub actor: Option<String>,
     offset: usize,
 }
 
@@ -193,6 +195,7 @@ fn header(cursor: &mut Cursor<'_>, headers: &mut Vec<Block>) -> Result<(), ReadE
                     name: tag.local().to_string(),
                     namespace: cursor.namespace(&tag),
                     must_understand: tag.marks.must_understand,
+                    actor: tag.attribute("actor").or_else(|| tag.attribute("role")),
                     offset: tag.offset,
                 });
                 cursor.skip()?;

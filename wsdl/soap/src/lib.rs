@@ -18,12 +18,13 @@ mod limits;
 mod operation;
 mod read;
 mod scalar;
+mod server;
 mod shape;
 mod value;
 pub mod write;
 
 pub use any::Any;
-pub use charset::decode;
+pub use charset::{charset_of, decode};
 pub use date::{Date, DateTime};
 pub use envelope::{Block, Envelope, SOAP_1_1, SOAP_1_2, Version};
 pub use error::{ReadError, ReadErrorKind};
@@ -33,6 +34,7 @@ pub use operation::{Call, Header, Operation, Part, Service, Style};
 pub use rust_decimal::Decimal;
 pub use scalar::{Base64, JsonScalar};
 pub use scalar::{Invalid, Scalar};
+pub use server::{Answer, Invocation, Server};
 pub use shape::{Member, Shape, Type, Xsd};
 pub use show::show;
 #[doc(hidden)]
@@ -53,4 +55,4 @@ mod client;
 #[cfg(feature = "client")]
 pub mod transport;
 #[cfg(feature = "client")]
-pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Transport, charset};
+pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Transport};

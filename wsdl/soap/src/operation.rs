@@ -72,6 +72,8 @@ pub struct Header {
     pub namespace: &'static str,
     /// The table of its structure.
     pub shape: &'static Shape,
+    /// An empty one.
+    pub empty: fn() -> Box<dyn Structure>,
 }
 
 /// An operation as a type, so that a call knows its request and its answer.
