@@ -3,4 +3,5 @@ pub mod connector;
 pub mod delivery;
 pub mod event;
 pub mod handler;
+pub mod simulator;
 pub mod store;

@@ -40,3 +40,8 @@ pub use soapstone_soap::{
 };
 
 include!(concat!(env!("OUT_DIR"), "/portabilling.rs"));
+
+/// The definitions themselves: file name and text.
+///
+/// A program that doesn't name this doesn't carry the texts.
+pub static DEFINITIONS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/definitions.rs"));

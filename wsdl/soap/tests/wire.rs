@@ -120,7 +120,12 @@ static GET: Operation = Operation {
     action: "http://schemas.portaone.com/soap#get",
     style: Style::RpcEncoded,
     documentation: "",
-    header: Some(Header { name: "auth_info", namespace: NS, shape: &FEATURE, empty: || Box::new(Feature::default()) }),
+    header: Some(Header {
+        name: "auth_info",
+        namespace: NS,
+        shape: &FEATURE,
+        empty: || Box::new(Feature::default()),
+    }),
     input: Part { name: "GetRequest", shape: &ACCOUNT, empty: || Box::new(Account::default()) },
     output: Part { name: "GetResponse", shape: &ACCOUNT, empty: || Box::new(Account::default()) },
 };
