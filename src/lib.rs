@@ -1,6 +1,7 @@
 //! Soapstone: a SOAP-first integration gateway for PortaBilling.
 pub mod connector;
 pub mod delivery;
+pub mod enrich;
 pub mod event;
 pub mod handler;
 pub mod simulator;
