@@ -1,6 +1,9 @@
 //! Soapstone: a SOAP-first integration gateway for PortaBilling.
 pub mod connector;
 pub mod delivery;
+pub mod dispatch;
+pub mod enrich;
 pub mod event;
 pub mod handler;
+pub mod status;
 pub mod store;
