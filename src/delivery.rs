@@ -197,7 +197,7 @@ impl State {
 }
 
 /// When to try again; none where the schedule or its horizon has come to its end.
-fn due(
+pub(crate) fn due(
     attempts: u32,
     accepted_at: Timestamp,
     schedule: &RetrySchedule,
