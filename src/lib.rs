@@ -1,4 +1,6 @@
 //! Soapstone: a SOAP-first integration gateway for PortaBilling.
+pub mod cli;
+pub mod config;
 pub mod connector;
 pub mod delivery;
 pub mod event;
