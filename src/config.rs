@@ -23,6 +23,7 @@ mod units;
 pub use secret::Secret;
 
 use crate::handler::Handler;
+use crate::store::sqlite;
 use effective::{as_handlers, as_url};
 use units::{serialize_duration, serialize_size};
 
@@ -81,9 +82,6 @@ pub struct Listen {
     /// What `Retry-After` says beside a 503.
     #[serde(serialize_with = "serialize_duration")]
     pub retry_after: Duration,
-    /// How much is kept of a request that couldn't be read, in bytes.
-    #[serde(serialize_with = "serialize_size")]
-    pub sample_limit: u64,
 }
 
 /// `[store]`: the embedded store.
@@ -91,6 +89,78 @@ pub struct Listen {
 pub struct StoreSettings {
     /// Its file.
     pub path: PathBuf,
+    /// How many requests may wait for the writer.
+    pub queue: u64,
+    /// How many of them one commit carries at most.
+    pub batch_max: u64,
+    /// How long a request waits for the writer, or for a reader, before it fails.
+    #[serde(serialize_with = "serialize_duration")]
+    pub patience: Duration,
+    /// How many connections read at a time.
+    pub readers: u64,
+    /// How long to wait while somebody else locks the file.
+    #[serde(serialize_with = "serialize_duration")]
+    pub busy_timeout: Duration,
+    /// How much memory the writer's cache takes, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub cache: u64,
+    /// How often the log is copied into the file.
+    #[serde(serialize_with = "serialize_duration")]
+    pub checkpoint_every: Duration,
+    /// From what size of the log on the writer waits for that, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub log_limit: u64,
+    /// How many requests are kept that couldn't be read as events.
+    pub samples: u64,
+    /// How much is kept of each, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub sample_limit: u64,
+    /// How many events a page of the operator's API has at most.
+    pub page_max: u64,
+}
+
+/// SQLite's pages, in which it counts its log.
+const PAGE: u64 = 4096;
+
+impl StoreSettings {
+    /// The defaults of the store itself, in the units of the configuration.
+    fn with_defaults(path: PathBuf) -> Self {
+        let default = sqlite::StoreSettings::default();
+        let signed = |count: i64| u64::try_from(count).unwrap_or_default();
+        Self {
+            path,
+            queue: default.queue as u64,
+            batch_max: default.batch_max as u64,
+            patience: default.patience,
+            readers: default.readers as u64,
+            busy_timeout: default.busy_timeout,
+            cache: signed(default.cache_kib) * 1024,
+            checkpoint_every: default.checkpoint_every,
+            log_limit: signed(default.log_pages_max) * PAGE,
+            samples: signed(default.samples),
+            sample_limit: default.sample_bytes as u64,
+            page_max: default.page_max as u64,
+        }
+    }
+
+    /// As the store takes them.
+    pub fn sqlite(&self) -> sqlite::StoreSettings {
+        let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        sqlite::StoreSettings {
+            queue: size(self.queue),
+            batch_max: size(self.batch_max),
+            patience: self.patience,
+            readers: size(self.readers),
+            busy_timeout: self.busy_timeout,
+            cache_kib: signed(self.cache / 1024),
+            checkpoint_every: self.checkpoint_every,
+            log_pages_max: signed(self.log_limit / PAGE),
+            samples: signed(self.samples),
+            sample_bytes: size(self.sample_limit),
+            page_max: size(self.page_max),
+        }
+    }
 }
 
 /// `[portabilling]`: how PortaBilling is reached.

@@ -5,4 +5,6 @@ pub mod connector;
 pub mod delivery;
 pub mod event;
 pub mod handler;
+pub mod http;
 pub mod store;
+pub mod telemetry;

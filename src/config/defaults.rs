@@ -1,15 +1,17 @@
-//! Every default of the configuration, in one place. `example.toml` shows the same values; a test compares them.
+//! Every default of the configuration, in one place; but for those of the store and of retries, which are
+//! [`sqlite::StoreSettings::default`] and [`RetrySchedule::default`].
+//!
+//! `example.toml` shows the same values; a test compares them.
 
 use std::time::Duration;
+
+#[cfg(doc)]
+use crate::{handler::RetrySchedule, store::sqlite};
 
 const KIB: u64 = 1024;
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
-}
-
-const fn minutes(count: u64) -> Duration {
-    Duration::from_secs(count * 60)
 }
 
 const fn hours(count: u64) -> Duration {
@@ -38,8 +40,6 @@ pub const MAX_CONNECTIONS: u64 = 1024;
 pub const SHUTDOWN_GRACE: Duration = seconds(20);
 /// What `Retry-After` says beside a 503.
 pub const RETRY_AFTER: Duration = seconds(10);
-/// How much is kept of a request that couldn't be read.
-pub const SAMPLE_LIMIT: u64 = 4 * KIB;
 
 /// The embedded store's file.
 pub const STORE_PATH: &str = "soapstone.db";
@@ -80,14 +80,3 @@ pub const CONNECTOR_RETRY_AFTER_LIMIT: Duration = hours(1);
 /// proxy while the connector restarts, 401 and 403 a secret being changed: an operator repairs those, and the deliveries
 /// then go through by themselves. NSPS: a published connector answers 422 for a time-out of its own upstream.
 pub const CONNECTOR_FINAL: [u16; 2] = [400, 413];
-
-/// Pause after the first failure. NSPS: 1 to 10 minutes apart.
-pub const RETRY_FIRST: Duration = minutes(1);
-/// The longest pause of the quick tries.
-pub const RETRY_LONGEST: Duration = minutes(10);
-/// How many quick tries. NSPS: 100, over about a day.
-pub const RETRY_TRIES: u64 = 100;
-/// Pauses of the slow tries; the last one repeats. NSPS: 1, 2, 4, 8, 16, 24 hours.
-pub const RETRY_THEN: [Duration; 6] = [hours(1), hours(2), hours(4), hours(8), hours(16), hours(24)];
-/// How long the whole may take. NSPS: about a month.
-pub const RETRY_HORIZON: Duration = hours(30 * 24);

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::Config;
 use super::units::{format_duration, serialize_duration};
-use crate::handler::{Fetch, Handler, Order};
+use crate::handler::{Handler, Order};
 
 impl Config {
     /// The whole configuration as TOML, which reads as the same configuration again. No secret is in it: it says where
@@ -16,15 +16,6 @@ impl Config {
         toml::to_string(self)
     }
 }
-
-pub(super) const FETCHES: [(&str, Fetch); 6] = [
-    ("account_info", Fetch::AccountInfo),
-    ("sim_info", Fetch::SimInfo),
-    ("prev_sim_info", Fetch::PrevSimInfo),
-    ("access_policy_info", Fetch::AccessPolicyInfo),
-    ("product_info", Fetch::ProductInfo),
-    ("full_vd_counter_info", Fetch::FullVdCounterInfo),
-];
 
 pub(super) const ORDERS: [(&str, Order); 2] = [("skip", Order::Skip), ("strict", Order::Strict)];
 
@@ -66,7 +57,7 @@ impl<'a> From<&'a Handler> for HandlerView<'a> {
         Self {
             name: &handler.name,
             events: &handler.events,
-            fetch: handler.fetch.iter().map(|fetch| word(&FETCHES, fetch)).collect(),
+            fetch: handler.fetch.iter().map(|fetch| fetch.as_str()).collect(),
             connector: &handler.connector,
             service_group: handler.service_group.as_deref(),
             order: word(&ORDERS, &handler.order),

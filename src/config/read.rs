@@ -104,7 +104,6 @@ fn listen(section: &Section<'_>) -> Option<Listen> {
         max_connections: section.count("max_connections", defaults::MAX_CONNECTIONS, 1..=1_000_000),
         shutdown_grace: section.duration("shutdown_grace", defaults::SHUTDOWN_GRACE, MILLISECOND..=HOUR),
         retry_after: section.duration("retry_after", defaults::RETRY_AFTER, Duration::from_secs(1)..=HOUR),
-        sample_limit: section.size("sample_limit", defaults::SAMPLE_LIMIT, 0..=MIB),
     };
     section.finish();
     Some(listen)
@@ -126,8 +125,23 @@ fn store(section: &Section<'_>) -> Option<StoreSettings> {
         Some(value) => section.path_of("path", value),
         None => Some(section.folder().join(defaults::STORE_PATH)),
     };
+    let default = StoreSettings::with_defaults(path.unwrap_or_default());
+    let settings = StoreSettings {
+        queue: section.count("queue", default.queue, 1..=1_000_000),
+        batch_max: section.count("batch_max", default.batch_max, 1..=100_000),
+        patience: section.duration("patience", default.patience, MILLISECOND..=HOUR),
+        readers: section.count("readers", default.readers, 1..=1000),
+        busy_timeout: section.duration("busy_timeout", default.busy_timeout, Duration::ZERO..=HOUR),
+        cache: section.size("cache", default.cache, MIB..=64 * 1024 * MIB),
+        checkpoint_every: section.duration("checkpoint_every", default.checkpoint_every, MILLISECOND..=HOUR),
+        log_limit: section.size("log_limit", default.log_limit, MIB..=64 * 1024 * MIB),
+        samples: section.count("samples", default.samples, 0..=1_000_000),
+        sample_limit: section.size("sample_limit", default.sample_limit, 0..=MIB),
+        page_max: section.count("page_max", default.page_max, 1..=10_000),
+        path: default.path,
+    };
     section.finish();
-    Some(StoreSettings { path: path? })
+    Some(settings)
 }
 
 fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {

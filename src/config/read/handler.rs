@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::defaults;
-use super::super::effective::{FETCHES, ORDERS};
+use super::super::effective::ORDERS;
 use super::super::reader::{Section, Value};
 use super::{HOUR, name, reference, tables};
 use crate::handler::{Fetch, Handler, Order, RetrySchedule};
@@ -44,9 +43,10 @@ fn events(section: &Section<'_>) -> Vec<String> {
 
 fn fetch(section: &Section<'_>) -> Vec<Fetch> {
     let Some(value) = section.get("fetch") else { return Vec::new() };
+    let words = Fetch::ALL.map(|fetch| (fetch.as_str(), fetch));
     let mut fetch = Vec::new();
     for value in section.list_of("fetch", value) {
-        match section.choice_of("fetch", value, &FETCHES) {
+        match section.choice_of("fetch", value, &words) {
             Some(word) if fetch.contains(&word) => {
                 section.problem(
                     value.at,
@@ -75,11 +75,12 @@ fn retry(handler: &Section<'_>) -> RetrySchedule {
     let name = format!("{} retry", handler.name);
     let section =
         handler.section("retry").unwrap_or_else(|| Section::new(handler.reading, &name, None, handler.at));
-    let first = section.duration("first", defaults::RETRY_FIRST, Duration::from_millis(10)..=24 * HOUR);
-    let longest = section.duration("longest", defaults::RETRY_LONGEST, Duration::from_millis(10)..=24 * HOUR);
-    let tries = section.count("tries", defaults::RETRY_TRIES, 0..=1_000_000);
-    let then = then(&section);
-    let horizon = section.duration("horizon", defaults::RETRY_HORIZON, SECOND..=365 * 24 * HOUR);
+    let default = RetrySchedule::default();
+    let first = section.duration("first", default.first, Duration::from_millis(10)..=24 * HOUR);
+    let longest = section.duration("longest", default.longest, Duration::from_millis(10)..=24 * HOUR);
+    let tries = section.count("tries", default.tries.into(), 0..=1_000_000);
+    let then = then(&section, default.then);
+    let horizon = section.duration("horizon", default.horizon, SECOND..=365 * 24 * HOUR);
     section.finish();
     if longest < first {
         let what = format!("`longest` in {name} is shorter than `first`");
@@ -88,8 +89,8 @@ fn retry(handler: &Section<'_>) -> RetrySchedule {
     RetrySchedule { first, longest, tries: u32::try_from(tries).unwrap_or(u32::MAX), then, horizon }
 }
 
-fn then(section: &Section<'_>) -> Vec<Duration> {
-    let Some(value) = section.get("then") else { return defaults::RETRY_THEN.to_vec() };
+fn then(section: &Section<'_>, default: Vec<Duration>) -> Vec<Duration> {
+    let Some(value) = section.get("then") else { return default };
     let pause = |value: Value<'_>| section.duration_of("then", value, SECOND..=31 * 24 * HOUR);
     section.list_of("then", value).into_iter().filter_map(pause).collect()
 }
