@@ -1,10 +1,14 @@
 //! Soapstone: a SOAP-first integration gateway for PortaBilling.
+pub mod cli;
+pub mod config;
 pub mod connector;
 pub mod delivery;
 pub mod dispatch;
 pub mod enrich;
 pub mod event;
 pub mod handler;
+pub mod http;
 pub mod simulator;
 pub mod status;
 pub mod store;
+pub mod telemetry;
