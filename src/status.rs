@@ -1,6 +1,7 @@
 //! Writes provisioning statuses back to PortaBilling, as jobs of their own: one that fails never repeats the change in the
 //! external system, and one that is late never overwrites a newer.
 
+pub mod espf;
 #[cfg(test)]
 mod tests;
 
