@@ -17,6 +17,7 @@ mod serve;
 mod show;
 mod simulate;
 
+use crate::chain::chain;
 use crate::config::{Config, ConfigError};
 
 const FAILED: u8 = 1;
@@ -143,22 +144,6 @@ fn print(text: &str) -> Result<(), CliError> {
     }
 }
 
-/// An error with its sources on one line, each said once.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let part = error.to_string();
-        // Some libraries repeat their source in their own words.
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        source = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,14 +152,5 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn an_error_is_told_with_its_sources_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("outer")]
-        struct Outer(#[source] io::Error);
-        assert_eq!(chain(&Outer(io::Error::other("inner"))), "outer: inner");
-        assert_eq!(chain(&CliError::from(io::Error::other("inner"))), "inner");
     }
 }

@@ -84,6 +84,24 @@ pub struct Listen {
     pub retry_after: Duration,
 }
 
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            intake: SocketAddr::from(defaults::LISTEN_INTAKE),
+            operator: SocketAddr::from(defaults::LISTEN_OPERATOR),
+            header_timeout: defaults::HEADER_TIMEOUT,
+            body_timeout: defaults::BODY_TIMEOUT,
+            answer_timeout: defaults::ANSWER_TIMEOUT,
+            body_limit: defaults::BODY_LIMIT,
+            head_limit: defaults::HEAD_LIMIT,
+            max_headers: defaults::MAX_HEADERS,
+            max_connections: defaults::MAX_CONNECTIONS,
+            shutdown_grace: defaults::SHUTDOWN_GRACE,
+            retry_after: defaults::RETRY_AFTER,
+        }
+    }
+}
+
 /// `[store]`: the embedded store.
 #[derive(Debug, Clone, Serialize)]
 pub struct StoreSettings {
@@ -203,6 +221,31 @@ pub struct PortaBillingSettings {
     pub ca_file: Option<PathBuf>,
     /// Whether any certificate will do. Whoever stands between can then read and change everything.
     pub danger_accept_invalid_certs: bool,
+}
+
+impl PortaBillingSettings {
+    /// The PortaBilling at `url`, with the default of everything else.
+    pub fn new(url: Url, login: String, credential: Credential) -> Self {
+        let mut espf_url = url.clone();
+        espf_url.set_path("/espf/v1");
+        Self {
+            url,
+            espf_url,
+            login,
+            credential,
+            realm: defaults::REALM.to_owned(),
+            soap_path: SoapPath::Modern,
+            status_encoding: StatusEncoding::Form,
+            espf_auth: EspfAuth::Bearer,
+            connect_timeout: defaults::PORTABILLING_CONNECT_TIMEOUT,
+            timeout: defaults::PORTABILLING_TIMEOUT,
+            max_in_flight: defaults::PORTABILLING_MAX_IN_FLIGHT,
+            cache_ttl: defaults::CACHE_TTL,
+            answer_limit: defaults::PORTABILLING_ANSWER_LIMIT,
+            ca_file: None,
+            danger_accept_invalid_certs: false,
+        }
+    }
 }
 
 /// The secret of a PortaBilling user.
@@ -353,6 +396,26 @@ pub struct HttpConnectorSettings {
     pub danger_accept_invalid_certs: bool,
     /// Further headers, sent with every request.
     pub headers: BTreeMap<String, HeaderText>,
+}
+
+impl HttpConnectorSettings {
+    /// The external system at `url`, with the default of everything else.
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            bearer: None,
+            connect_timeout: defaults::CONNECTOR_CONNECT_TIMEOUT,
+            timeout: defaults::CONNECTOR_TIMEOUT,
+            max_in_flight: defaults::CONNECTOR_MAX_IN_FLIGHT,
+            answer_limit: defaults::CONNECTOR_ANSWER_LIMIT,
+            keep_limit: defaults::CONNECTOR_KEEP_LIMIT,
+            retry_after_limit: defaults::CONNECTOR_RETRY_AFTER_LIMIT,
+            final_codes: defaults::CONNECTOR_FINAL.to_vec(),
+            ca_file: None,
+            danger_accept_invalid_certs: false,
+            headers: BTreeMap::new(),
+        }
+    }
 }
 
 /// The value of a further header.

@@ -1,4 +1,5 @@
 //! Soapstone: a SOAP-first integration gateway for PortaBilling.
+pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod connector;

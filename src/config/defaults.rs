@@ -19,9 +19,9 @@ const fn hours(count: u64) -> Duration {
 }
 
 /// Where ESPF's events come in: from other machines.
-pub const LISTEN_INTAKE: &str = "0.0.0.0:8080";
+pub const LISTEN_INTAKE: ([u8; 4], u16) = ([0, 0, 0, 0], 8080);
 /// Where the operator looks: from this machine only, since there is no authentication yet.
-pub const LISTEN_OPERATOR: &str = "127.0.0.1:8081";
+pub const LISTEN_OPERATOR: ([u8; 4], u16) = ([127, 0, 0, 1], 8081);
 /// How long a client may take for a request's headers; also how long an idle connection stays open.
 pub const HEADER_TIMEOUT: Duration = seconds(30);
 /// How long a client may take for a request's body.

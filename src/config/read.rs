@@ -10,7 +10,7 @@ use toml::de::DeTable;
 
 use super::reader::{Reading, Section, Value, suggest};
 use super::{Config, Credential, EspfAuth, Listen, PortaBillingSettings, Problem, SoapPath, StatusEncoding};
-use super::{StoreSettings, defaults};
+use super::{Secret, StoreSettings, defaults};
 
 mod connector;
 mod handler;
@@ -79,38 +79,34 @@ fn section<'a>(root: &Section<'a>, key: &'static str) -> Section<'a> {
 }
 
 fn listen(section: &Section<'_>) -> Option<Listen> {
-    let intake = address(section, "intake", defaults::LISTEN_INTAKE);
-    let operator = address(section, "operator", defaults::LISTEN_OPERATOR);
-    if let (Some(intake), Some(operator)) = (intake, operator)
-        && intake == operator
-        && intake.port() != 0
-    {
-        section.problem(
-            section.at,
-            "`intake` and `operator` in [listen] are the same address",
-            "give one another port",
-        );
+    let default = Listen::default();
+    let intake = address(section, "intake", default.intake);
+    let operator = address(section, "operator", default.operator);
+    if intake.is_some() && intake == operator && intake.is_some_and(|address| address.port() != 0) {
+        let what = "`intake` and `operator` in [listen] are the same address";
+        section.problem(section.at, what, "give one of them another port");
     }
+    let second = Duration::from_secs(1);
     let listen = Listen {
+        header_timeout: section.duration("header_timeout", default.header_timeout, MILLISECOND..=HOUR),
+        body_timeout: section.duration("body_timeout", default.body_timeout, MILLISECOND..=HOUR),
+        answer_timeout: section.duration("answer_timeout", default.answer_timeout, MILLISECOND..=HOUR),
+        body_limit: section.size("body_limit", default.body_limit, 1024..=64 * MIB),
+        // Hyper takes no less than 8 KiB.
+        head_limit: section.size("head_limit", default.head_limit, 8 * 1024..=MIB),
+        max_headers: section.count("max_headers", default.max_headers, 10..=10_000),
+        max_connections: section.count("max_connections", default.max_connections, 1..=1_000_000),
+        shutdown_grace: section.duration("shutdown_grace", default.shutdown_grace, MILLISECOND..=HOUR),
+        retry_after: section.duration("retry_after", default.retry_after, second..=HOUR),
         intake: intake?,
         operator: operator?,
-        header_timeout: section.duration("header_timeout", defaults::HEADER_TIMEOUT, MILLISECOND..=HOUR),
-        body_timeout: section.duration("body_timeout", defaults::BODY_TIMEOUT, MILLISECOND..=HOUR),
-        answer_timeout: section.duration("answer_timeout", defaults::ANSWER_TIMEOUT, MILLISECOND..=HOUR),
-        body_limit: section.size("body_limit", defaults::BODY_LIMIT, 1024..=64 * MIB),
-        // Less than 8 KiB isn't taken by hyper.
-        head_limit: section.size("head_limit", defaults::HEAD_LIMIT, 8 * 1024..=MIB),
-        max_headers: section.count("max_headers", defaults::MAX_HEADERS, 10..=10_000),
-        max_connections: section.count("max_connections", defaults::MAX_CONNECTIONS, 1..=1_000_000),
-        shutdown_grace: section.duration("shutdown_grace", defaults::SHUTDOWN_GRACE, MILLISECOND..=HOUR),
-        retry_after: section.duration("retry_after", defaults::RETRY_AFTER, Duration::from_secs(1)..=HOUR),
     };
     section.finish();
     Some(listen)
 }
 
-fn address(section: &Section<'_>, key: &'static str, default: &str) -> Option<SocketAddr> {
-    let Some(value) = section.get(key) else { return default.parse().ok() };
+fn address(section: &Section<'_>, key: &'static str, default: SocketAddr) -> Option<SocketAddr> {
+    let Some(value) = section.get(key) else { return Some(default) };
     let text = section.text_of(key, value)?;
     let address = text.parse().ok();
     if address.is_none() {
@@ -146,46 +142,36 @@ fn store(section: &Section<'_>) -> Option<StoreSettings> {
 
 fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
     let url = need_url(section, "url", "\"https://portabilling.example.com\"");
-    let espf_url = match section.get("espf_url") {
-        Some(value) => section.url_of("espf_url", value),
-        None => url.as_ref().and_then(|url| url.join("/espf/v1").ok()),
-    };
     let login = section.need_text("login", "\"soapstone\"");
     let credential = credential(section);
-    let realm = section.text("realm").unwrap_or_else(|| defaults::REALM.to_owned());
+    let complete = url.is_some() && login.is_some() && credential.is_some();
+    // Where one of the three is missing, the rest is looked at all the same, and then thrown away.
+    let url = url.or_else(|| Url::parse("http://missing.invalid").ok())?;
+    let credential = credential.unwrap_or(Credential::Password(Secret::new("")));
+    let default = PortaBillingSettings::new(url, login.unwrap_or_default(), credential);
     let soap_path = [("modern", SoapPath::Modern), ("classic", SoapPath::Classic)];
-    let soap_path = section.choice("soap_path", SoapPath::Modern, &soap_path);
     let encodings = [("form", StatusEncoding::Form), ("json", StatusEncoding::Json)];
-    let status_encoding = section.choice("status_encoding", StatusEncoding::Form, &encodings);
     let espf_auth = [("bearer", EspfAuth::Bearer), ("basic", EspfAuth::Basic)];
-    let espf_auth = section.choice("espf_auth", EspfAuth::Bearer, &espf_auth);
-    let connect_timeout = defaults::PORTABILLING_CONNECT_TIMEOUT;
-    let connect_timeout = section.duration("connect_timeout", connect_timeout, MILLISECOND..=HOUR);
-    let timeout = section.duration("timeout", defaults::PORTABILLING_TIMEOUT, MILLISECOND..=HOUR);
-    let max_in_flight = section.count("max_in_flight", defaults::PORTABILLING_MAX_IN_FLIGHT, 1..=10_000);
-    let cache_ttl = section.duration("cache_ttl", defaults::CACHE_TTL, Duration::ZERO..=HOUR);
-    let answer_limit =
-        section.size("answer_limit", defaults::PORTABILLING_ANSWER_LIMIT, 64 * 1024..=1024 * MIB);
-    let ca_file = section.readable_file("ca_file");
-    let danger_accept_invalid_certs = section.flag("danger_accept_invalid_certs", false);
+    let espf_url = section.get("espf_url").and_then(|value| section.url_of("espf_url", value));
+    let settings = PortaBillingSettings {
+        espf_url: espf_url.unwrap_or(default.espf_url),
+        realm: section.text("realm").unwrap_or(default.realm),
+        soap_path: section.choice("soap_path", default.soap_path, &soap_path),
+        status_encoding: section.choice("status_encoding", default.status_encoding, &encodings),
+        espf_auth: section.choice("espf_auth", default.espf_auth, &espf_auth),
+        connect_timeout: section.duration("connect_timeout", default.connect_timeout, MILLISECOND..=HOUR),
+        timeout: section.duration("timeout", default.timeout, MILLISECOND..=HOUR),
+        max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
+        cache_ttl: section.duration("cache_ttl", default.cache_ttl, Duration::ZERO..=HOUR),
+        answer_limit: section.size("answer_limit", default.answer_limit, 64 * 1024..=1024 * MIB),
+        ca_file: section.readable_file("ca_file"),
+        danger_accept_invalid_certs: section.flag("danger_accept_invalid_certs", false),
+        url: default.url,
+        login: default.login,
+        credential: default.credential,
+    };
     section.finish();
-    Some(PortaBillingSettings {
-        url: url?,
-        espf_url: espf_url?,
-        login: login?,
-        credential: credential?,
-        realm,
-        soap_path,
-        status_encoding,
-        espf_auth,
-        connect_timeout,
-        timeout,
-        max_in_flight,
-        cache_ttl,
-        answer_limit,
-        ca_file,
-        danger_accept_invalid_certs,
-    })
+    complete.then_some(settings)
 }
 
 fn credential(section: &Section<'_>) -> Option<Credential> {

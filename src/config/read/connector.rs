@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use reqwest::Url;
+
 use super::super::reader::{Section, Value};
-use super::super::{ConnectorSettings, HeaderText, HttpConnectorSettings, defaults};
+use super::super::{ConnectorSettings, HeaderText, HttpConnectorSettings, Secret};
 use super::{HOUR, MIB, MILLISECOND, need_url};
 
 /// By name; none for one that is there and wrong, so that a handler that names it isn't wrong too.
@@ -34,31 +36,47 @@ fn one(section: &Section<'_>) -> Option<ConnectorSettings> {
 
 fn http(section: &Section<'_>) -> Option<HttpConnectorSettings> {
     let url = need_url(section, "url", "\"https://connector.example.com/process-event\"");
-    let bearer = section.get("bearer").map(|value| section.secret_of("bearer", value));
-    let connect_timeout = defaults::CONNECTOR_CONNECT_TIMEOUT;
+    let complete = url.is_some();
+    // Without it, the rest is looked at all the same, and then thrown away.
+    let default = HttpConnectorSettings::new(url.or_else(|| Url::parse("http://missing.invalid").ok())?);
+    let retry_after_limit = default.retry_after_limit;
     let settings = HttpConnectorSettings {
-        connect_timeout: section.duration("connect_timeout", connect_timeout, MILLISECOND..=HOUR),
-        timeout: section.duration("timeout", defaults::CONNECTOR_TIMEOUT, MILLISECOND..=HOUR),
-        max_in_flight: section.count("max_in_flight", defaults::CONNECTOR_MAX_IN_FLIGHT, 1..=10_000),
-        answer_limit: section.size("answer_limit", defaults::CONNECTOR_ANSWER_LIMIT, 1024..=64 * MIB),
-        keep_limit: section.size("keep_limit", defaults::CONNECTOR_KEEP_LIMIT, 0..=MIB),
+        bearer: section.get("bearer").and_then(|value| bearer(section, value)),
+        connect_timeout: section.duration("connect_timeout", default.connect_timeout, MILLISECOND..=HOUR),
+        timeout: section.duration("timeout", default.timeout, MILLISECOND..=HOUR),
+        max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
+        answer_limit: section.size("answer_limit", default.answer_limit, 1024..=64 * MIB),
+        keep_limit: section.size("keep_limit", default.keep_limit, 0..=MIB),
         retry_after_limit: section.duration(
             "retry_after_limit",
-            defaults::CONNECTOR_RETRY_AFTER_LIMIT,
+            retry_after_limit,
             Duration::ZERO..=24 * HOUR,
         ),
-        final_codes: final_codes(section),
+        final_codes: final_codes(section, default.final_codes),
         ca_file: section.readable_file("ca_file"),
         danger_accept_invalid_certs: section.flag("danger_accept_invalid_certs", false),
         headers: headers(section),
-        bearer: bearer.unwrap_or_default(),
-        url: url?,
+        url: default.url,
     };
-    Some(settings)
+    complete.then_some(settings)
 }
 
-fn final_codes(section: &Section<'_>) -> Vec<u16> {
-    let Some(value) = section.get("final") else { return defaults::CONNECTOR_FINAL.to_vec() };
+fn bearer<'a>(section: &Section<'a>, value: Value<'a>) -> Option<Secret> {
+    let secret = section.secret_of("bearer", value)?;
+    if !secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = format!("`bearer` in {} holds what can't be sent in a header", section.name);
+        section.problem(
+            value.at,
+            what,
+            "a token has visible ASCII only; look for a space or a second line in it",
+        );
+        return None;
+    }
+    Some(secret)
+}
+
+fn final_codes(section: &Section<'_>, default: Vec<u16>) -> Vec<u16> {
+    let Some(value) = section.get("final") else { return default };
     let codes = section.list_of("final", value).into_iter();
     codes.filter_map(|value| section.count_of("final", value, 400..=599)?.try_into().ok()).collect()
 }
