@@ -54,6 +54,9 @@ pub(crate) enum CliError {
     /// The operator's to mend; exit code 64.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The operator's to mend; exit code 64.
+    #[error("{0}")]
+    Usage(String),
     /// Anything else; exit code 1.
     #[error(transparent)]
     Failed(#[from] Box<dyn Error + Send + Sync>),
@@ -62,7 +65,7 @@ pub(crate) enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => WRONG_USAGE,
+            Self::Config(_) | Self::Usage(_) => WRONG_USAGE,
             Self::Failed(_) => FAILED,
         }
     }
@@ -98,28 +101,44 @@ fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Check(args) => check::run(&args),
         Command::Config(args) => show::run(&args),
-        Command::Serve(args) => with_runtime(serve::run(args)),
-        Command::Call(args) => with_runtime(call::run(args)),
-        Command::Simulate(args) => with_runtime(simulate::run(args)),
-        Command::Demo(args) => with_runtime(demo::run(args)),
+        Command::Serve(args) => with_runtime("info", serve::run(args)),
+        Command::Call(args) => with_runtime("warn", call::run(args)),
+        Command::Simulate(args) => with_runtime("info", simulate::run(args)),
+        // the demo's outages are on purpose, and its figures say what they did
+        Command::Demo(args) => with_runtime("off", demo::run(args)),
     }
 }
 
-fn with_runtime(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    start_logs();
+fn with_runtime(level: &str, work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    start_logs(level);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
-/// Logs go to standard error: for people on a terminal, else as JSON. `RUST_LOG` chooses; `info` by default.
-fn start_logs() {
+/// Logs go to standard error: for people on a terminal, else as JSON. `RUST_LOG` chooses, else `level`.
+fn start_logs(level: &str) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // An error means that logs have been started already, as in tests.
     let _ = match io::stderr().is_terminal() {
         true => logs.try_init(),
         false => logs.json().flatten_event(true).try_init(),
     };
+}
+
+/// Waits until somebody wants the process to end: ctrl-c, or the service's own SIGTERM.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
 }
 
 /// `--config`, the same wherever a command needs it.

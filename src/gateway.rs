@@ -164,7 +164,8 @@ impl Gateway {
 async fn open_store(config: &Config) -> Result<Arc<SqliteStore>, StartError> {
     let (path, settings) = (config.store.path.clone(), config.store.sqlite());
     let shown = path.display().to_string();
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, settings, Timestamp::now())).await;
+    let opened =
+        tokio::task::spawn_blocking(move || SqliteStore::open(&path, settings, Timestamp::now())).await;
     let failed = |source| StartError::Store { path: shown.clone(), source };
     let store = opened.map_err(|error| failed(StoreError::Failed(error.to_string())))?.map_err(failed)?;
     Ok(Arc::new(store))
@@ -180,10 +181,8 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 fn routes(config: &Config) -> Result<Vec<Route>, StartError> {
     let mut connectors = std::collections::BTreeMap::new();
     for (name, ConnectorSettings::Http(settings)) in &config.connectors {
-        let connector = HttpConnector::new(name, settings).map_err(|error| StartError::Setup {
-            what: format!("connector {name}"),
-            source: error.into(),
-        })?;
+        let connector = HttpConnector::new(name, settings)
+            .map_err(|error| StartError::Setup { what: format!("connector {name}"), source: error.into() })?;
         connectors.insert(name.as_str(), Arc::new(connector) as Arc<dyn Connector>);
     }
     let routes = config.handlers.iter().filter_map(|handler| {

@@ -1,6 +1,9 @@
 //! `soapstone demo`: the whole way of events, shown on one machine.
 
-use super::CliError;
+use std::io::Write as _;
+
+use super::{CliError, print};
+use crate::demo::{Demo, DemoSettings};
 
 /// Arguments of `soapstone demo`.
 #[derive(Debug, clap::Args)]
@@ -20,6 +23,30 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let Args { events: _, rate: _, json: _, keep: _ } = args;
-    Err(CliError::Failed("demo isn't built in yet".into()))
+    let demo = Demo::start(DemoSettings::new(args.events, args.rate)).await.map_err(failed)?;
+    let report = demo.run().await.map_err(failed)?;
+    if args.json {
+        let text = serde_json::to_string(&report).map_err(failed)?;
+        print(&format!("{text}\n"))?;
+    } else {
+        print(&report.table())?;
+    }
+    if args.keep {
+        for (name, url) in demo.urls() {
+            writeln!(std::io::stderr().lock(), "{name}: {url}")?;
+        }
+        writeln!(std::io::stderr().lock(), "end it with ctrl-c")?;
+        super::stop_signal().await;
+    }
+    demo.stop().await;
+    if report.is_good() {
+        return Ok(());
+    }
+    Err(CliError::Failed(
+        "events were lost, overtaken, left over or wrongly applied; see the figures above".into(),
+    ))
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> CliError {
+    CliError::Failed(error.into())
 }

@@ -1,6 +1,7 @@
 //! `soapstone serve`: runs the gateway until it is told to stop.
 
 use super::{CliError, ConfigArg};
+use crate::gateway::{Gateway, Tuning};
 
 /// Arguments of `soapstone serve`.
 #[derive(Debug, clap::Args)]
@@ -10,6 +11,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let _config = args.config.load()?;
-    Err(CliError::Failed("serve isn't built in yet".into()))
+    let gateway = Gateway::start(args.config.load()?, Tuning::default())
+        .await
+        .map_err(|error| CliError::Failed(error.into()))?;
+    super::stop_signal().await;
+    gateway.stop().await;
+    Ok(())
 }

@@ -1,6 +1,5 @@
 //! Asks PortaBilling over SOAP for what a handler wants to know.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use serde_json::{Map, Value};
 
 use super::fresh::Fresh;
 use super::{Enrich, EnrichError, mapping};
+use crate::chain::chain;
 use crate::event::{Event, SubjectKind};
 use crate::handler::Fetch;
 
@@ -279,15 +279,13 @@ impl Named {
 }
 
 fn failed(error: &Error) -> EnrichError {
-    let mut reason = format!("PortaBilling {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        reason.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
     let after = match &error.cause {
         Cause::LoginPause(left) => Some(*left),
         _ => None,
     };
-    EnrichError { reason, retryable: error.may_work_later(), after }
+    EnrichError {
+        reason: format!("PortaBilling: {}", chain(error)),
+        retryable: error.may_work_later(),
+        after,
+    }
 }

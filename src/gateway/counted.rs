@@ -41,7 +41,12 @@ impl Observer for Counted {
             (Some(_), false) => "given_up",
         };
         if let (Some(reason), false) = (reason, again) {
-            tracing::warn!(i_account = status.i_account, group = status.group, reason, "a status is given up");
+            tracing::warn!(
+                i_account = status.i_account,
+                group = status.group,
+                reason,
+                "a status is given up"
+            );
         }
         self.telemetry.status(status.value, outcome);
     }
