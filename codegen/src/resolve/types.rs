@@ -153,7 +153,12 @@ impl<'a> Types<'a> {
         match builtin::look_up(&reference.name) {
             Some(Some(ty)) => return Some(ty),
             Some(None) => {
-                self.unknown(reference, "type");
+                let message = format!("`{}` is none of the types of XML Schema", reference.written);
+                self.diagnostics.error(
+                    reference.at,
+                    message,
+                    "name one of them, such as string, int or dateTime",
+                );
                 return None;
             }
             None => {}
