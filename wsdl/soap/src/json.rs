@@ -29,7 +29,10 @@ pub fn from_json<'de, T: Structure + Default, D: Deserializer<'de>>(deserializer
 ///
 /// # Errors
 /// As for [`from_json`]; the structure may then be filled in part.
-pub fn fill_json<'de, D: Deserializer<'de>>(structure: &mut dyn Structure, deserializer: D) -> Result<(), D::Error> {
+pub fn fill_json<'de, D: Deserializer<'de>>(
+    structure: &mut dyn Structure,
+    deserializer: D,
+) -> Result<(), D::Error> {
     StructureSeed(structure).deserialize(deserializer)
 }
 

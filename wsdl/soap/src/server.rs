@@ -60,7 +60,10 @@ impl Server {
         let text = decode(body, charset, &self.limits).map_err(unreadable)?;
         let envelope = Envelope::open(&text, &self.limits).map_err(unreadable)?;
         if envelope.version() == Version::Soap12 {
-            return Err(Fault::new("VersionMismatch", "SOAP 1.2 is not spoken here, send a SOAP 1.1 envelope"));
+            return Err(Fault::new(
+                "VersionMismatch",
+                "SOAP 1.2 is not spoken here, send a SOAP 1.1 envelope",
+            ));
         }
         let operation = self.operation(&envelope)?;
         understand(&envelope, operation)?;
