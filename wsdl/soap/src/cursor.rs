@@ -25,12 +25,21 @@ pub(crate) struct Cursor<'a> {
     /// Where in `source` the reader began.
     base: usize,
     limits: &'a Limits,
-    /// Elements still allowed.
-    budget: usize,
+    budget: Budget,
     depth: usize,
     names: NamespaceResolver,
     /// Depths at which elements with namespace declarations are open.
     declared: Vec<usize>,
+}
+
+/// What may still be used up, by a cursor and its forks together.
+#[derive(Clone, Copy)]
+struct Budget {
+    elements: usize,
+    /// What `elements` began with, for the message when it has come to its end.
+    of: (&'static str, usize),
+    list_bytes: usize,
+    sparse: usize,
 }
 
 /// What comes next.
@@ -102,14 +111,20 @@ impl Tag<'_> {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(source: &'a str, limits: &'a Limits) -> Self {
-        Self::open(source, 0, limits, limits.elements, 0, NamespaceResolver::default())
+        let budget = Budget {
+            elements: limits.elements,
+            of: ("elements", limits.elements),
+            list_bytes: limits.list_bytes,
+            sparse: limits.sparse,
+        };
+        Self::open(source, 0, limits, budget, 0, NamespaceResolver::default())
     }
 
     fn open(
         source: &'a str,
         base: usize,
         limits: &'a Limits,
-        budget: usize,
+        budget: Budget,
         depth: usize,
         names: NamespaceResolver,
     ) -> Self {
@@ -126,6 +141,32 @@ impl<'a> Cursor<'a> {
     /// Takes back what a fork has used up.
     pub(crate) fn rejoin(&mut self, fork: Cursor<'a>) {
         self.budget = fork.budget;
+    }
+
+    /// From now on at most `elements`, because the message has references.
+    pub(crate) fn restrict(&mut self, elements: usize) {
+        if elements < self.budget.elements {
+            self.budget.elements = elements;
+            self.budget.of = ("elements read through references", elements);
+        }
+    }
+
+    /// Accounts for items that are put into a list.
+    pub(crate) fn spend_list(&mut self, bytes: usize) -> Result<(), ReadError> {
+        match self.budget.list_bytes.checked_sub(bytes) {
+            Some(left) => self.budget.list_bytes = left,
+            None => return Err(self.limit("bytes in lists", self.limits.list_bytes)),
+        }
+        Ok(())
+    }
+
+    /// Accounts for items that a sparse array leaves out.
+    pub(crate) fn spend_sparse(&mut self, items: usize) -> Result<(), ReadError> {
+        match self.budget.sparse.checked_sub(items) {
+            Some(left) => self.budget.sparse = left,
+            None => return Err(self.limit("items left out of sparse arrays", self.limits.sparse)),
+        }
+        Ok(())
     }
 
     pub(crate) fn source(&self) -> &'a str {
@@ -208,9 +249,9 @@ impl<'a> Cursor<'a> {
         if self.depth > self.limits.depth {
             return Err(self.limit("levels of elements", self.limits.depth));
         }
-        match self.budget.checked_sub(1) {
-            Some(left) => self.budget = left,
-            None => return Err(self.limit("elements", self.limits.elements)),
+        match self.budget.elements.checked_sub(1) {
+            Some(left) => self.budget.elements = left,
+            None => return Err(self.limit(self.budget.of.0, self.budget.of.1)),
         }
         let marks = if start.attributes_raw().is_empty() { Marks::default() } else { self.marks(&start)? };
         Ok(Tag { start, marks, offset })
@@ -327,8 +368,9 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Where the elements with an `id` begin, for references; one pass over the document, made when first asked for.
-pub(crate) fn ids(source: &str, limits: &Limits) -> Result<Vec<(String, usize)>, ReadError> {
+/// Where the elements with an `id` begin, for references, and how many elements there are in all; one pass over the
+/// document, made when first asked for.
+pub(crate) fn ids(source: &str, limits: &Limits) -> Result<(Vec<(String, usize)>, usize), ReadError> {
     let mut cursor = Cursor::new(source, limits);
     let mut ids = Vec::new();
     loop {
@@ -341,7 +383,7 @@ pub(crate) fn ids(source: &str, limits: &Limits) -> Result<Vec<(String, usize)>,
             }
             Token::Eof => {
                 ids.sort();
-                return Ok(ids);
+                return Ok((ids, limits.elements - cursor.budget.elements));
             }
             Token::End | Token::Text(_) => {}
         }

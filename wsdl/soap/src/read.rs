@@ -82,7 +82,8 @@ pub(crate) fn value(
     target: &mut dyn Value,
 ) -> Result<(), ReadError> {
     if let (Type::Repeated(item), Slot::List(list)) = (ty, target.open()) {
-        return value(cursor, references, marks, *item, list.push());
+        let target = push(cursor, list)?;
+        return value(cursor, references, marks, *item, target);
     }
     if marks.nil {
         target.set_nil();
@@ -158,7 +159,8 @@ fn array(
                 items = true;
                 pad(cursor, list, tag.marks.position.unwrap_or(0))?;
                 let index = list.len();
-                value(cursor, references, tag.marks, item, list.push())
+                let target = push(cursor, list)?;
+                value(cursor, references, tag.marks, item, target)
                     .map_err(|error| error.inside_item(index))?;
             }
             Token::Text(text) => bare.push_str(&text),
@@ -167,7 +169,7 @@ fn array(
         }
     }
     if let (false, false, Type::Xsd(_)) = (items, bare.trim().is_empty(), item)
-        && let Slot::Scalar(scalar) = list.push().open()
+        && let Slot::Scalar(scalar) = push(cursor, list)?.open()
     {
         let shown = bare.chars().take(60).collect();
         scalar
@@ -177,16 +179,19 @@ fn array(
     Ok(())
 }
 
-/// Fills a sparse array up to `position` (SOAP 1.1 §5.4.2.2), within the limit for elements.
-fn pad(cursor: &Cursor<'_>, list: &mut dyn List, position: usize) -> Result<(), ReadError> {
-    let limit = cursor.limits().elements.min(100_000);
-    if position > limit {
-        return Err(cursor.error(ReadErrorKind::Limit { what: "items in a sparse array", limit }));
-    }
+/// Fills a sparse array up to `position` (SOAP 1.1 §5.4.2.2), within the limit for what may be left out.
+fn pad(cursor: &mut Cursor<'_>, list: &mut dyn List, position: usize) -> Result<(), ReadError> {
+    cursor.spend_sparse(position.saturating_sub(list.len()))?;
     while list.len() < position {
-        list.push();
+        push(cursor, list)?;
     }
     Ok(())
+}
+
+/// A new item at the end of a list, within the limit for what lists may take.
+fn push<'a>(cursor: &mut Cursor<'_>, list: &'a mut dyn List) -> Result<&'a mut dyn Value, ReadError> {
+    cursor.spend_list(list.item_bytes())?;
+    Ok(list.push())
 }
 
 /// A value that stands elsewhere in the document (SOAP 1.1 §5.4.1).
@@ -211,7 +216,9 @@ pub(crate) fn follow<T>(
         return Err(cursor.error(ReadErrorKind::Reference(id, "leads back to itself")));
     }
     if references.ids.is_none() {
-        references.ids = Some(ids(cursor.source(), cursor.limits())?);
+        let (ids, elements) = ids(cursor.source(), cursor.limits())?;
+        references.ids = Some(ids);
+        cursor.restrict(elements.saturating_mul(cursor.limits().expansion));
     }
     let known = references.ids.as_deref().unwrap_or_default();
     let offset = match known.binary_search_by(|(known, _)| known.as_str().cmp(&id)) {
@@ -249,6 +256,7 @@ pub(crate) fn tree(
         match cursor.next()? {
             Token::Start(tag) => {
                 let name = tag.local().to_string();
+                cursor.spend_list(name.len() + size_of::<(String, Any)>())?;
                 let member = tree(cursor, references, &tag.marks).map_err(|error| error.inside(&name))?;
                 members.push((name, member));
             }

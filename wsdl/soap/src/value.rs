@@ -77,6 +77,9 @@ pub trait List: Send + Sync {
     /// When `index` is not below [`List::len`].
     fn item(&self, index: usize) -> &dyn Value;
 
+    /// What an item takes in the list itself, in bytes.
+    fn item_bytes(&self) -> usize;
+
     /// Adds a default item at the end and gives it out to be filled in.
     fn push(&mut self) -> &mut dyn Value;
 }
@@ -201,6 +204,9 @@ impl<T: Value + Default> List for Vec<T> {
     }
     fn item(&self, index: usize) -> &dyn Value {
         &self[index]
+    }
+    fn item_bytes(&self) -> usize {
+        size_of::<T>()
     }
     fn push(&mut self) -> &mut dyn Value {
         Vec::push(self, T::default());

@@ -287,11 +287,16 @@ fn many_references_to_one_value_use_up_the_budget_instead_of_memory() {
         body.push_str(&format!(r##"<m id="{level}"><extra c:arrayType="x[]">{items}</extra></m>"##));
     }
     body.push_str(r#"<m id="10">x</m>"#);
-    let limits = Limits { elements: 10_000, ..Limits::default() };
     let text = around(&body);
-    let mut account = Account::default();
-    let error = Envelope::open(&text, &limits).unwrap().read("r", &mut account).unwrap_err();
-    assert_eq!(error.kind, ReadErrorKind::Limit { what: "elements", limit: 10_000 });
+    let refused = |limits: Limits| {
+        let error = Envelope::open(&text, &limits).unwrap().read("r", &mut Account::default()).unwrap_err();
+        error.kind
+    };
+    let elements = Limits { elements: 10_000, expansion: 10_000, ..Limits::default() };
+    assert_eq!(refused(elements), ReadErrorKind::Limit { what: "elements", limit: 10_000 });
+    let what = "elements read through references";
+    // the message itself has 125 elements
+    assert_eq!(refused(Limits::default()), ReadErrorKind::Limit { what, limit: 1250 });
 }
 
 #[test]
@@ -372,6 +377,13 @@ fn depth_values_attributes_and_size_are_limited() {
     let text = around("<n:getResponse><r><id>0123456789a</id></r></n:getResponse>");
     let error = Envelope::open(&text, &limits).unwrap().read("r", &mut Account::default()).unwrap_err();
     assert!(error.to_string().contains("10 bytes in a value"), "{error}");
+    let limits = Limits { list_bytes: 1 << 20, ..Limits::default() };
+    let text = around(&format!(
+        "<n:getResponse><r><features>{}</features></r></n:getResponse>",
+        "<i/>".repeat(40_000)
+    ));
+    let error = Envelope::open(&text, &limits).unwrap().read("r", &mut Account::default()).unwrap_err();
+    assert!(error.to_string().contains("bytes in lists"), "{error}");
     let limits = Limits { message_bytes: 10, ..Limits::default() };
     assert!(decode(text.as_bytes(), None, &limits).is_err());
 }

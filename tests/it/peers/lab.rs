@@ -1,0 +1,170 @@
+//! The lab's definition as Rust, and what its contract promises (`tests/peers/README.md`).
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+use soapstone_soap::{Fault, Invocation, Nillable, Structure};
+
+pub use generated::{SERVICES, all};
+
+use all::*;
+
+/// Made from `tests/peers/wsdl/rpc/AllAdminService.wsdl`, see the test below.
+mod generated {
+    include!("generated.rs");
+}
+
+/// The folder of the peers' scripts and recordings.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
+}
+
+pub const PASSWORD: &str = "p&ss<w>\"ö";
+/// How many accounts the lab says that it has.
+const TOTAL: i32 = 3000;
+
+/// Account `i_account`, as every endpoint of the lab has it.
+pub fn account(i_account: i32) -> AccountInfo {
+    let data = fs::read(folder().join("wsdl/data.json")).expect("data.json");
+    let data: Json = serde_json::from_slice(&data).expect("data.json");
+    let sample: AccountInfo = serde_json::from_value(data["account"].clone()).expect("the sample account");
+    AccountInfo { i_account: i_account.into(), id: format!("1604555{i_account:04}").into(), ..sample }
+}
+
+/// Accounts as they stand in a list: without what is long or secret.
+pub fn accounts(offset: i32, limit: i32) -> Vec<AccountInfo> {
+    let short = |i_account| AccountInfo {
+        service_features: Vec::new(),
+        note: Nillable::Absent,
+        h323_password: Nillable::Absent,
+        ..account(i_account)
+    };
+    (1..=limit).map(|index| short(1000 + offset + index)).collect()
+}
+
+/// The contract: what each operation does.
+pub fn carry_out(call: &Invocation) -> Result<Box<dyn Structure>, Fault> {
+    if !matches!(call.operation.name, "login" | "refresh_access_token") {
+        authenticate(call.header())?;
+    }
+    if let Some(request) = call.parameter() {
+        login(request)
+    } else if let Some(request) = call.parameter() {
+        refresh(request)
+    } else if call.parameter::<LogoutRequest>().is_some() {
+        Ok(Box::new(LogoutResponse { success: 1.into() }))
+    } else if call.parameter::<PingRequest>().is_some() {
+        Ok(Box::new(PingResponse { user_id: 42.into() }))
+    } else if let Some(request) = call.parameter() {
+        info(request)
+    } else if let Some(GetAccountListRequest { offset, limit, .. }) = call.parameter() {
+        let account_list = accounts(*offset.value().unwrap_or(&0), *limit.value().unwrap_or(&10));
+        Ok(Box::new(GetAccountListResponse { account_list, total: TOTAL.into() }))
+    } else {
+        let request: &UpdateAccountRequest = call.parameter().expect("the last operation");
+        let account = request.account_info.value().cloned().unwrap_or_default();
+        Ok(Box::new(UpdateAccountResponse { i_account: account.i_account, seen: seen(&account).into() }))
+    }
+}
+
+fn authenticate(header: Option<&AuthInfo>) -> Result<(), Fault> {
+    let named = header.and_then(|header| header.session_id.value().or(header.access_token.value()));
+    match named {
+        Some(session) if session.starts_with("s-") || session.starts_with("a-") => Ok(()),
+        _ => Err(no_auth()),
+    }
+}
+
+fn login(request: &LoginRequest) -> Result<Box<dyn Structure>, Fault> {
+    let (login, password) = (request.login.value(), request.password.value());
+    if login.map(String::as_str) != Some("demo") || password.map(String::as_str) != Some(PASSWORD) {
+        return Err(Fault::new("Server.Session.auth_failed", "Invalid login or password <&>"));
+    }
+    Ok(Box::new(LoginResponse {
+        session_id: "s-demo".to_string().into(),
+        access_token: "a-demo".to_string().into(),
+        refresh_token: "r-demo".to_string().into(),
+        expires_at: "2026-11-23 00:00:00".to_string().into(),
+    }))
+}
+
+fn refresh(request: &RefreshAccessTokenRequest) -> Result<Box<dyn Structure>, Fault> {
+    if !request.refresh_token.value().is_some_and(|token| token.starts_with("r-")) {
+        return Err(Fault::new("Server.Session.refresh_access_token.bad_token", "bad refresh token"));
+    }
+    Ok(Box::new(RefreshAccessTokenResponse {
+        access_token: "a-new".to_string().into(),
+        refresh_token: "r-new".to_string().into(),
+        expires_at: "2026-11-23 00:00:00".to_string().into(),
+    }))
+}
+
+fn info(request: &GetAccountInfoRequest) -> Result<Box<dyn Structure>, Fault> {
+    match *request.i_account.value().unwrap_or(&0) {
+        404 => Err(not_found()),
+        i_account => Ok(Box::new(GetAccountInfoResponse { account_info: account(i_account).into() })),
+    }
+}
+
+pub fn not_found() -> Fault {
+    let detail = [("code", "not_found"), ("i_account", "404")];
+    Fault::new("Server.Account.get_account_info.not_found", "Account 404 not found")
+        .with_detail(error_info(&detail))
+}
+
+pub fn no_auth() -> Fault {
+    Fault::new("Client.Session.check_auth.auth_failed", "Authentication failed: no valid auth_info")
+        .with_detail(error_info(&[("code", "auth_failed")]))
+}
+
+fn error_info(members: &[(&str, &str)]) -> soapstone_soap::Any {
+    use soapstone_soap::Any::{Structure, Text};
+    let members = members.iter().map(|(name, text)| ((*name).to_string(), Text((*text).to_string())));
+    Structure(vec![("error_info".to_string(), Structure(members.collect()))])
+}
+
+/// What an update has understood, in one line: `~` where nothing came, so that absent, nil and empty show.
+pub fn seen(account: &AccountInfo) -> String {
+    let text = |value: &Nillable<String>| value.value().cloned().unwrap_or("~".into());
+    let limit = account.credit_limit.value().map_or("~".into(), |limit| format!("{limit:.2}"));
+    let debit = account.is_debit.value().map_or("~".into(), |debit| u8::from(*debit).to_string());
+    let attribute =
+        |attribute: &AttributeInfo| format!("{}={}", text(&attribute.name), attribute.values.join(","));
+    let feature = |feature: &ServiceFeatureInfo| {
+        let attributes: Vec<_> = feature.attributes.iter().map(attribute).collect();
+        format!("{}:{}:{}", text(&feature.name), text(&feature.flag_value), attributes.join(";"))
+    };
+    let features: Vec<_> = account.service_features.iter().map(feature).collect();
+    format!(
+        "lastname={}|midinit={}|cont1={}|credit_limit={limit}|blocked={}|is_debit={debit}|vals={}",
+        text(&account.lastname),
+        text(&account.midinit),
+        text(&account.cont1),
+        text(&account.blocked),
+        features.join("|"),
+    )
+}
+
+fn generate() -> String {
+    let (text, report) = soapstone_codegen::Config::new()
+        .definition(folder().join("wsdl/rpc/AllAdminService.wsdl"))
+        .exact_floats(true)
+        .generate()
+        .expect("the lab's definition");
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    text
+}
+
+#[test]
+fn the_labs_types_are_what_the_generator_makes_of_its_definition() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/peers/generated.rs");
+    let text = generate();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &text).expect("writing the generated types");
+    }
+    assert_eq!(
+        fs::read_to_string(&path).expect("the generated types"),
+        text,
+        "UPDATE=1 writes what comes out"
+    );
+}
