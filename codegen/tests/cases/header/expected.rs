@@ -103,6 +103,7 @@ pub mod signed {
             name: "auth_info",
             namespace: "urn:example",
             shape: &super::types::AUTH_INFO,
+            empty: || Box::<AuthInfo>::default(),
         }),
         input: Part {
             name: "Request",
@@ -139,6 +140,7 @@ pub mod signed {
             name: "auth_info",
             namespace: "urn:other",
             shape: &super::types::AUTH_INFO,
+            empty: || Box::<AuthInfo>::default(),
         }),
         input: Part {
             name: "Request",
@@ -207,6 +209,7 @@ pub mod signed {
             name: "auth_info",
             namespace: "urn:example",
             shape: &super::types::AUTH_INFO,
+            empty: || Box::<AuthInfo>::default(),
         }),
         input: Part {
             name: "Request",
