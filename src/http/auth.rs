@@ -3,6 +3,8 @@
 //! Comparisons take the same time whatever differs, and all credentials are compared. What is expected is kept as a digest,
 //! so that not even its length shows, nor is it in memory in clear.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
@@ -12,7 +14,6 @@ use http::header::{AUTHORIZATION, DATE};
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
-use std::time::Duration;
 
 use crate::config::IntakeAuth;
 
@@ -161,7 +162,8 @@ fn same(left: &Digest, right: &Digest) -> bool {
 
 /// `<scheme> <rest>`, with any number of spaces between.
 fn two_words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<(&'h str, &'h str)> {
-    let text = headers.get(name)?.to_str().ok()?.trim();
+    // Not `to_str`: a custom value may hold more than ASCII.
+    let text = std::str::from_utf8(headers.get(name)?.as_bytes()).ok()?.trim();
     let (scheme, rest) = text.split_once(' ')?;
     Some((scheme, rest.trim_start()))
 }

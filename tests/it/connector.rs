@@ -309,7 +309,7 @@ async fn rude(listener: TcpListener, answer: &'static [u8], hang: bool) {
 async fn outcome_of_rude(answer: &'static [u8], hang: bool) -> Outcome {
     let (listener, address) = free_port().await;
     let system = tokio::spawn(rude(listener, answer, hang));
-    let timeout = Duration::from_millis(200);
+    let timeout = Duration::from_millis(500);
     let settings = HttpConnectorSettings { timeout, ..settings(&format!("http://{address}/")) };
     let applied = Given::new().apply(&connector(&settings), 1).await;
     system.abort();
