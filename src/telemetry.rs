@@ -68,6 +68,8 @@ pub struct Telemetry {
     statuses: Family<StatusLabels, Counter>,
     connections: Family<ListenerLabels, Gauge>,
     store_errors: Counter,
+    /// The backlog's gauges are made anew each time, one reader after the other.
+    rendering: Mutex<()>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -150,6 +152,7 @@ impl Telemetry {
             statuses: Family::default(),
             connections: Family::default(),
             store_errors: Counter::default(),
+            rendering: Mutex::default(),
         };
         telemetry.register();
         telemetry
@@ -212,12 +215,7 @@ impl Telemetry {
 
     /// Counts a try to write a provisioning status back; `outcome` is `written`, `retry` or `given_up`.
     pub fn status(&self, value: StatusValue, outcome: &'static str) {
-        let value = match value {
-            StatusValue::Ok => "OK",
-            StatusValue::InProgress => "IN_PROGRESS",
-            StatusValue::Retry => "RETRY",
-            StatusValue::Failed => "FAILED",
-        };
+        let value = value.as_str();
         self.statuses.get_or_create(&StatusLabels { value, outcome }).inc();
     }
 
@@ -233,6 +231,7 @@ impl Telemetry {
 
     /// Everything as text, in the format of OpenMetrics. The backlog is what the store says now.
     pub fn render(&self, backlog: &[Backlog], now: Timestamp) -> Result<String, fmt::Error> {
+        let _one_at_a_time = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
         self.backlog.clear();
         self.oldest.clear();
         for Backlog { handler, pending, in_flight, parked, delivered: _, oldest_pending } in backlog {

@@ -167,7 +167,7 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
         max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
         cache_ttl: section.duration("cache_ttl", default.cache_ttl, Duration::ZERO..=HOUR),
         answer_limit: section.size("answer_limit", default.answer_limit, 64 * 1024..=1024 * MIB),
-        ca_file: section.readable_file("ca_file"),
+        ca_file: section.certificates("ca_file"),
         danger_accept_invalid_certs: section.flag("danger_accept_invalid_certs", false),
         url: default.url,
         login: default.login,

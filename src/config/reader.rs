@@ -294,16 +294,23 @@ impl<'a> Section<'a> {
         self.text_of(key, value).map(|text| self.reading.folder.join(text))
     }
 
-    /// A file that has to be readable now.
-    pub(super) fn readable_file(&self, key: &'static str) -> Option<PathBuf> {
+    /// A file of certificates in PEM format, which has to be there now.
+    pub(super) fn certificates(&self, key: &'static str) -> Option<PathBuf> {
         let value = self.get(key)?;
         let path = self.path_of(key, value)?;
-        if let Err(error) = std::fs::File::open(&path) {
-            let what = format!("`{key}` in {} can't be read: {}: {error}", self.name, path.display());
-            self.problem(value.at, what, "correct the path, or let the gateway's user read the file");
-            return None;
+        let file = path.display();
+        match std::fs::read(&path).map(|pem| reqwest::Certificate::from_pem_bundle(&pem)) {
+            Ok(Ok(certificates)) if !certificates.is_empty() => return Some(path),
+            Ok(_) => {
+                let what = format!("`{key}` in {}: {file} holds no certificate in PEM format", self.name);
+                self.problem(value.at, what, "give a file with -----BEGIN CERTIFICATE----- in it");
+            }
+            Err(error) => {
+                let what = format!("`{key}` in {} can't be read: {file}: {error}", self.name);
+                self.problem(value.at, what, "correct the path, or let the gateway's user read the file");
+            }
         }
-        Some(path)
+        None
     }
 
     /// A table inside this one; none where there is none.

@@ -92,3 +92,38 @@ fn all_mistakes_are_found_in_one_run() {
     let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
     assert_eq!(lines, [2, 4, 17], "{problems:?}");
 }
+
+#[test]
+fn a_file_of_certificates_has_to_hold_one() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), "not a certificate").unwrap();
+    let text = MINIMAL.replace("type = \"http\"", "type = \"http\"\nca_file = \"ca.pem\"");
+    let error = Config::parse("t", &text, folder.path(), &env).unwrap_err().to_string();
+    assert!(
+        error.contains("t:11: `ca_file` in [connector.hlr]") && error.contains("holds no certificate"),
+        "{error}"
+    );
+}
+
+#[test]
+fn whatever_is_broken_in_a_configuration_is_told_and_never_a_panic() {
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    let mut wrong = 0;
+    for at in 0..lines.len() {
+        let Some((key, _)) = lines[at].split_once('=').filter(|_| !lines[at].starts_with('#')) else {
+            continue;
+        };
+        for value in
+            ["", "5", "-1", "\"\"", "\"x\"", "true", "[]", "[5]", "{}", "{ env = 5 }", "\"\u{e9}\" #"]
+        {
+            let broken = format!("{key}= {value}");
+            let text = [&lines[..at], &[broken.as_str()], &lines[at + 1..]].concat().join("\n");
+            let Err(error) = Config::parse("t", &text, Path::new(""), &env) else { continue };
+            let ConfigError::Wrong(Problems { problems, .. }) = error else { panic!("{broken}: {error}") };
+            assert!(problems.iter().all(|problem| (1..=lines.len()).contains(&problem.line)), "{broken}");
+            assert!(problems.iter().any(|problem| problem.line == at + 1), "{broken}: {problems:?}");
+            wrong += 1;
+        }
+    }
+    assert!(wrong > 300, "{wrong}");
+}

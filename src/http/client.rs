@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client};
+use reqwest::{Certificate, Client, ClientBuilder};
 
 /// What a client is like.
 #[derive(Debug, Clone)]
@@ -40,32 +40,45 @@ pub enum ClientError {
         /// Why.
         source: Option<reqwest::Error>,
     },
-    /// The TLS library doesn't start, for want of the system's certificates as a rule.
-    #[error("no HTTP client can be made; install the system's certificates (ca-certificates)")]
+    /// The TLS library doesn't start.
+    #[error(
+        "no HTTP client can be made; install the system's certificates (ca-certificates), or correct `ca_file`"
+    )]
     Unusable(#[source] reqwest::Error),
 }
 
 /// A pooled client. It follows no redirect: a POST that becomes a GET elsewhere would be taken for success. It takes no proxy
 /// from the environment: where a request goes is the configuration's to say.
+///
+/// Small containers have no certificates of their own. Without them, plain HTTP works all the same, and HTTPS with `ca_file`.
 pub fn client(settings: &ClientSettings<'_>) -> Result<Client, ClientError> {
-    let mut builder = Client::builder()
-        .user_agent(concat!("soapstone/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(settings.connect_timeout)
-        .timeout(settings.timeout)
-        .tcp_nodelay(true)
-        .redirect(Policy::none())
-        .no_proxy();
-    if let Some(file) = settings.ca_file {
-        builder = builder.tls_certs_merge(certificates(file)?);
-    }
+    let own = settings.ca_file.map(certificates).transpose()?.unwrap_or_default();
     if settings.danger_accept_invalid_certs {
         tracing::warn!(
             upstream = settings.upstream,
             "any certificate is trusted: whoever stands between can read and change everything; use `ca_file` instead"
         );
-        builder = builder.tls_danger_accept_invalid_certs(true);
     }
-    builder.build().map_err(ClientError::Unusable)
+    let with_system = builder(settings).tls_certs_merge(own.clone()).build();
+    with_system.or_else(|error| {
+        tracing::warn!(
+            upstream = settings.upstream,
+            error = crate::chain::chain(&error),
+            "the system's certificates can't be used; HTTPS trusts those of `ca_file` alone"
+        );
+        builder(settings).tls_certs_only(own).build().map_err(ClientError::Unusable)
+    })
+}
+
+fn builder(settings: &ClientSettings<'_>) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("soapstone/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(settings.connect_timeout)
+        .timeout(settings.timeout)
+        .tcp_nodelay(true)
+        .redirect(Policy::none())
+        .no_proxy()
+        .tls_danger_accept_invalid_certs(settings.danger_accept_invalid_certs)
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {

@@ -27,6 +27,8 @@ use crate::config::Listen;
 
 /// How long to wait after `accept` has failed, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The most headers that hyper takes by itself.
+const HYPER_MAX_HEADERS: usize = 100;
 /// The most requests at a time on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
 
@@ -83,9 +85,8 @@ pub async fn serve<S, B>(
         let ends = Ends { shutdown: shutdown.clone(), cut_off: cut_off.clone() };
         let (limits, service, open) = (limits.clone(), service.clone(), open.clone());
         connections.spawn(async move {
-            open.inc();
+            let _counted = Counted::new(open);
             connection(stream, &limits, service, ends).await;
-            open.dec();
             drop(permit);
         });
     }
@@ -128,6 +129,22 @@ async fn accept(
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// One open connection, counted for as long as it lives, however it ends.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(open: Gauge) -> Self {
+        open.inc();
+        Self(open)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The two ways in which a connection is told to end.
@@ -191,8 +208,11 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_headers(limits.max_headers)
         .max_buf_size(limits.head_limit);
+    // Any other number costs an allocation for each request.
+    if limits.max_headers != HYPER_MAX_HEADERS {
+        builder.http1().max_headers(limits.max_headers);
+    }
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -116,3 +116,19 @@ async fn open_connections_are_counted() {
     head_of(&mut stream).await;
     assert_eq!(gateway.telemetry.connections("intake").get(), 1);
 }
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_up_the_end() {
+    let grace = Duration::from_secs(3600);
+    let mut gateway = Gateway::with(Setting::listen(|listen| listen.shutdown_grace = grace)).await;
+    let mut used = TcpStream::connect(gateway.intake).await.unwrap();
+    used.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    head_of(&mut used).await;
+    let mut silent = TcpStream::connect(gateway.intake).await.unwrap();
+    // Both have been accepted once a later connection is answered.
+    assert_eq!(gateway.post(EVENT).await.status, 200);
+    gateway.shutdown.cancel();
+    soon(gateway.intake_ended.take().unwrap()).await.unwrap();
+    assert_eq!(answer(&mut used).await, None);
+    assert_eq!(answer(&mut silent).await, None);
+}

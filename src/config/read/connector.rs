@@ -53,7 +53,7 @@ fn http(section: &Section<'_>) -> Option<HttpConnectorSettings> {
             Duration::ZERO..=24 * HOUR,
         ),
         final_codes: final_codes(section, default.final_codes),
-        ca_file: section.readable_file("ca_file"),
+        ca_file: section.certificates("ca_file"),
         danger_accept_invalid_certs: section.flag("danger_accept_invalid_certs", false),
         headers: headers(section),
         url: default.url,

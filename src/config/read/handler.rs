@@ -48,11 +48,8 @@ fn fetch(section: &Section<'_>) -> Vec<Fetch> {
     for value in section.list_of("fetch", value) {
         match section.choice_of("fetch", value, &words) {
             Some(word) if fetch.contains(&word) => {
-                section.problem(
-                    value.at,
-                    format!("`fetch` in {} names it twice", section.name),
-                    "remove one",
-                );
+                let what = format!("`fetch` in {} names {} twice", section.name, word.as_str());
+                section.problem(value.at, what, "remove one");
             }
             Some(word) => fetch.push(word),
             None => {}
