@@ -22,9 +22,11 @@ mod units;
 
 pub use secret::Secret;
 
-use crate::handler::Handler;
+use crate::dispatch::DispatchSettings;
+use crate::handler::{Handler, RetrySchedule};
+use crate::status::StatusSettings;
 use crate::store::sqlite;
-use effective::{as_handlers, as_url};
+use effective::{as_handlers, as_retry, as_url};
 use units::{serialize_duration, serialize_size};
 
 /// A configuration that explains itself: every key with its default.
@@ -37,6 +39,10 @@ pub struct Config {
     pub listen: Listen,
     /// Where events are kept.
     pub store: StoreSettings,
+    /// How deliveries are made.
+    pub dispatch: Dispatch,
+    /// How provisioning statuses are written back.
+    pub status: StatusWriting,
     /// The PortaBilling that is asked what is true, and told what came of it.
     pub portabilling: PortaBillingSettings,
     /// Where ESPF's events come in; at least one, each with its own path.
@@ -195,10 +201,10 @@ pub struct PortaBillingSettings {
     /// The user's secret.
     #[serde(flatten)]
     pub credential: Credential,
-    /// The realm that the user belongs to.
-    pub realm: String,
     /// Where SOAP is spoken.
     pub soap_path: SoapPath,
+    /// What of a login goes into the SOAP header `auth_info`.
+    pub auth_info: AuthInfo,
     /// How a provisioning status is written.
     pub status_encoding: StatusEncoding,
     /// How the ESPF API is authenticated.
@@ -233,8 +239,8 @@ impl PortaBillingSettings {
             espf_url,
             login,
             credential,
-            realm: defaults::REALM.to_owned(),
             soap_path: SoapPath::Modern,
+            auth_info: AuthInfo::SessionId,
             status_encoding: StatusEncoding::Form,
             espf_auth: EspfAuth::Bearer,
             connect_timeout: defaults::PORTABILLING_CONNECT_TIMEOUT,
@@ -266,6 +272,102 @@ pub enum SoapPath {
     Modern,
     /// `/Porta/SOAP/{Service}`, of older releases.
     Classic,
+}
+
+/// What of a login goes into the SOAP header `auth_info`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthInfo {
+    /// The session's id, which every release takes.
+    SessionId,
+    /// The access token, which current releases take.
+    AccessToken,
+}
+
+/// `[dispatch]`: how deliveries are made.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dispatch {
+    /// The most deliveries under way at a time, per handler.
+    pub max_in_flight: u64,
+    /// How long one attempt may take, PortaBilling's answers and the external system's included.
+    #[serde(serialize_with = "serialize_duration")]
+    pub attempt_timeout: Duration,
+    /// How often it looks for work by itself, should nothing have told it.
+    #[serde(serialize_with = "serialize_duration")]
+    pub tick: Duration,
+    /// How long deliveries under way may go on after the gateway was told to stop.
+    #[serde(serialize_with = "serialize_duration")]
+    pub drain: Duration,
+    /// Whether `IN_PROGRESS` is written back when the first attempt of a delivery starts.
+    pub announce: bool,
+}
+
+impl Dispatch {
+    /// As the dispatcher takes them.
+    pub fn settings(&self) -> DispatchSettings {
+        DispatchSettings {
+            max_in_flight: usize::try_from(self.max_in_flight).unwrap_or(usize::MAX),
+            attempt_max: self.attempt_timeout,
+            tick: self.tick,
+            drain: self.drain,
+            announce: self.announce,
+            ..DispatchSettings::default()
+        }
+    }
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        let default = DispatchSettings::default();
+        Self {
+            max_in_flight: default.max_in_flight as u64,
+            attempt_timeout: default.attempt_max,
+            tick: default.tick,
+            drain: default.drain,
+            announce: default.announce,
+        }
+    }
+}
+
+/// `[status]`: how provisioning statuses are written back.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusWriting {
+    /// The most write-backs at a time.
+    pub max_in_flight: u64,
+    /// How long one may take.
+    #[serde(serialize_with = "serialize_duration")]
+    pub timeout: Duration,
+    /// How long write-backs under way may go on after the gateway was told to stop.
+    #[serde(serialize_with = "serialize_duration")]
+    pub drain: Duration,
+    /// When a failed one is tried again.
+    #[serde(serialize_with = "as_retry")]
+    pub retry: RetrySchedule,
+}
+
+impl StatusWriting {
+    /// As the writer takes them.
+    pub fn settings(&self) -> StatusSettings {
+        StatusSettings {
+            max_in_flight: usize::try_from(self.max_in_flight).unwrap_or(usize::MAX),
+            write_max: self.timeout,
+            drain: self.drain,
+            retry: self.retry.clone(),
+            ..StatusSettings::default()
+        }
+    }
+}
+
+impl Default for StatusWriting {
+    fn default() -> Self {
+        let default = StatusSettings::default();
+        Self {
+            max_in_flight: default.max_in_flight as u64,
+            timeout: default.write_max,
+            drain: default.drain,
+            retry: default.retry,
+        }
+    }
 }
 
 /// How a provisioning status is written. ESPF: the guides contradict each other.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tokio::time::MissedTickBehavior;
 
 use crate::config::{Config, ConfigError};
-use crate::gateway::{Gateway, StartError, Tuning};
+use crate::gateway::{Gateway, StartError};
 use crate::simulator::{Change, Disturbance, Sender, SenderSettings, Simulator, SimulatorSettings};
 
 use external::External;
@@ -83,7 +83,7 @@ impl Demo {
         let external = External::start(local, BEARER).await?;
         let folder = tempfile::tempdir()?;
         let config = configuration(folder.path(), &simulator.url(), &external.url())?;
-        let gateway = Gateway::start(config, Tuning::default()).await?;
+        let gateway = Gateway::start(config).await?;
         let mut sending = SenderSettings::new(format!("http://{}/espf", gateway.intake), "espf", PASSWORD);
         sending.duplicates = 5;
         sending.resend_after = Duration::from_millis(200);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portabilling::client::{AuthInfo, Client, Credentials, EspfAuth, Settings, SoapPath, StatusEncoding};
+use soapstone_soap::transport;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -16,13 +17,14 @@ use tokio_util::task::TaskTracker;
 use crate::config::{self, Config, ConnectorSettings, Credential, PortaBillingSettings};
 use crate::connector::Connector;
 use crate::connector::http::HttpConnector;
-use crate::dispatch::{DispatchSettings, Dispatcher, Observer, Route};
+use crate::dispatch::{Dispatcher, Observer, Route};
 use crate::enrich::PortaBilling;
+use crate::http::client::{ClientSettings, client};
 use crate::http::intake::Intake;
 use crate::http::operator::Operator;
 use crate::http::server::{Limits, serve};
+use crate::status::StatusWriter;
 use crate::status::espf::EspfApi;
-use crate::status::{StatusSettings, StatusWriter};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -58,21 +60,12 @@ pub enum StartError {
     Setup { what: String, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
-/// Settings that are no operator's concern, for tests and the demo.
-#[derive(Debug, Clone, Default)]
-pub struct Tuning {
-    /// Of the dispatcher.
-    pub dispatch: DispatchSettings,
-    /// Of the status writer.
-    pub status: StatusSettings,
-}
-
 impl Gateway {
     /// Starts everything that `config` describes.
     ///
     /// # Errors
     /// A store that can't be opened, an address that is taken, certificates that can't be read.
-    pub async fn start(config: Config, tuning: Tuning) -> Result<Self, StartError> {
+    pub async fn start(config: Config) -> Result<Self, StartError> {
         let telemetry = Arc::new(Telemetry::new());
         let store = open_store(&config).await?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
@@ -81,11 +74,11 @@ impl Gateway {
 
         let routes = routes(&config)?;
         let enrich = Arc::new(PortaBilling::new(client.clone(), config.portabilling.cache_ttl));
-        let mut dispatcher = Dispatcher::new(Arc::clone(&shared), enrich, routes, tuning.dispatch);
+        let mut dispatcher = Dispatcher::new(Arc::clone(&shared), enrich, routes, config.dispatch.settings());
         dispatcher.observer = Arc::clone(&observer);
         let accepted = Arc::clone(&dispatcher.nudge);
         let sink = Arc::new(EspfApi::new(client));
-        let mut statuses = StatusWriter::new(Arc::clone(&shared), sink, tuning.status);
+        let mut statuses = StatusWriter::new(Arc::clone(&shared), sink, config.status.settings());
         statuses.observer = observer;
         statuses.nudge = Arc::clone(&dispatcher.status_nudge);
 
@@ -198,13 +191,15 @@ fn routes(config: &Config) -> Result<Vec<Route>, StartError> {
 /// # Errors
 /// Certificates that can't be read.
 pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
-    let failed = |source| StartError::Setup { what: "the client of PortaBilling".to_string(), source };
     let mut settings = Settings::new(from.url.as_str(), credentials(from));
     settings.soap_path = match from.soap_path {
         config::SoapPath::Modern => SoapPath::Modern,
         config::SoapPath::Classic => SoapPath::Classic,
     };
-    settings.auth_info = AuthInfo::default();
+    settings.auth_info = match from.auth_info {
+        config::AuthInfo::SessionId => AuthInfo::SessionId,
+        config::AuthInfo::AccessToken => AuthInfo::AccessToken,
+    };
     settings.espf_url = Some(from.espf_url.to_string());
     settings.status_encoding = match from.status_encoding {
         config::StatusEncoding::Form => StatusEncoding::Form,
@@ -219,11 +214,19 @@ pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
     settings.queue_timeout = from.timeout.max(Duration::from_secs(1));
     settings.max_in_flight = usize::try_from(from.max_in_flight).unwrap_or(usize::MAX);
     settings.limits.message_bytes = usize::try_from(from.answer_limit).unwrap_or(usize::MAX);
-    if let Some(file) = &from.ca_file {
-        settings.ca_pem.push(std::fs::read(file).map_err(|error| failed(error.into()))?);
-    }
-    settings.danger_accept_invalid_certs = from.danger_accept_invalid_certs;
-    Client::new(settings).map_err(|error| failed(error.into()))
+    let http = client(&ClientSettings {
+        upstream: "PortaBilling",
+        connect_timeout: from.connect_timeout,
+        timeout: from.timeout,
+        ca_file: from.ca_file.as_deref(),
+        danger_accept_invalid_certs: from.danger_accept_invalid_certs,
+    });
+    let http = http.map_err(|error| StartError::Setup {
+        what: "the client of PortaBilling".into(),
+        source: error.into(),
+    })?;
+    let transport = transport::over(http, settings.limits.message_bytes);
+    Ok(Client::over(settings, transport, None))
 }
 
 fn credentials(from: &PortaBillingSettings) -> Credentials {

@@ -1,7 +1,7 @@
 //! `soapstone serve`: runs the gateway until it is told to stop.
 
 use super::{CliError, ConfigArg};
-use crate::gateway::{Gateway, Tuning};
+use crate::gateway::Gateway;
 
 /// Arguments of `soapstone serve`.
 #[derive(Debug, clap::Args)]
@@ -11,9 +11,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let gateway = Gateway::start(args.config.load()?, Tuning::default())
-        .await
-        .map_err(|error| CliError::Failed(error.into()))?;
+    let gateway =
+        Gateway::start(args.config.load()?).await.map_err(|error| CliError::Failed(error.into()))?;
     super::stop_signal().await;
     gateway.stop().await;
     Ok(())

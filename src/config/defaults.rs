@@ -1,12 +1,13 @@
-//! Every default of the configuration, in one place; but for those of the store and of retries, which are
-//! [`sqlite::StoreSettings::default`] and [`RetrySchedule::default`].
+//! Every default of the configuration, in one place; but for those of the workers, which stand with them:
+//! [`sqlite::StoreSettings::default`], [`RetrySchedule::default`], [`DispatchSettings::default`] and
+//! [`StatusSettings::default`].
 //!
 //! `example.toml` shows the same values; a test compares them.
 
 use std::time::Duration;
 
 #[cfg(doc)]
-use crate::{handler::RetrySchedule, store::sqlite};
+use crate::{dispatch::DispatchSettings, handler::RetrySchedule, status::StatusSettings, store::sqlite};
 
 const KIB: u64 = 1024;
 
@@ -44,8 +45,6 @@ pub const RETRY_AFTER: Duration = seconds(10);
 /// The embedded store's file.
 pub const STORE_PATH: &str = "soapstone.db";
 
-/// PortaBilling's realm; administrators have the widest view.
-pub const REALM: &str = "admin";
 /// How long opening a connection to PortaBilling may take.
 pub const PORTABILLING_CONNECT_TIMEOUT: Duration = seconds(5);
 /// How long a call to PortaBilling may take in all.

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::Config;
 use super::units::{format_duration, serialize_duration};
-use crate::handler::{Handler, Order};
+use crate::handler::{Handler, Order, RetrySchedule};
 
 impl Config {
     /// The whole configuration as TOML, which reads as the same configuration again. No secret is in it: it says where
@@ -39,6 +39,10 @@ struct HandlerView<'a> {
     retry: RetryView,
 }
 
+pub(super) fn as_retry<S: Serializer>(retry: &RetrySchedule, to: S) -> Result<S::Ok, S::Error> {
+    RetryView::from(retry).serialize(to)
+}
+
 #[derive(Serialize)]
 struct RetryView {
     #[serde(serialize_with = "serialize_duration")]
@@ -53,7 +57,6 @@ struct RetryView {
 
 impl<'a> From<&'a Handler> for HandlerView<'a> {
     fn from(handler: &'a Handler) -> Self {
-        let retry = &handler.retry;
         Self {
             name: &handler.name,
             events: &handler.events,
@@ -61,13 +64,19 @@ impl<'a> From<&'a Handler> for HandlerView<'a> {
             connector: &handler.connector,
             service_group: handler.service_group.as_deref(),
             order: word(&ORDERS, &handler.order),
-            retry: RetryView {
-                first: retry.first,
-                longest: retry.longest,
-                tries: retry.tries,
-                then: retry.then.iter().copied().map(format_duration).collect(),
-                horizon: retry.horizon,
-            },
+            retry: RetryView::from(&handler.retry),
+        }
+    }
+}
+
+impl From<&RetrySchedule> for RetryView {
+    fn from(retry: &RetrySchedule) -> Self {
+        Self {
+            first: retry.first,
+            longest: retry.longest,
+            tries: retry.tries,
+            then: retry.then.iter().copied().map(format_duration).collect(),
+            horizon: retry.horizon,
         }
     }
 }

@@ -9,8 +9,10 @@ use reqwest::Url;
 use toml::de::DeTable;
 
 use super::reader::{Reading, Section, Value, suggest};
-use super::{Config, Credential, EspfAuth, Listen, PortaBillingSettings, Problem, SoapPath, StatusEncoding};
-use super::{Secret, StoreSettings, defaults};
+use super::{
+    AuthInfo, Config, Credential, Dispatch, EspfAuth, Listen, PortaBillingSettings, Problem, Secret,
+    SoapPath, StatusEncoding, StatusWriting, StoreSettings, defaults,
+};
 
 mod connector;
 mod handler;
@@ -49,6 +51,8 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
     let root = Section::new(reading, "the configuration", Some(table), 0);
     let listen = listen(&section(&root, "listen"));
     let store = store(&section(&root, "store"));
+    let dispatch = dispatch(&section(&root, "dispatch"));
+    let status = status(&section(&root, "status"));
     let portabilling = match root.get("portabilling") {
         Some(_) => portabilling(&section(&root, "portabilling")),
         None => {
@@ -66,6 +70,8 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
     Some(Config {
         listen: listen?,
         store: store?,
+        dispatch,
+        status,
         portabilling: portabilling?,
         intakes,
         connectors,
@@ -143,6 +149,31 @@ fn store(section: &Section<'_>) -> Option<StoreSettings> {
     Some(settings)
 }
 
+fn dispatch(section: &Section<'_>) -> Dispatch {
+    let default = Dispatch::default();
+    let dispatch = Dispatch {
+        max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
+        attempt_timeout: section.duration("attempt_timeout", default.attempt_timeout, MILLISECOND..=HOUR),
+        tick: section.duration("tick", default.tick, MILLISECOND..=HOUR),
+        drain: section.duration("drain", default.drain, Duration::ZERO..=HOUR),
+        announce: section.flag("announce", default.announce),
+    };
+    section.finish();
+    dispatch
+}
+
+fn status(section: &Section<'_>) -> StatusWriting {
+    let default = StatusWriting::default();
+    let status = StatusWriting {
+        max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
+        timeout: section.duration("timeout", default.timeout, MILLISECOND..=HOUR),
+        drain: section.duration("drain", default.drain, Duration::ZERO..=HOUR),
+        retry: handler::retry(section, default.retry),
+    };
+    section.finish();
+    status
+}
+
 fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
     let url = need_url(section, "url", "\"https://portabilling.example.com\"");
     let login = section.need_text("login", "\"soapstone\"");
@@ -153,13 +184,14 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
     let credential = credential.unwrap_or(Credential::Password(Secret::new("")));
     let default = PortaBillingSettings::new(url, login.unwrap_or_default(), credential);
     let soap_path = [("modern", SoapPath::Modern), ("classic", SoapPath::Classic)];
+    let auth_info = [("session_id", AuthInfo::SessionId), ("access_token", AuthInfo::AccessToken)];
     let encodings = [("form", StatusEncoding::Form), ("json", StatusEncoding::Json)];
     let espf_auth = [("bearer", EspfAuth::Bearer), ("basic", EspfAuth::Basic)];
     let espf_url = section.get("espf_url").and_then(|value| section.url_of("espf_url", value));
     let settings = PortaBillingSettings {
         espf_url: espf_url.unwrap_or(default.espf_url),
-        realm: section.text("realm").unwrap_or(default.realm),
         soap_path: section.choice("soap_path", default.soap_path, &soap_path),
+        auth_info: section.choice("auth_info", default.auth_info, &auth_info),
         status_encoding: section.choice("status_encoding", default.status_encoding, &encodings),
         espf_auth: section.choice("espf_auth", default.espf_auth, &espf_auth),
         connect_timeout: section.duration("connect_timeout", default.connect_timeout, MILLISECOND..=HOUR),

@@ -150,10 +150,6 @@ impl<'a> Section<'a> {
         None
     }
 
-    pub(super) fn text(&self, key: &'static str) -> Option<String> {
-        self.get(key).and_then(|value| self.text_of(key, value)).map(str::to_owned)
-    }
-
     pub(super) fn need_text(&self, key: &'static str, example: &str) -> Option<String> {
         self.need(key, example).and_then(|value| self.text_of(key, value)).map(str::to_owned)
     }

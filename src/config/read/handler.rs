@@ -26,7 +26,7 @@ fn one(section: &mut Section<'_>, names: &mut Vec<String>, connectors: &[&str]) 
         .and_then(|value| reference(section, "connector", value, connectors));
     let service_group = service_group(section);
     let order = section.choice("order", Order::Skip, &ORDERS);
-    let retry = retry(section);
+    let retry = retry(section, RetrySchedule::default());
     section.finish();
     Some(Handler { name: name?, events, fetch, connector: connector?, service_group, order, retry })
 }
@@ -68,11 +68,11 @@ fn service_group(section: &Section<'_>) -> Option<String> {
     Some(group.to_owned())
 }
 
-fn retry(handler: &Section<'_>) -> RetrySchedule {
+/// `retry` of a section; what it doesn't say is as in `default`.
+pub(super) fn retry(handler: &Section<'_>, default: RetrySchedule) -> RetrySchedule {
     let name = format!("{} retry", handler.name);
     let section =
         handler.section("retry").unwrap_or_else(|| Section::new(handler.reading, &name, None, handler.at));
-    let default = RetrySchedule::default();
     let first = section.duration("first", default.first, Duration::from_millis(10)..=24 * HOUR);
     let longest = section.duration("longest", default.longest, Duration::from_millis(10)..=24 * HOUR);
     let tries = section.count("tries", default.tries.into(), 0..=1_000_000);
