@@ -151,6 +151,8 @@ fn connect(path: &Path, settings: &StoreSettings) -> Result<Connection, StoreErr
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", "ON")?;
     db.pragma_update(None, "trusted_schema", "OFF")?;
+    // What a statement needs to undo itself is small, and would else be written to a file.
+    db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cache_size", -settings.cache_kib)?;
     // Checkpoints are made beside the writing, not by whoever's commit happens to be the thousandth.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;

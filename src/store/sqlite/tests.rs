@@ -2,6 +2,7 @@
 
 mod lanes;
 mod plans;
+mod rates;
 
 use std::time::Duration;
 

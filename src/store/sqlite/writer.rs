@@ -1,7 +1,8 @@
 //! The one thread that writes: whoever waits for a commit shares it with all others who wait (group commit).
 //!
-//! Each verb runs in a savepoint, so that one that fails takes nothing with it; nobody hears an answer before the
-//! commit is on the disk.
+//! All that wait go into one transaction. Should one of them fail, it is rolled back and each is done again in a
+//! transaction of its own, so that the one takes nothing with it: that is rare, and savepoints, which would do the same,
+//! cost every verb a copy of each page that it touches. Nobody hears an answer before the commit is on the disk.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -40,14 +41,14 @@ enum Message {
 trait Work: Send {
     /// Whether the caller is gone, and nothing need be done.
     fn is_void(&self) -> bool;
-    /// Does it; an error means that its savepoint is to be rolled back.
+    /// Does it, perhaps not for the first time; an error means that what it did is to be rolled back.
     fn run(&mut self, db: &Connection) -> Result<(), StoreError>;
     /// Answers, once it is known what became of the transaction.
     fn answer(self: Box<Self>, committed: &Result<(), StoreError>);
 }
 
 struct Job<T, F> {
-    verb: Option<F>,
+    verb: F,
     result: Option<Result<T, StoreError>>,
     caller: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -55,15 +56,14 @@ struct Job<T, F> {
 impl<T, F> Work for Job<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
 {
     fn is_void(&self) -> bool {
         self.caller.is_closed()
     }
 
     fn run(&mut self, db: &Connection) -> Result<(), StoreError> {
-        let Some(verb) = self.verb.take() else { return Ok(()) };
-        let result = verb(db);
+        let result = (self.verb)(db);
         let ended = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
         ended
@@ -101,10 +101,10 @@ impl Writer {
     pub(super) async fn run<T, F>(&self, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (caller, answer) = oneshot::channel();
-        let job = Job { verb: Some(verb), result: None, caller };
+        let job = Job { verb, result: None, caller };
         self.queue
             .send_timeout(Message::Work(Box::new(job)), self.patience)
             .await
@@ -164,38 +164,36 @@ fn gather(inbox: &mut mpsc::Receiver<Message>, batch: &mut Vec<Box<dyn Work>>, b
 
 fn commit(db: &Connection, batch: &mut Vec<Box<dyn Work>>) {
     batch.retain(|work| !work.is_void());
-    let committed = transaction(db, batch);
-    if let Err(error) = &committed {
-        tracing::error!(%error, waiting = batch.len(), "could not write");
+    if batch.is_empty() {
+        return;
     }
-    for work in batch.drain(..) {
-        work.answer(&committed);
+    let together = transaction(db, batch);
+    if together.is_ok() || batch.len() == 1 {
+        batch.drain(..).for_each(|work| work.answer(&together));
+        return;
+    }
+    for mut work in batch.drain(..) {
+        let alone = transaction(db, std::slice::from_mut(&mut work));
+        work.answer(&alone);
     }
 }
 
 fn transaction(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
-    if batch.is_empty() {
-        return Ok(());
-    }
-    execute(db, "BEGIN IMMEDIATE")?;
-    let done = batch.iter_mut().try_for_each(|work| in_savepoint(db, work.as_mut()));
-    let ended = done.and_then(|()| execute(db, "COMMIT"));
-    if ended.is_err() && !db.is_autocommit() {
+    // Only if an earlier rollback failed.
+    if !db.is_autocommit() {
         execute(db, "ROLLBACK")?;
     }
-    ended
-}
-
-/// An error of the verb is its caller's alone; one that has ended the whole transaction is everybody's.
-fn in_savepoint(db: &Connection, work: &mut dyn Work) -> Result<(), StoreError> {
-    execute(db, "SAVEPOINT verb")?;
-    if let Err(error) = work.run(db) {
-        if db.is_autocommit() {
-            return Err(error);
+    execute(db, "BEGIN IMMEDIATE")?;
+    let done = batch.iter_mut().try_for_each(|work| work.run(db));
+    let ended = done.and_then(|()| execute(db, "COMMIT"));
+    if let Err(error) = &ended {
+        tracing::warn!(%error, verbs = batch.len(), "rolled back");
+        // Some errors (a full disk) have ended the transaction already.
+        if !db.is_autocommit() {
+            execute(db, "ROLLBACK")?;
         }
-        execute(db, "ROLLBACK TO verb")?;
     }
-    execute(db, "RELEASE verb")
+    ended
 }
 
 fn execute(db: &Connection, sql: &str) -> Result<(), StoreError> {
