@@ -3,15 +3,16 @@
 
 use std::borrow::Cow;
 
+use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::attributes::Attributes;
-use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::events::{BytesRef, BytesStart};
 use quick_xml::name::{Namespace, NamespaceResolver, QName, ResolveResult};
-use quick_xml::{Reader, XmlVersion};
 
 use crate::Limits;
 use crate::charset::allowed;
 use crate::error::{ReadError, ReadErrorKind};
+use crate::token::{Piece, Tokenizer};
 
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// The schema instance namespaces of 1999 and 2000, whose word for nil is `null`.
@@ -20,13 +21,11 @@ const XSI_OLD: [&str; 2] =
 
 /// A position in a document, and what is open there.
 pub(crate) struct Cursor<'a> {
-    reader: Reader<&'a [u8]>,
+    tokens: Tokenizer<'a>,
     /// The last tag was an empty element's, whose end comes next.
     closing: bool,
     /// The whole document, for places in messages.
     source: &'a str,
-    /// Where in `source` the reader began.
-    base: usize,
     /// There are carriage returns, which XML 1.0 §2.11 has a reader turn into line feeds.
     returns: bool,
     limits: &'a Limits,
@@ -126,19 +125,17 @@ impl<'a> Cursor<'a> {
 
     fn open(
         source: &'a str,
-        base: usize,
+        at: usize,
         returns: bool,
         limits: &'a Limits,
         budget: Budget,
         depth: usize,
         names: NamespaceResolver,
     ) -> Self {
-        let reader = Reader::from_str(&source[base..]);
         Self {
-            reader,
+            tokens: Tokenizer::new(source, at),
             closing: false,
             source,
-            base,
             returns,
             limits,
             budget,
@@ -200,12 +197,8 @@ impl<'a> Cursor<'a> {
         self.limits
     }
 
-    pub(crate) fn position(&self) -> usize {
-        self.base + usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
-    }
-
     pub(crate) fn error(&self, kind: ReadErrorKind) -> ReadError {
-        ReadError::at(kind, self.source, self.position())
+        ReadError::at(kind, self.source, self.tokens.position())
     }
 
     /// The next token that matters: comments and processing instructions are passed over.
@@ -215,37 +208,35 @@ impl<'a> Cursor<'a> {
             return Ok(self.end());
         }
         loop {
-            let offset = self.position();
-            match self.reader.read_event() {
-                Ok(Event::Start(start)) => return self.start(&start, offset).map(Token::Start),
-                Ok(Event::End(_)) => return Ok(self.end()),
-                Ok(Event::Text(text)) => return Ok(Token::Text(self.line_ends(text.into_inner()))),
-                Ok(Event::Empty(start)) => {
-                    self.closing = true;
-                    return self.start(&start, offset).map(Token::Start);
+            let offset = self.tokens.position();
+            match self.tokens.next() {
+                Ok(Piece::Start { content, name, empty }) => {
+                    self.closing = empty;
+                    return self.start(content, name, offset).map(Token::Start);
                 }
-                Ok(Event::GeneralRef(entity)) => return self.entity(&entity),
-                Ok(Event::CData(text)) => return Ok(Token::Text(self.line_ends(text.into_inner()))),
-                Ok(Event::DocType(_)) => return Err(ReadError::at(ReadErrorKind::Dtd, self.source, offset)),
-                Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_)) => {}
-                Ok(Event::Eof) if self.depth > 0 && self.base == 0 => return Err(self.cut_off()),
-                Ok(Event::Eof) => return Ok(Token::Eof),
-                Err(error) => return Err(self.malformed(&error)),
+                Ok(Piece::End) => return Ok(self.end()),
+                Ok(Piece::Text(text) | Piece::CData(text)) => return Ok(Token::Text(self.line_ends(text))),
+                Ok(Piece::Reference(name)) => return self.reference(name),
+                Ok(Piece::Nothing) => {}
+                Ok(Piece::DocType) => return Err(self.error(ReadErrorKind::Dtd)),
+                Ok(Piece::Eof) => return Ok(Token::Eof),
+                Err(why) => return Err(self.error(ReadErrorKind::Malformed(why))),
             }
         }
     }
 
     /// A character reference, or one of XML's own five entities; there are no others without a DTD.
-    fn entity(&self, entity: &BytesRef<'a>) -> Result<Token<'a>, ReadError> {
-        if let Some(character) = entity.resolve_char_ref().map_err(|error| self.malformed(&error))? {
+    fn reference(&self, name: &'a str) -> Result<Token<'a>, ReadError> {
+        let reference = BytesRef::new(name);
+        if let Some(character) = reference.resolve_char_ref().map_err(|error| self.malformed(&error))? {
             if !allowed(character) {
                 return Err(self.error(ReadErrorKind::Character(u32::from(character))));
             }
             return Ok(Token::Text(Cow::Owned(character.to_string())));
         }
-        match resolve_predefined_entity(entity) {
+        match resolve_predefined_entity(name) {
             Some(text) => Ok(Token::Text(Cow::Borrowed(text))),
-            None => Err(self.error(ReadErrorKind::Entity(entity.chars().take(40).collect()))),
+            None => Err(self.error(ReadErrorKind::Entity(name.chars().take(40).collect()))),
         }
     }
 
@@ -258,20 +249,19 @@ impl<'a> Cursor<'a> {
         Token::End
     }
 
-    fn line_ends(&self, raw: Cow<'a, str>) -> Cow<'a, str> {
+    fn line_ends(&self, raw: &'a str) -> Cow<'a, str> {
         if self.returns && raw.contains('\r') {
             Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))
         } else {
-            raw
+            Cow::Borrowed(raw)
         }
     }
 
-    fn malformed(&self, error: &quick_xml::Error) -> ReadError {
-        let offset = self.base + usize::try_from(self.reader.error_position()).unwrap_or(0);
-        ReadError::at(ReadErrorKind::Malformed(error.to_string()), self.source, offset)
+    fn malformed(&self, error: &dyn std::fmt::Display) -> ReadError {
+        self.error(ReadErrorKind::Malformed(error.to_string()))
     }
 
-    fn start(&mut self, start: &BytesStart<'_>, offset: usize) -> Result<Tag<'a>, ReadError> {
+    fn start(&mut self, content: &'a str, name: usize, offset: usize) -> Result<Tag<'a>, ReadError> {
         self.depth += 1;
         if self.depth > self.limits.depth {
             return Err(self.limit("levels of elements", self.limits.depth));
@@ -280,33 +270,31 @@ impl<'a> Cursor<'a> {
             Some(left) => self.budget.elements = left,
             None => return Err(self.limit(self.budget.of.0, self.budget.of.1)),
         }
-        // the same text, but living as long as the document does
-        let content = &self.source[offset + 1..offset + 1 + start.len()];
-        let name = &content[..start.name().0.len()];
+        let name = &content[..name];
         let local = name.bytes().position(|byte| byte == b':').map_or(name, |colon| &name[colon + 1..]);
         let mut tag = Tag { content, name, local, marks: Marks::default(), offset };
         if name.len() < content.len() {
-            tag.marks = self.marks(&tag, start)?;
+            tag.marks = self.marks(&tag)?;
         }
         Ok(tag)
     }
 
-    fn marks(&mut self, tag: &Tag<'a>, start: &BytesStart<'_>) -> Result<Marks<'a>, ReadError> {
+    fn marks(&mut self, tag: &Tag<'a>) -> Result<Marks<'a>, ReadError> {
         let mut marks = Marks::default();
         let (mut nil, mut declares) = (None, false);
         for (count, attribute) in tag.attributes().enumerate() {
             if count >= self.limits.attributes {
                 return Err(self.limit("attributes", self.limits.attributes));
             }
-            let attribute = attribute.map_err(|error| self.malformed(&error.into()))?;
+            let attribute = attribute.map_err(|error| self.malformed(&error))?;
             if tag.attributes().take(count).flatten().any(|earlier| earlier.key == attribute.key) {
-                return Err(self.attribute(start, &format_args!("{} comes twice", attribute.key.0)));
+                return Err(self.attribute(tag, &format_args!("{} comes twice", attribute.key.0)));
             }
             let Cow::Borrowed(value) = attribute.value else { continue };
             if memchr::memchr2(b'<', b'&', value.as_bytes()).is_some() {
                 attribute
                     .normalized_value(XmlVersion::Implicit1_0)
-                    .map_err(|error| self.attribute(start, &error))?;
+                    .map_err(|error| self.attribute(tag, &error))?;
             }
             let (prefix, local) = attribute.key.0.split_once(':').unwrap_or(("", attribute.key.0));
             match local {
@@ -328,7 +316,7 @@ impl<'a> Cursor<'a> {
             }
         }
         if declares {
-            self.declare(start)?;
+            self.declare(tag)?;
         }
         if let Some((key, null)) = nil {
             marks.nil = match self.names.resolve_attribute(key).0 {
@@ -347,14 +335,15 @@ impl<'a> Cursor<'a> {
         Ok(marks)
     }
 
-    fn declare(&mut self, start: &BytesStart<'_>) -> Result<(), ReadError> {
-        self.names.push(start).map_err(|error| self.error(ReadErrorKind::Malformed(error.to_string())))?;
+    fn declare(&mut self, tag: &Tag<'_>) -> Result<(), ReadError> {
+        let start = BytesStart::from_content(tag.content, tag.name.len());
+        self.names.push(&start).map_err(|error| self.error(ReadErrorKind::Malformed(error.to_string())))?;
         self.declared.push(self.depth);
         Ok(())
     }
 
-    fn attribute(&self, start: &BytesStart<'_>, error: &dyn std::fmt::Display) -> ReadError {
-        self.error(ReadErrorKind::Malformed(format!("in the attributes of <{}>: {error}", start.name().0)))
+    fn attribute(&self, tag: &Tag<'_>, error: &dyn std::fmt::Display) -> ReadError {
+        self.error(ReadErrorKind::Malformed(format!("in the attributes of <{}>: {error}", tag.name)))
     }
 
     fn limit(&self, what: &'static str, limit: usize) -> ReadError {
