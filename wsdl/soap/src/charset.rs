@@ -80,8 +80,7 @@ fn prolog_encoding(bytes: &[u8]) -> Option<&str> {
 
 /// XML 1.0 §2.2: no control characters but tab, line feed and carriage return, no U+FFFE, no U+FFFF.
 fn check_characters(text: &str) -> Result<(), ReadError> {
-    let bytes = text.as_bytes();
-    if !bytes.iter().any(|byte| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r') || *byte == 0xEF) {
+    if !text.as_bytes().chunks(256).any(suspicious) {
         return Ok(());
     }
     match text.char_indices().find(|(_, character)| !allowed(*character)) {
@@ -90,6 +89,16 @@ fn check_characters(text: &str) -> Result<(), ReadError> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether there may be a character among these bytes that isn't allowed. No way out of the loop, so that many bytes
+/// are looked at in one step.
+fn suspicious(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |found, &byte| {
+        let white = (byte == b'\t') | (byte == b'\n') | (byte == b'\r');
+        // U+FFFE and U+FFFF begin with 0xEF
+        found | ((byte < 0x20) & !white) | (byte == 0xEF)
+    })
 }
 
 /// Whether XML 1.0 allows the character in a document.

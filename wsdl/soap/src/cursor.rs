@@ -3,14 +3,16 @@
 
 use std::borrow::Cow;
 
+use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::name::{Namespace, NamespaceResolver, ResolveResult};
-use quick_xml::{Reader, XmlVersion};
+use quick_xml::events::attributes::Attributes;
+use quick_xml::events::{BytesRef, BytesStart};
+use quick_xml::name::{Namespace, NamespaceResolver, QName, ResolveResult};
 
 use crate::Limits;
 use crate::charset::allowed;
 use crate::error::{ReadError, ReadErrorKind};
+use crate::token::{Piece, Tokenizer};
 
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// The schema instance namespaces of 1999 and 2000, whose word for nil is `null`.
@@ -19,11 +21,13 @@ const XSI_OLD: [&str; 2] =
 
 /// A position in a document, and what is open there.
 pub(crate) struct Cursor<'a> {
-    reader: Reader<&'a [u8]>,
+    tokens: Tokenizer<'a>,
+    /// The last tag was an empty element's, whose end comes next.
+    closing: bool,
     /// The whole document, for places in messages.
     source: &'a str,
-    /// Where in `source` the reader began.
-    base: usize,
+    /// There are carriage returns, which XML 1.0 §2.11 has a reader turn into line feeds.
+    returns: bool,
     limits: &'a Limits,
     budget: Budget,
     depth: usize,
@@ -51,22 +55,27 @@ pub(crate) enum Token<'a> {
 }
 
 /// A start tag; an empty element is one too, followed by its end.
+#[derive(Clone, Copy)]
 pub(crate) struct Tag<'a> {
-    start: BytesStart<'a>,
-    pub(crate) marks: Marks,
+    /// Name and attributes, as they stand between the brackets.
+    content: &'a str,
+    name: &'a str,
+    /// The name without its prefix.
+    pub(crate) local: &'a str,
+    pub(crate) marks: Marks<'a>,
     /// Where it begins in the document.
     pub(crate) offset: usize,
 }
 
 /// The attributes of SOAP's encoding that a start tag has.
-#[derive(Default)]
-pub(crate) struct Marks {
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Marks<'a> {
     /// `xsi:nil`, or `xsi:null` of the older schema namespaces.
     pub(crate) nil: bool,
     /// The local name of `xsi:type` is one of interest.
     pub(crate) ty: Kind,
     /// `href="#…"`, without the `#`.
-    pub(crate) href: Option<String>,
+    pub(crate) href: Option<&'a str>,
     /// The index of `soapenc:position` or `soapenc:offset`.
     pub(crate) position: Option<usize>,
     /// There is a `soapenc:arrayType`, or the type is an `Array`.
@@ -86,26 +95,19 @@ pub(crate) enum Kind {
     Map,
 }
 
-impl Tag<'_> {
-    pub(crate) fn local_name(&self) -> &[u8] {
-        let name = self.start.name().0.as_bytes();
-        match memchr::memchr(b':', name) {
-            Some(colon) => &name[colon + 1..],
-            None => name,
-        }
-    }
-
-    /// The local name as text.
-    pub(crate) fn local(&self) -> &str {
-        let name = self.start.name().0;
-        name.split_once(':').map_or(name, |(_, local)| local)
-    }
-
+impl<'a> Tag<'a> {
     /// The attribute of this local name. Only for what is rare: the common ones are in [`Marks`].
     pub(crate) fn attribute(&self, local: &str) -> Option<String> {
         let named = |key: &str| key.rsplit(':').next() == Some(local);
-        let found = self.start.attributes().flatten().find(|attribute| named(attribute.key.0))?;
+        let found = self.attributes().flatten().find(|attribute| named(attribute.key.0))?;
         Some(found.value.into_owned())
+    }
+
+    /// The attributes. Whether one comes twice is for us to see: quick-xml's own check makes a list for every element.
+    fn attributes(&self) -> Attributes<'a> {
+        let mut attributes = Attributes::new(self.content, self.name.len());
+        attributes.with_checks(false);
+        attributes
     }
 }
 
@@ -117,25 +119,43 @@ impl<'a> Cursor<'a> {
             list_bytes: limits.list_bytes,
             sparse: limits.sparse,
         };
-        Self::open(source, 0, limits, budget, 0, NamespaceResolver::default())
+        let returns = memchr::memchr(b'\r', source.as_bytes()).is_some();
+        Self::open(source, 0, returns, limits, budget, 0, NamespaceResolver::default())
     }
 
     fn open(
         source: &'a str,
-        base: usize,
+        at: usize,
+        returns: bool,
         limits: &'a Limits,
         budget: Budget,
         depth: usize,
         names: NamespaceResolver,
     ) -> Self {
-        let mut reader = Reader::from_str(&source[base..]);
-        reader.config_mut().expand_empty_elements = true;
-        Self { reader, source, base, limits, budget, depth, names, declared: Vec::new() }
+        Self {
+            tokens: Tokenizer::new(source, at),
+            closing: false,
+            source,
+            returns,
+            limits,
+            budget,
+            depth,
+            names,
+            declared: Vec::new(),
+        }
     }
 
     /// Another cursor, at an element elsewhere in the document; it shares the budget until [`Cursor::rejoin`].
     pub(crate) fn fork(&self, offset: usize) -> Cursor<'a> {
-        Self::open(self.source, offset, self.limits, self.budget, self.depth, self.names.clone())
+        Self::open(
+            self.source,
+            offset,
+            self.returns,
+            self.limits,
+            self.budget,
+            self.depth,
+            self.names.clone(),
+        )
     }
 
     /// Takes back what a fork has used up.
@@ -177,74 +197,71 @@ impl<'a> Cursor<'a> {
         self.limits
     }
 
-    pub(crate) fn position(&self) -> usize {
-        self.base + usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
-    }
-
     pub(crate) fn error(&self, kind: ReadErrorKind) -> ReadError {
-        ReadError::at(kind, self.source, self.position())
+        ReadError::at(kind, self.source, self.tokens.position())
     }
 
     /// The next token that matters: comments and processing instructions are passed over.
     pub(crate) fn next(&mut self) -> Result<Token<'a>, ReadError> {
+        if self.closing {
+            self.closing = false;
+            return Ok(self.end());
+        }
         loop {
-            let offset = self.position();
-            let event = self.reader.read_event().map_err(|error| self.malformed(&error))?;
-            match event {
-                Event::Start(start) => return self.start(start, offset).map(Token::Start),
-                Event::End(_) => {
-                    if self.declared.last() == Some(&self.depth) {
-                        self.declared.pop();
-                        self.names.pop();
-                    }
-                    self.depth = self.depth.saturating_sub(1);
-                    return Ok(Token::End);
+            let offset = self.tokens.position();
+            match self.tokens.next() {
+                Ok(Piece::Start { content, name, empty }) => {
+                    self.closing = empty;
+                    return self.start(content, name, offset).map(Token::Start);
                 }
-                Event::Text(text) => {
-                    // the reader has no carriage returns to turn into line feeds in nearly every text
-                    let raw = text.into_inner();
-                    let text = if memchr::memchr(b'\r', raw.as_bytes()).is_some() {
-                        Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))
-                    } else {
-                        raw
-                    };
-                    return Ok(Token::Text(text));
-                }
-                Event::CData(text) => {
-                    let raw = text.into_inner();
-                    return Ok(Token::Text(Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))));
-                }
-                Event::GeneralRef(entity) => {
-                    if let Some(character) =
-                        entity.resolve_char_ref().map_err(|error| self.malformed(&error))?
-                    {
-                        if !allowed(character) {
-                            return Err(self.error(ReadErrorKind::Character(u32::from(character))));
-                        }
-                        return Ok(Token::Text(Cow::Owned(character.to_string())));
-                    }
-                    let name = entity.into_inner();
-                    return match resolve_predefined_entity(&name) {
-                        Some(text) => Ok(Token::Text(Cow::Borrowed(text))),
-                        None => Err(self.error(ReadErrorKind::Entity(name.chars().take(40).collect()))),
-                    };
-                }
-                Event::DocType(_) => return Err(ReadError::at(ReadErrorKind::Dtd, self.source, offset)),
-                Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::Empty(_) => {}
-                Event::Eof if self.depth > 0 && self.base == 0 => {
-                    return Err(self.error(ReadErrorKind::Malformed("the message ends too early".into())));
-                }
-                Event::Eof => return Ok(Token::Eof),
+                Ok(Piece::End) => return Ok(self.end()),
+                Ok(Piece::Text(text) | Piece::CData(text)) => return Ok(Token::Text(self.line_ends(text))),
+                Ok(Piece::Reference(name)) => return self.reference(name),
+                Ok(Piece::Nothing) => {}
+                Ok(Piece::DocType) => return Err(self.error(ReadErrorKind::Dtd)),
+                Ok(Piece::Eof) => return Ok(Token::Eof),
+                Err(why) => return Err(self.error(ReadErrorKind::Malformed(why))),
             }
         }
     }
 
-    fn malformed(&self, error: &quick_xml::Error) -> ReadError {
-        let offset = self.base + usize::try_from(self.reader.error_position()).unwrap_or(0);
-        ReadError::at(ReadErrorKind::Malformed(error.to_string()), self.source, offset)
+    /// A character reference, or one of XML's own five entities; there are no others without a DTD.
+    fn reference(&self, name: &'a str) -> Result<Token<'a>, ReadError> {
+        let reference = BytesRef::new(name);
+        if let Some(character) = reference.resolve_char_ref().map_err(|error| self.malformed(&error))? {
+            if !allowed(character) {
+                return Err(self.error(ReadErrorKind::Character(u32::from(character))));
+            }
+            return Ok(Token::Text(Cow::Owned(character.to_string())));
+        }
+        match resolve_predefined_entity(name) {
+            Some(text) => Ok(Token::Text(Cow::Borrowed(text))),
+            None => Err(self.error(ReadErrorKind::Entity(name.chars().take(40).collect()))),
+        }
     }
 
-    fn start(&mut self, start: BytesStart<'a>, offset: usize) -> Result<Tag<'a>, ReadError> {
+    fn end(&mut self) -> Token<'a> {
+        if self.declared.last() == Some(&self.depth) {
+            self.declared.pop();
+            self.names.pop();
+        }
+        self.depth = self.depth.saturating_sub(1);
+        Token::End
+    }
+
+    fn line_ends(&self, raw: &'a str) -> Cow<'a, str> {
+        if self.returns && raw.contains('\r') {
+            Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))
+        } else {
+            Cow::Borrowed(raw)
+        }
+    }
+
+    fn malformed(&self, error: &dyn std::fmt::Display) -> ReadError {
+        self.error(ReadErrorKind::Malformed(error.to_string()))
+    }
+
+    fn start(&mut self, content: &'a str, name: usize, offset: usize) -> Result<Tag<'a>, ReadError> {
         self.depth += 1;
         if self.depth > self.limits.depth {
             return Err(self.limit("levels of elements", self.limits.depth));
@@ -253,23 +270,31 @@ impl<'a> Cursor<'a> {
             Some(left) => self.budget.elements = left,
             None => return Err(self.limit(self.budget.of.0, self.budget.of.1)),
         }
-        let marks = if start.attributes_raw().is_empty() { Marks::default() } else { self.marks(&start)? };
-        Ok(Tag { start, marks, offset })
+        let name = &content[..name];
+        let local = name.bytes().position(|byte| byte == b':').map_or(name, |colon| &name[colon + 1..]);
+        let mut tag = Tag { content, name, local, marks: Marks::default(), offset };
+        if name.len() < content.len() {
+            tag.marks = self.marks(&tag)?;
+        }
+        Ok(tag)
     }
 
-    fn marks(&mut self, start: &BytesStart<'_>) -> Result<Marks, ReadError> {
+    fn marks(&mut self, tag: &Tag<'a>) -> Result<Marks<'a>, ReadError> {
         let mut marks = Marks::default();
         let (mut nil, mut declares) = (None, false);
-        for (count, attribute) in start.attributes().enumerate() {
+        for (count, attribute) in tag.attributes().enumerate() {
             if count >= self.limits.attributes {
                 return Err(self.limit("attributes", self.limits.attributes));
             }
-            let attribute = attribute.map_err(|error| self.malformed(&error.into()))?;
-            let value = &attribute.value;
+            let attribute = attribute.map_err(|error| self.malformed(&error))?;
+            if tag.attributes().take(count).flatten().any(|earlier| earlier.key == attribute.key) {
+                return Err(self.attribute(tag, &format_args!("{} comes twice", attribute.key.0)));
+            }
+            let Cow::Borrowed(value) = attribute.value else { continue };
             if memchr::memchr2(b'<', b'&', value.as_bytes()).is_some() {
                 attribute
                     .normalized_value(XmlVersion::Implicit1_0)
-                    .map_err(|error| self.attribute(start, &error))?;
+                    .map_err(|error| self.attribute(tag, &error))?;
             }
             let (prefix, local) = attribute.key.0.split_once(':').unwrap_or(("", attribute.key.0));
             match local {
@@ -283,7 +308,7 @@ impl<'a> Cursor<'a> {
                 "nil" | "null" if matches!(value.trim(), "true" | "1") => {
                     nil = Some((attribute.key, local == "null"))
                 }
-                "href" => marks.href = Some(value.trim_start_matches('#').to_string()),
+                "href" => marks.href = Some(value.trim_start_matches('#')),
                 "arrayType" => marks.array = true,
                 "position" | "offset" => marks.position = value.trim_matches(['[', ']', ' ']).parse().ok(),
                 "mustUnderstand" => marks.must_understand = matches!(value.trim(), "1" | "true"),
@@ -291,7 +316,7 @@ impl<'a> Cursor<'a> {
             }
         }
         if declares {
-            self.declare(start)?;
+            self.declare(tag)?;
         }
         if let Some((key, null)) = nil {
             marks.nil = match self.names.resolve_attribute(key).0 {
@@ -310,14 +335,15 @@ impl<'a> Cursor<'a> {
         Ok(marks)
     }
 
-    fn declare(&mut self, start: &BytesStart<'_>) -> Result<(), ReadError> {
-        self.names.push(start).map_err(|error| self.error(ReadErrorKind::Malformed(error.to_string())))?;
+    fn declare(&mut self, tag: &Tag<'_>) -> Result<(), ReadError> {
+        let start = BytesStart::from_content(tag.content, tag.name.len());
+        self.names.push(&start).map_err(|error| self.error(ReadErrorKind::Malformed(error.to_string())))?;
         self.declared.push(self.depth);
         Ok(())
     }
 
-    fn attribute(&self, start: &BytesStart<'_>, error: &dyn std::fmt::Display) -> ReadError {
-        self.error(ReadErrorKind::Malformed(format!("in the attributes of <{}>: {error}", start.name().0)))
+    fn attribute(&self, tag: &Tag<'_>, error: &dyn std::fmt::Display) -> ReadError {
+        self.error(ReadErrorKind::Malformed(format!("in the attributes of <{}>: {error}", tag.name)))
     }
 
     fn limit(&self, what: &'static str, limit: usize) -> ReadError {
@@ -325,10 +351,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// The namespace of an element; empty where it has none or its prefix is declared nowhere.
-    pub(crate) fn namespace(&self, tag: &Tag<'_>) -> String {
-        match self.names.resolve_element(tag.start.name()).0 {
-            ResolveResult::Bound(Namespace(namespace)) => namespace.to_string(),
-            ResolveResult::Unbound | ResolveResult::Unknown(_) => String::new(),
+    pub(crate) fn namespace(&self, tag: &Tag<'_>) -> &str {
+        match self.names.resolve_element(QName(tag.name)).0 {
+            ResolveResult::Bound(Namespace(namespace)) => namespace,
+            ResolveResult::Unbound | ResolveResult::Unknown(_) => "",
         }
     }
 
@@ -338,7 +364,7 @@ impl<'a> Cursor<'a> {
         loop {
             match self.next()? {
                 Token::Text(part) if whole.is_empty() => whole = part,
-                Token::Text(part) => whole.to_mut().push_str(&part),
+                Token::Text(part) => append(&mut whole, &part),
                 Token::End => return Ok(whole),
                 Token::Start(_) => return Err(self.error(ReadErrorKind::NotSimple)),
                 Token::Eof => return Err(self.cut_off()),
@@ -368,6 +394,16 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Appends to a text that comes in pieces, since more pieces are to follow with room for them.
+fn append(whole: &mut Cow<'_, str>, part: &str) {
+    if let Cow::Borrowed(first) = *whole {
+        let mut owned = String::with_capacity(2 * (first.len() + part.len()) + 16);
+        owned.push_str(first);
+        *whole = Cow::Owned(owned);
+    }
+    whole.to_mut().push_str(part);
+}
+
 /// Where the elements with an `id` begin, for references, and how many elements there are in all; one pass over the
 /// document, made when first asked for.
 pub(crate) fn ids(source: &str, limits: &Limits) -> Result<(Vec<(String, usize)>, usize), ReadError> {
@@ -376,8 +412,7 @@ pub(crate) fn ids(source: &str, limits: &Limits) -> Result<(Vec<(String, usize)>
     loop {
         match cursor.next()? {
             Token::Start(tag) => {
-                let id = tag.start.try_get_attribute("id").ok().flatten();
-                if let Some(id) = id {
+                if let Some(id) = tag.attributes().flatten().find(|attribute| attribute.key.0 == "id") {
                     ids.push((id.value.into_owned(), tag.offset));
                 }
             }

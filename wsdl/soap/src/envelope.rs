@@ -45,7 +45,6 @@ pub struct Block {
 
 struct Entry<'a> {
     tag: Tag<'a>,
-    name: String,
     namespace: String,
 }
 
@@ -60,8 +59,8 @@ impl<'a> Envelope<'a> {
         let mut headers = Vec::new();
         let entry = loop {
             match cursor.next()? {
-                Token::Start(tag) if tag.local() == "Header" => header(&mut cursor, &mut headers)?,
-                Token::Start(tag) if tag.local() == "Body" => break body(&mut cursor)?,
+                Token::Start(tag) if tag.local == "Header" => header(&mut cursor, &mut headers)?,
+                Token::Start(tag) if tag.local == "Body" => break body(&mut cursor)?,
                 Token::Start(_) => cursor.skip()?,
                 Token::Text(text) if text.trim().is_empty() => {}
                 Token::Text(_) => return Err(not_soap(&cursor, "text between its parts")),
@@ -83,7 +82,7 @@ impl<'a> Envelope<'a> {
 
     /// Local name of the body's first element: the operation, or `Fault`; none for an empty body.
     pub fn name(&self) -> Option<&str> {
-        self.entry.as_ref().map(|entry| entry.name.as_str())
+        self.entry.as_ref().map(|entry| entry.tag.local)
     }
 
     /// Namespace of the body's first element; empty where it has none.
@@ -166,8 +165,8 @@ impl<'a> Envelope<'a> {
 fn root(cursor: &mut Cursor<'_>) -> Result<Version, ReadError> {
     loop {
         match cursor.next()? {
-            Token::Start(tag) if tag.local() == "Envelope" => {
-                return match cursor.namespace(&tag).as_str() {
+            Token::Start(tag) if tag.local == "Envelope" => {
+                return match cursor.namespace(&tag) {
                     SOAP_1_1 => Ok(Version::Soap11),
                     SOAP_1_2 => Ok(Version::Soap12),
                     other => Err(cursor.error(ReadErrorKind::Version(other.chars().take(100).collect()))),
@@ -176,7 +175,7 @@ fn root(cursor: &mut Cursor<'_>) -> Result<Version, ReadError> {
             Token::Start(tag) => {
                 let kind = ReadErrorKind::NotSoap(format!(
                     "its root is <{}>",
-                    tag.local().chars().take(40).collect::<String>()
+                    tag.local.chars().take(40).collect::<String>()
                 ));
                 return Err(cursor.error(kind));
             }
@@ -192,8 +191,8 @@ fn header(cursor: &mut Cursor<'_>, headers: &mut Vec<Block>) -> Result<(), ReadE
         match cursor.next()? {
             Token::Start(tag) => {
                 headers.push(Block {
-                    name: tag.local().to_string(),
-                    namespace: cursor.namespace(&tag),
+                    name: tag.local.to_string(),
+                    namespace: cursor.namespace(&tag).to_string(),
                     must_understand: tag.marks.must_understand,
                     actor: tag.attribute("actor").or_else(|| tag.attribute("role")),
                     offset: tag.offset,
@@ -212,8 +211,7 @@ fn body<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Entry<'a>>, ReadError> {
     loop {
         match cursor.next()? {
             Token::Start(tag) => {
-                let (name, namespace) = (tag.local().to_string(), cursor.namespace(&tag));
-                return Ok(Some(Entry { tag, name, namespace }));
+                return Ok(Some(Entry { tag, namespace: cursor.namespace(&tag).to_string() }));
             }
             Token::End => {
                 finish_envelope(cursor)?;
@@ -261,7 +259,7 @@ fn parameter(
 }
 
 fn bare_member(shape: &Shape, part: &str, tag: &Tag<'_>) -> Option<usize> {
-    if tag.local() == part { None } else { shape.position(tag.local_name(), 0) }
+    if tag.local == part { None } else { shape.position(tag.local.as_bytes(), 0) }
 }
 
 /// A structure in its accessor element: here, nil, or elsewhere.

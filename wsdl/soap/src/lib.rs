@@ -20,6 +20,7 @@ mod read;
 mod scalar;
 mod server;
 mod shape;
+mod token;
 mod value;
 pub mod write;
 

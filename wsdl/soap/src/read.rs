@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::cursor::{Cursor, Kind, Marks, Token, ids};
 use crate::error::{ReadError, ReadErrorKind};
-use crate::{Any, Invalid, List, Slot, Structure, Type, Value, Xsd};
+use crate::{Any, Invalid, List, Scalar, Slot, Structure, Type, Value, Xsd};
 
 /// What references need: where the elements with ids are, and which are being read just now.
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(crate) fn structure(
     loop {
         match cursor.next()? {
             Token::Start(_) if kind == Kind::Map => map_item(cursor, references, target)?,
-            Token::Start(tag) => match shape.position(tag.local_name(), hint) {
+            Token::Start(tag) => match shape.position(tag.local.as_bytes(), hint) {
                 Some(index) => {
                     hint = index + 1;
                     let member = &shape.members[index];
@@ -55,11 +55,11 @@ fn map_item(
     let mut index = None;
     loop {
         match cursor.next()? {
-            Token::Start(tag) if tag.local() == "key" => {
+            Token::Start(tag) if tag.local == "key" => {
                 index = shape.position(cursor.text()?.trim().as_bytes(), 0);
             }
             Token::Start(tag) => match index {
-                Some(index) if tag.local() == "value" => {
+                Some(index) if tag.local == "value" => {
                     let member = &shape.members[index];
                     value(cursor, references, tag.marks, member.ty, target.member_mut(index))
                         .map_err(|error| error.inside(member.name))?;
@@ -77,7 +77,7 @@ fn map_item(
 pub(crate) fn value(
     cursor: &mut Cursor<'_>,
     references: &mut References,
-    marks: Marks,
+    marks: Marks<'_>,
     ty: Type,
     target: &mut dyn Value,
 ) -> Result<(), ReadError> {
@@ -117,10 +117,19 @@ fn scalar(cursor: &mut Cursor<'_>, kind: Kind, xsd: Xsd, target: &mut dyn Value)
         return Ok(());
     }
     let Slot::Scalar(scalar) = target.open() else { return Ok(()) };
-    // only a value that isn't text can be invalid, and those are short
-    let shown =
-        if xsd.is_text() { Cow::Borrowed("") } else { Cow::Owned(text.chars().take(60).collect::<String>()) };
-    scalar.read(text).map_err(|invalid| cursor.error(ReadErrorKind::Value(shown.into_owned(), invalid)))
+    if xsd.is_text() {
+        // may take the text as it is, and only base64 of it can be wrong
+        scalar.read(text).map_err(|invalid| cursor.error(ReadErrorKind::Value(String::new(), invalid)))
+    } else {
+        read_shown(cursor, scalar, &text)
+    }
+}
+
+/// Reads a value that is short when it is right; the error shows how it begins.
+fn read_shown(cursor: &Cursor<'_>, scalar: &mut dyn Scalar, text: &str) -> Result<(), ReadError> {
+    scalar
+        .read(Cow::Borrowed(text))
+        .map_err(|invalid| cursor.error(ReadErrorKind::Value(text.chars().take(60).collect(), invalid)))
 }
 
 /// No number and no date at all: the empty element, and what databases keep for a date that was never set.
@@ -146,7 +155,7 @@ fn unwrapped<'a>(cursor: &Cursor<'_>, text: &str) -> Result<Cow<'a, str>, ReadEr
 fn array(
     cursor: &mut Cursor<'_>,
     references: &mut References,
-    marks: &Marks,
+    marks: &Marks<'_>,
     item: Type,
     list: &mut dyn List,
 ) -> Result<(), ReadError> {
@@ -171,10 +180,7 @@ fn array(
     if let (false, false, Type::Xsd(_)) = (items, bare.trim().is_empty(), item)
         && let Slot::Scalar(scalar) = push(cursor, list)?.open()
     {
-        let shown = bare.chars().take(60).collect();
-        scalar
-            .read(Cow::Owned(bare))
-            .map_err(|invalid| cursor.error(ReadErrorKind::Value(shown, invalid)))?;
+        read_shown(cursor, scalar, &bare)?;
     }
     Ok(())
 }
@@ -198,7 +204,7 @@ fn push<'a>(cursor: &mut Cursor<'_>, list: &'a mut dyn List) -> Result<&'a mut d
 fn referred(
     cursor: &mut Cursor<'_>,
     references: &mut References,
-    id: String,
+    id: &str,
     ty: Type,
     target: &mut dyn Value,
 ) -> Result<(), ReadError> {
@@ -209,11 +215,12 @@ fn referred(
 pub(crate) fn follow<T>(
     cursor: &mut Cursor<'_>,
     references: &mut References,
-    id: String,
-    read: impl FnOnce(&mut Cursor<'_>, &mut References, Marks) -> Result<T, ReadError>,
+    id: &str,
+    read: impl FnOnce(&mut Cursor<'_>, &mut References, Marks<'_>) -> Result<T, ReadError>,
 ) -> Result<T, ReadError> {
-    if references.active.contains(&id) {
-        return Err(cursor.error(ReadErrorKind::Reference(id, "leads back to itself")));
+    let wrong = |how| ReadErrorKind::Reference(id.chars().take(60).collect(), how);
+    if references.active.iter().any(|active| active == id) {
+        return Err(cursor.error(wrong("leads back to itself")));
     }
     if references.ids.is_none() {
         let (ids, elements) = ids(cursor.source(), cursor.limits())?;
@@ -221,13 +228,13 @@ pub(crate) fn follow<T>(
         cursor.restrict(elements.saturating_mul(cursor.limits().expansion));
     }
     let known = references.ids.as_deref().unwrap_or_default();
-    let offset = match known.binary_search_by(|(known, _)| known.as_str().cmp(&id)) {
+    let offset = match known.binary_search_by(|(known, _)| known.as_str().cmp(id)) {
         Ok(index) => known[index].1,
-        Err(_) => return Err(cursor.error(ReadErrorKind::Reference(id, "leads nowhere"))),
+        Err(_) => return Err(cursor.error(wrong("leads nowhere"))),
     };
     let mut fork = cursor.fork(offset);
     let Token::Start(tag) = fork.next()? else { return Err(cursor.cut_off()) };
-    references.active.push(id);
+    references.active.push(id.to_string());
     let read = read(&mut fork, references, tag.marks);
     references.active.pop();
     cursor.rejoin(fork);
@@ -238,24 +245,22 @@ pub(crate) fn follow<T>(
 pub(crate) fn tree(
     cursor: &mut Cursor<'_>,
     references: &mut References,
-    marks: &Marks,
+    marks: &Marks<'_>,
 ) -> Result<Any, ReadError> {
     if marks.nil {
         cursor.skip()?;
         return Ok(Any::Nil);
     }
-    if let Some(id) = &marks.href {
+    if let Some(id) = marks.href {
         cursor.skip()?;
-        return follow(cursor, references, id.clone(), |fork, references, marks| {
-            tree(fork, references, &marks)
-        });
+        return follow(cursor, references, id, |fork, references, marks| tree(fork, references, &marks));
     }
     let mut members = Vec::new();
     let mut text = String::new();
     loop {
         match cursor.next()? {
             Token::Start(tag) => {
-                let name = tag.local().to_string();
+                let name = tag.local.to_string();
                 cursor.spend_list(name.len() + size_of::<(String, Any)>())?;
                 let member = tree(cursor, references, &tag.marks).map_err(|error| error.inside(&name))?;
                 members.push((name, member));

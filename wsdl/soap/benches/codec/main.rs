@@ -87,7 +87,7 @@ fn print(title: &str, cases: &[Case<'_>], unit: &str) {
 }
 
 fn main() {
-    use account::{derived, exact, table};
+    use account::{exact, table};
 
     let (plain, source) = account::text();
     let (shuffled, typed) = (account::shuffled(&plain), account::typed(&plain));
