@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -151,7 +151,7 @@ struct ConfigArg {
 
 impl ConfigArg {
     fn load(&self) -> Result<Config, CliError> {
-        Ok(Config::load(Path::new(&self.config))?)
+        Ok(Config::load(&self.config)?)
     }
 }
 

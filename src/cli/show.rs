@@ -1,6 +1,8 @@
 //! `soapstone config`: what counts, or an example.
 
-use super::{CliError, ConfigArg, print};
+use std::path::PathBuf;
+
+use super::{CliError, print};
 use crate::config::{Config, EXAMPLE};
 
 /// Arguments of `soapstone config`.
@@ -12,13 +14,14 @@ pub(super) struct Args {
     /// Print an example that explains every key.
     #[arg(long, conflicts_with = "effective")]
     example: bool,
-    #[command(flatten)]
-    config: Option<ConfigArg>,
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE", env = "SOAPSTONE_CONFIG")]
+    config: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     match &args.config {
-        Some(config) if args.effective => print(&effective(&config.load()?)?),
+        Some(file) if args.effective => print(&effective(&Config::load(file)?)?),
         _ => print(EXAMPLE),
     }
 }

@@ -49,10 +49,13 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
     let root = Section::new(reading, "the configuration", Some(table), 0);
     let listen = listen(&section(&root, "listen"));
     let store = store(&section(&root, "store"));
-    let portabilling = root
-        .need("portabilling", "a section [portabilling] with url, login and password")
-        .and_then(|value| root.section_of("[portabilling]", "portabilling", value))
-        .and_then(|section| portabilling(&section));
+    let portabilling = match root.get("portabilling") {
+        Some(_) => portabilling(&section(&root, "portabilling")),
+        None => {
+            root.problem(0, "there is no [portabilling]", "add one, with `url`, `login` and `password`");
+            None
+        }
+    };
     let intakes = intake::all(&root);
     let connectors = connector::all(&root);
     let names: Vec<&str> = connectors.keys().map(String::as_str).collect();

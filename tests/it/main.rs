@@ -1,0 +1,10 @@
+//! The gateway from outside: real sockets, the real store, the real binary.
+#![allow(clippy::unwrap_used)]
+
+mod cli;
+mod config;
+mod connector;
+mod harness;
+mod intake;
+mod operator;
+mod server;
