@@ -8,3 +8,4 @@ mod harness;
 mod intake;
 mod operator;
 mod server;
+mod whole_way;
