@@ -1,6 +1,7 @@
 //! The gateway from outside: real sockets, the real store, the real binary.
 #![allow(clippy::unwrap_used)]
 
+mod call;
 mod cli;
 mod config;
 mod connector;
@@ -8,4 +9,5 @@ mod harness;
 mod intake;
 mod operator;
 mod server;
+mod simulator;
 mod whole_way;
