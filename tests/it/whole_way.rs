@@ -2,11 +2,11 @@
 
 mod cable;
 mod data;
-mod external;
+pub(crate) mod external;
 mod failures;
 mod order;
 mod portabilling;
 mod restart;
-mod stage;
+pub(crate) mod stage;
 mod statuses;
 mod walk;

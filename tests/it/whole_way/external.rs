@@ -81,15 +81,26 @@ struct Shared {
     script: Mutex<Script>,
     requests: watch::Sender<Vec<Request>>,
     released: watch::Sender<bool>,
+    forgetful: bool,
 }
 
 impl External {
     /// One that answers 202 to everything.
     pub(crate) async fn start() -> Self {
+        Self::new(false).await
+    }
+
+    /// One that keeps no requests, for long runs: the script sees them.
+    pub(crate) async fn forgetful() -> Self {
+        Self::new(true).await
+    }
+
+    async fn new(forgetful: bool) -> Self {
         let shared = Arc::new(Shared {
             script: Mutex::new(Box::new(|_| Reply::Done)),
             requests: watch::Sender::default(),
             released: watch::Sender::default(),
+            forgetful,
         });
         let (listener, address) = free_port().await;
         let accepting = tokio::spawn({
@@ -172,7 +183,9 @@ async fn respond(
     let Ok(body) = body.collect().await else { return Err(BrokenOff) };
     let request = Request::new(parts.headers, &body.to_bytes());
     let reply = (shared.script.lock().unwrap())(&request);
-    shared.requests.send_modify(|all| all.push(request));
+    if !shared.forgetful {
+        shared.requests.send_modify(|all| all.push(request));
+    }
     match reply {
         Reply::Done => Ok(done()),
         Reply::Code(code, message) => Ok(failed(code, message)),
