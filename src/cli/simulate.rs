@@ -58,7 +58,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     simulator.disturb(Disturbance {
         latency: Duration::from_millis(args.latency),
         failing: f64::from(args.failing) / 100.0,
-        down: false,
+        ..Disturbance::default()
     });
     let (first, last) = simulator.world(|world| {
         let ids = world.account_ids();

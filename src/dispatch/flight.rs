@@ -53,7 +53,7 @@ pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Cla
             response: made.applied.response,
         },
         state: state.clone(),
-        status: status(&route, &claimed, &state, number, outcome.reason(), ended_at),
+        status: status(&route, &claimed, &state, number, reason(&state, &outcome), ended_at),
         last: made.pb_data.filter(|_| delivered).map(|data| data.get().to_owned()),
     };
     let before = Instant::now();
@@ -101,6 +101,14 @@ fn status(
         message: reason.map(str::to_owned),
         at,
     })
+}
+
+/// What whoever looks at the status is told: why it was given up, else why it failed.
+fn reason<'a>(state: &'a State, outcome: &'a Outcome) -> Option<&'a str> {
+    match state {
+        State::Parked { reason, .. } => Some(reason),
+        _ => outcome.reason(),
+    }
 }
 
 /// Fetches and applies, within the time that an attempt may take; a bug in a connector costs this attempt, not the worker.

@@ -46,6 +46,8 @@ pub struct Disturbance {
     pub failing: f64,
     /// Every request is answered with a proxy's 503.
     pub down: bool,
+    /// Every call but those of `Session` is answered with a fault of this code (`Server.Account.internal`).
+    pub fault: Option<&'static str>,
 }
 
 /// A running simulator; it ends when it is dropped or [`Simulator::stop`] is called.
@@ -332,9 +334,14 @@ impl Site {
         bearer: Option<&str>,
     ) -> Result<Box<dyn Structure>, Fault> {
         let now = Timestamp::now();
+        let fault = self.disturbance.lock().unwrap_or_else(PoisonError::into_inner).fault;
         let mut state = self.state();
-        if operation.header.is_some() {
+        // `ping` and `logout` take the session as a parameter; of a dead one, `ping` says so without a fault
+        if operation.header.is_some() && operation.service != "Session" {
             state.sessions.check(auth, bearer, now)?;
+            if let Some(code) = fault {
+                return Err(Fault::new(code, "disturbed on purpose"));
+            }
         }
         self.methods.answer(&mut state, operation, request, now)
     }
