@@ -8,6 +8,7 @@ mod endpoint;
 mod hostile;
 mod installed;
 mod lab;
+mod portabilling;
 mod raw;
 mod recorded;
 mod scenario;

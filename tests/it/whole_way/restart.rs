@@ -11,7 +11,7 @@ use super::stage::{Plan, Stage};
 #[tokio::test]
 async fn what_was_in_flight_goes_on_under_the_same_key() {
     let mut plan = Plan::default();
-    plan.tuning.dispatch.drain = Duration::from_millis(50);
+    plan.dispatch.drain = Duration::from_millis(50);
     let mut stage = Stage::with(plan).await;
     stage.external.answer(|_| Reply::Silence);
     let mut sent = Vec::new();

@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use soapstone::config::Config;
-use soapstone::dispatch::DispatchSettings;
-use soapstone::gateway::{Gateway, Tuning};
+use soapstone::config::{Config, Dispatch, StatusWriting};
+use soapstone::gateway::Gateway;
 use soapstone::handler::RetrySchedule;
 use soapstone::simulator::{Change, Sent, SessionSettings, Simulator, SimulatorSettings};
-use soapstone::status::StatusSettings;
 use tempfile::TempDir;
 
 use super::cable::Cable;
@@ -25,7 +23,8 @@ pub(crate) struct Plan {
     pub(crate) connector: &'static str,
     /// The handlers.
     pub(crate) handlers: String,
-    pub(crate) tuning: Tuning,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) status: StatusWriting,
 }
 
 /// Everything, tried again at once.
@@ -47,13 +46,14 @@ impl Default for Plan {
             tries: 100_000,
             ..RetrySchedule::default()
         };
-        let status = StatusSettings { retry, ..StatusSettings::default() };
+        let status = StatusWriting { retry, ..StatusWriting::default() };
         Self {
             sessions: SessionSettings::default(),
             portabilling: "",
             connector: "",
             handlers: HSS.to_owned(),
-            tuning: Tuning { status, dispatch: DispatchSettings::default() },
+            dispatch: Dispatch::default(),
+            status,
         }
     }
 }
@@ -74,7 +74,8 @@ pub(crate) struct Stage {
     pub(crate) espf: Cable,
     gateway: Option<Gateway>,
     text: String,
-    tuning: Tuning,
+    dispatch: Dispatch,
+    status: StatusWriting,
     folder: TempDir,
 }
 
@@ -116,8 +117,17 @@ bearer = {{ env = "CONNECTOR" }}
             soap.address, espf.address, plan.portabilling, external.address, plan.connector, plan.handlers
         );
         let folder = tempfile::tempdir().unwrap();
-        let mut stage =
-            Self { simulator, external, soap, espf, gateway: None, text, tuning: plan.tuning, folder };
+        let mut stage = Self {
+            simulator,
+            external,
+            soap,
+            espf,
+            gateway: None,
+            text,
+            dispatch: plan.dispatch,
+            status: plan.status,
+            folder,
+        };
         stage.start_gateway().await;
         stage
     }
@@ -131,8 +141,10 @@ bearer = {{ env = "CONNECTOR" }}
             _ => None,
         };
         let config = Config::parse("stage.toml", &self.text, self.folder.path(), &secrets);
-        let config = config.unwrap_or_else(|error| panic!("{error}"));
-        self.gateway = Some(Gateway::start(config, self.tuning.clone()).await.unwrap());
+        let mut config = config.unwrap_or_else(|error| panic!("{error}"));
+        config.dispatch = self.dispatch.clone();
+        config.status = self.status.clone();
+        self.gateway = Some(Gateway::start(config).await.unwrap());
     }
 
     pub(crate) async fn stop_gateway(&mut self) {
