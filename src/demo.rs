@@ -159,13 +159,15 @@ impl Demo {
             beat.tick().await;
             let open: u64 =
                 store.backlog().await?.iter().map(|handler| handler.pending + handler.in_flight).sum();
-            bar.set_message(format!("{open} deliveries to go"));
-            if open == 0 && store.next_status_due().await?.is_none() {
+            let statuses = store.next_status_due().await?.is_some();
+            if open == 0 && !statuses || Instant::now() > deadline {
                 return Ok(());
             }
-            if Instant::now() > deadline {
-                return Ok(());
-            }
+            bar.set_message(match open {
+                0 => "the last statuses are being written".to_string(),
+                1 => "1 delivery to go".to_string(),
+                _ => format!("{open} deliveries to go"),
+            });
         }
     }
 
@@ -216,6 +218,9 @@ login = "demo"
 password = {{ env = "PORTABILLING" }}
 timeout = "10s"
 
+[status]
+retry = {{ first = "200ms", longest = "1s", tries = 1000, then = ["1m"], horizon = "1h" }}
+
 [[intake]]
 name = "default"
 auth = {{ basic = [{{ user = "espf", password = {{ env = "ESPF" }} }}] }}
@@ -253,7 +258,7 @@ retry = {{ first = "200ms", longest = "1s", tries = 1000, then = ["1m"], horizon
 
 fn bar(events: u64) -> ProgressBar {
     let bar = ProgressBar::new(events);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} events  {elapsed}  {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} events  {elapsed}  {wide_msg}") {
         bar.set_style(style);
     }
     bar
