@@ -201,7 +201,7 @@ fn made_up() -> String {
     let value = |member: &Member, index: usize| match member.ty {
         Type::Xsd(Xsd::Int) => (100_000 + index * 7_919).to_string(),
         Type::Xsd(Xsd::Float) => format!("{}.{}", 60 + index, 10_001 + index * 13),
-        Type::Xsd(Xsd::Boolean) => (index % 2 == 0).to_string(),
+        Type::Xsd(Xsd::Boolean) => index.is_multiple_of(2).to_string(),
         Type::Xsd(Xsd::DateTime) => format!("2026-{:02}-{:02} 12:32:57", index % 12 + 1, index % 28 + 1),
         _ => ["bravo &amp; 42", "Smith Lane", "echo", "+12065551234 Smith", "delta example.com"][index % 5]
             .into(),
