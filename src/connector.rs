@@ -1,5 +1,7 @@
 //! What brings an external system into line, seen from the dispatcher.
 
+pub mod http;
+
 use async_trait::async_trait;
 
 use crate::delivery::{DeliveryId, Outcome};

@@ -1,9 +1,13 @@
 //! What ESPF said, kept verbatim: an event is a hint, PortaBilling is the truth.
 
+mod read;
+
 use std::fmt;
 
 use jiff::Timestamp;
 use uuid::Uuid;
+
+pub use read::Unreadable;
 
 /// One event as it was accepted; never changed afterwards.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +62,73 @@ pub enum SubjectKind {
     Product,
     /// Anything else: custom events, types that came after this was written.
     Other,
+}
+
+impl Event {
+    /// The account that it is about, where it is about one: only accounts have a provisioning status (ESPF).
+    pub fn i_account(&self) -> Option<i64> {
+        self.subject.i_account()
+    }
+}
+
+impl EventId {
+    /// A new id that sorts by `now`, to the millisecond.
+    pub fn at(now: Timestamp) -> Self {
+        Self(uuid_at(now))
+    }
+}
+
+impl Subject {
+    /// The account's number, where the subject is an account.
+    pub fn i_account(&self) -> Option<i64> {
+        match self.kind {
+            SubjectKind::Account => self.id.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl SubjectKind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Account, Self::Customer, Self::Did, Self::Invoice, Self::Sim, Self::Product, Self::Other];
+
+    /// The word for it, in the store, in logs and in the operator's API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Customer => "customer",
+            Self::Did => "did",
+            Self::Invoice => "invoice",
+            Self::Sim => "sim",
+            Self::Product => "product",
+            Self::Other => "other",
+        }
+    }
+
+    /// The kind that [`Self::as_str`] calls `word`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// A version 7 UUID of the time given: the clock is the caller's, only the random part is made here.
+pub(crate) fn uuid_at(now: Timestamp) -> Uuid {
+    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind, self.id)
+    }
+}
+
+impl fmt::Display for SubjectKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
 }
 
 impl fmt::Display for EventId {

@@ -59,3 +59,191 @@ pub struct RetrySchedule {
     /// How long the whole may take, counted from acceptance.
     pub horizon: Duration,
 }
+
+impl Handler {
+    /// Whether it wants events of this type. Types are compared as a whole, never by their beginning: `Subscriber/Updated`
+    /// and `Subscriber/Name/Changed` share a segment and nothing else.
+    pub fn wants(&self, event_type: &str) -> bool {
+        self.events.iter().any(|pattern| matches(pattern, event_type))
+    }
+}
+
+impl Fetch {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::AccountInfo,
+        Self::SimInfo,
+        Self::PrevSimInfo,
+        Self::AccessPolicyInfo,
+        Self::ProductInfo,
+        Self::FullVdCounterInfo,
+    ];
+
+    /// Its name in `pb_data`, and in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountInfo => "account_info",
+            Self::SimInfo => "sim_info",
+            Self::PrevSimInfo => "prev_sim_info",
+            Self::AccessPolicyInfo => "access_policy_info",
+            Self::ProductInfo => "product_info",
+            Self::FullVdCounterInfo => "full_vd_counter_info",
+        }
+    }
+}
+
+/// Whether `text` is what `pattern` says: `*` stands for any run of characters, slashes too; case doesn't matter
+/// (ESPF: `Account/ID/Changed` here, `Account/Id/Changed` there).
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut at, mut here) = (0, 0);
+    // The last star, and how much of the text it has swallowed: a mismatch goes back there, so that the work is
+    // bounded by the product of the lengths and needs no stack.
+    let mut star: Option<(usize, usize)> = None;
+    while here < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, here));
+                at += 1;
+            }
+            Some(byte) if byte.eq_ignore_ascii_case(&text[here]) => {
+                at += 1;
+                here += 1;
+            }
+            _ => match star {
+                Some((place, swallowed)) => {
+                    star = Some((place, swallowed + 1));
+                    at = place + 1;
+                    here = swallowed + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+impl Default for RetrySchedule {
+    fn default() -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self {
+            first: Duration::from_secs(60),
+            longest: Duration::from_secs(600),
+            tries: 100,
+            then: [1, 2, 4, 8, 16, 24].map(hours).to_vec(),
+            horizon: hours(31 * 24),
+        }
+    }
+}
+
+impl RetrySchedule {
+    /// How long to wait after the failure number `failures` (1 for the first); none where no further try is due.
+    ///
+    /// Quick pauses double from [`first`](Self::first) to [`longest`](Self::longest). `jitter`, 0 to 1, takes up to a
+    /// fifth off, so that what failed together doesn't come back together.
+    pub fn pause(&self, failures: u32, jitter: f64) -> Option<Duration> {
+        let failures = failures.max(1);
+        // The first try is always made, so it counts as a quick one.
+        let tries = self.tries.max(1);
+        let pause = if failures < tries {
+            let doubled = 1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX);
+            self.first.saturating_mul(doubled).min(self.longest.max(self.first))
+        } else {
+            let step = usize::try_from(failures - tries).unwrap_or(usize::MAX);
+            *self.then.get(step).or(self.then.last())?
+        };
+        Some(pause.mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0)))
+    }
+
+    /// The longest pause that it ever makes: nobody's `Retry-After` may ask for more.
+    pub fn longest_pause(&self) -> Duration {
+        self.then.iter().copied().fold(self.longest.max(self.first), Duration::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 3600;
+
+    #[test]
+    fn types_are_matched_as_a_whole_and_without_case() {
+        let yes = [
+            ("Subscriber/Updated", "subscriber/UPDATED"),
+            ("Account/ID/Changed", "Account/Id/Changed"),
+            ("*", "Custom/Jasper/CapReached"),
+            ("*", ""),
+            ("*/Deleted", "DID/Deleted"),
+            ("Account/*", "Account/Service/Netaccess/QuotaExceeded"),
+            ("*quota*", "Account/Service/Netaccess/QuotaExceeded"),
+            ("A*b*c", "AbbbXbcbc"),
+            ("**", "x"),
+        ];
+        let no = [
+            ("Subscriber/Updated", "Subscriber/Updated/Late"),
+            ("Subscriber", "Subscriber/Name/Changed"),
+            ("Account/*", "Account"),
+            ("*/Deleted", "DID/Deleted/Not"),
+            ("A*b*c", "AbbbXbcb"),
+            ("", "x"),
+            ("SIM/?pdated", "SIM/Updated"),
+        ];
+        for (pattern, text) in yes {
+            assert!(matches(pattern, text), "{pattern} should match {text}");
+        }
+        for (pattern, text) in no {
+            assert!(!matches(pattern, text), "{pattern} should not match {text}");
+        }
+    }
+
+    #[test]
+    fn many_stars_do_not_take_for_ever() {
+        assert!(!matches(&"*a".repeat(200), &"a".repeat(199)));
+    }
+
+    #[test]
+    fn pauses_double_then_stay_then_go_slow() {
+        let schedule = RetrySchedule::default();
+        let table = [
+            (1, MINUTE),
+            (2, 2 * MINUTE),
+            (3, 4 * MINUTE),
+            (4, 8 * MINUTE),
+            (5, 10 * MINUTE),
+            (99, 10 * MINUTE),
+            (100, HOUR),
+            (101, 2 * HOUR),
+            (102, 4 * HOUR),
+            (103, 8 * HOUR),
+            (104, 16 * HOUR),
+            (105, 24 * HOUR),
+            (106, 24 * HOUR),
+            (u32::MAX, 24 * HOUR),
+        ];
+        for (failures, seconds) in table {
+            assert_eq!(schedule.pause(failures, 0.0), Some(Duration::from_secs(seconds)), "after {failures}");
+        }
+        assert_eq!(schedule.pause(1, 1.0), Some(Duration::from_secs(48)));
+        assert_eq!(schedule.pause(0, 0.0), schedule.pause(1, 0.0));
+    }
+
+    #[test]
+    fn a_hundred_quick_tries_take_most_of_a_day() {
+        let schedule = RetrySchedule::default();
+        let sum = |jitter| (1..schedule.tries).filter_map(|n| schedule.pause(n, jitter)).sum::<Duration>();
+        assert_eq!(sum(0.0), Duration::from_secs(965 * MINUTE), "16 h 5 min at most");
+        assert_eq!(sum(1.0), Duration::from_secs(772 * MINUTE), "12 h 52 min at least");
+    }
+
+    #[test]
+    fn without_slow_tries_the_quick_ones_are_all() {
+        let schedule = RetrySchedule { tries: 3, then: Vec::new(), ..RetrySchedule::default() };
+        assert!(schedule.pause(2, 0.5).is_some());
+        assert_eq!(schedule.pause(3, 0.5), None);
+        assert_eq!(schedule.longest_pause(), Duration::from_secs(600));
+        let once = RetrySchedule { tries: 0, then: Vec::new(), ..RetrySchedule::default() };
+        assert_eq!(once.pause(1, 0.0), None);
+    }
+}

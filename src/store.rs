@@ -1,10 +1,13 @@
 //! What must survive, as a handful of verbs. Nothing outside this module writes to disk.
 
+pub mod sqlite;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, EventId};
+use crate::handler::Order;
 
 /// A durable store. Every verb is one transaction: when it has returned `Ok`, it survives a crash.
 #[async_trait]
@@ -12,20 +15,28 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps the event and one delivery for each of `handlers`, or finds that it has the event already.
     ///
     /// The same event is: same source, `i_env`, `i_event`, type and subject. Without `i_event` nothing is the same.
-    async fn accept(&self, event: Event, handlers: Vec<String>) -> Result<Accepted, StoreError>;
+    async fn accept(&self, event: Event, handlers: Vec<Subscription>) -> Result<Accepted, StoreError>;
 
     /// Keeps a bounded sample of a request that could not be read as an event, for the operator.
     async fn keep_sample(&self, sample: Sample) -> Result<(), StoreError>;
 
-    /// Takes up to `limit` deliveries that are due, at most one per handler and subject and none that would
-    /// overtake another, and marks them in flight.
-    async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError>;
+    /// Takes deliveries that are due, up to each handler's limit, at most one per handler and subject and none that
+    /// would overtake another, and marks them in flight. Handlers that aren't named keep theirs.
+    ///
+    /// Don't drop the future: what it took would stay in flight until the store is opened again.
+    async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError>;
 
     /// Records an attempt, the state that it leads to, and what follows from it, in one transaction.
+    ///
+    /// Recording the same attempt again has no effect, so that it may be repeated when nobody knows whether it worked.
     async fn record(&self, record: Record) -> Result<(), StoreError>;
 
-    /// When the next delivery or status becomes due, so that the dispatcher can sleep until then.
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// When the next delivery of these handlers becomes due, so that the dispatcher can sleep until then. Those that
+    /// wait behind others of their subject don't count.
+    async fn next_due(&self, handlers: Vec<String>) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Wants a status to be written back; an older one that hasn't been sent yet is replaced, a newer one stays.
+    async fn put_status(&self, status: Status) -> Result<(), StoreError>;
 
     /// Takes up to `limit` statuses that are to be written back now, at most one per account and group.
     async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError>;
@@ -33,6 +44,9 @@ pub trait Store: Send + Sync + 'static {
     /// Ends a write-back: done, or to be tried again at `retry_at`, or given up. Has no effect on a newer status of
     /// the same account and group that came meanwhile.
     async fn finish_status(&self, job: &StatusJob, end: StatusEnd, now: Timestamp) -> Result<(), StoreError>;
+
+    /// When the next status is to be written back.
+    async fn next_status_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Events, newest first, for the operator.
     async fn events(&self, page: Page) -> Result<Vec<EventSummary>, StoreError>;
@@ -43,8 +57,26 @@ pub trait Store: Send + Sync + 'static {
     /// How much waits, per handler, and since when.
     async fn backlog(&self) -> Result<Vec<Backlog>, StoreError>;
 
-    /// Whether the store can take an event now.
+    /// Whether the store can take an event now: it really writes something.
     async fn ready(&self) -> Result<(), StoreError>;
+}
+
+/// A handler that an event is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The handler's name.
+    pub handler: String,
+    /// Its order, which the delivery keeps: a later change of the configuration is for later events.
+    pub order: Order,
+}
+
+/// How many deliveries a handler has room for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// The handler's name.
+    pub handler: String,
+    /// At most so many.
+    pub limit: usize,
 }
 
 /// What became of an event that was offered.
@@ -114,6 +146,18 @@ pub enum StatusValue {
     Failed,
 }
 
+impl StatusValue {
+    /// ESPF's word: `OK`, `IN_PROGRESS`, `RETRY`, `FAILED`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Retry => "RETRY",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
 /// A status to be written back now.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
@@ -133,14 +177,18 @@ pub enum StatusEnd {
     GivenUp { reason: String },
 }
 
-/// Which events to list.
+/// Which events to list: those that meet all that is given.
 #[derive(Debug, Clone, Default)]
-#[allow(missing_docs)]
 pub struct Page {
+    /// Older than this one: the last of the page before.
     pub before: Option<EventId>,
+    /// At most so many; the store has a limit of its own ([`sqlite::StoreSettings::page_max`]).
     pub limit: usize,
+    /// Of this type, as sent.
     pub event_type: Option<String>,
+    /// About the subject with this id, of whatever kind.
     pub subject: Option<String>,
+    /// With a delivery in this state ([`State::word`]).
     pub state: Option<String>,
 }
 
@@ -173,12 +221,15 @@ pub struct Backlog {
 }
 
 /// Why the store couldn't: always our own fault, never the sender's, and never to be answered with a 4xx.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// It may have been carried out or not; asking again is safe, since events are recognised.
     #[error("the store is busy or closing down; nothing is lost, try again")]
     Unavailable,
+    /// The disk is full, read-only or broken; it wasn't carried out, as far as anybody can tell. Asking again is safe.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// It makes no sense to the store, and asking again won't help: a mistake in the gateway.
+    #[error("the store does not take it: {0}")]
+    Rejected(String),
 }

@@ -2,6 +2,7 @@
 //!
 //! Every stage reports here and goes on, so that one run names every problem and not just the first.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -65,6 +66,8 @@ pub(crate) struct At {
 pub(crate) struct Diagnostics {
     files: Vec<Source>,
     pub(crate) list: Vec<Diagnostic>,
+    /// What has been said: a thing used in several places is wrong once.
+    said: HashSet<(At, String)>,
 }
 
 #[derive(Debug)]
@@ -121,6 +124,9 @@ impl Diagnostics {
     }
 
     fn push(&mut self, severity: Severity, at: At, message: String, advice: String) {
+        if !self.said.insert((at, message.clone())) {
+            return;
+        }
         let file = self.path(at.file).to_path_buf();
         self.list.push(Diagnostic { severity, file, position: self.position(at), message, advice });
     }
@@ -148,6 +154,8 @@ mod tests {
             assert_eq!(position, Some(Position { line, column }), "byte {offset}");
         }
         diagnostics.error(At { file, offset: 6 }, "what", "do that");
+        diagnostics.error(At { file, offset: 6 }, "what", "do that");
+        assert_eq!(diagnostics.list.len(), 1, "said once");
         assert_eq!(diagnostics.list[0].to_string(), "d/a.wsdl:2:3: error: what; do that");
     }
 }

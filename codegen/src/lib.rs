@@ -15,7 +15,7 @@
 //!
 //! and in the library, which depends on `soapstone-soap`, the one crate that generated code names:
 //!
-//! ```ignore
+//! ```text
 //! include!(concat!(env!("OUT_DIR"), "/portabilling.rs"));
 //! ```
 //!

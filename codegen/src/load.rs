@@ -104,17 +104,18 @@ impl Loader<'_> {
     }
 
     fn read_document(&mut self, path: &Path, importer: Option<At>) -> Option<Document> {
-        let text = match read(path) {
-            Ok(text) if self.known.len() < FILES_MAX => text,
-            Ok(_) => {
-                self.diagnostics.file_error(
-                    path,
-                    format!("more than {FILES_MAX} files"),
-                    "name fewer definitions",
-                );
-                return None;
-            }
-            Err((message, advice)) => {
+        if self.known.len() >= FILES_MAX {
+            self.diagnostics.file_error(
+                path,
+                format!("more than {FILES_MAX} files"),
+                "name fewer definitions",
+            );
+            return None;
+        }
+        let bytes = match read(path) {
+            Ok(bytes) => bytes,
+            Err(message) => {
+                let advice = "check the path";
                 match importer {
                     Some(at) => self.diagnostics.error(at, format!("{}: {message}", path.display()), advice),
                     None => self.diagnostics.file_error(path, message, advice),
@@ -122,7 +123,16 @@ impl Loader<'_> {
                 return None;
             }
         };
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let whole = std::str::from_utf8(bytes);
+        let valid = whole.map_or_else(|error| &bytes[..error.valid_up_to()], |_| bytes);
+        let text: Rc<str> = String::from_utf8_lossy(valid).into();
         let file = self.diagnostics.add_file(path, text.clone());
+        if whole.is_err() {
+            let at = At { file, offset: text.len() as u32 };
+            self.diagnostics.error(at, "a byte that isn't UTF-8", "save the file as UTF-8");
+            return None;
+        }
         let root = xml::parse(file, &text, self.diagnostics)?;
         if root.is(WSDL, "definitions") || root.is(XSD, "schema") {
             return Some(Document { file, root });
@@ -138,19 +148,12 @@ impl Loader<'_> {
     }
 }
 
-fn read(path: &Path) -> Result<Rc<str>, (String, &'static str)> {
-    let unreadable = |error: std::io::Error| (format!("can't be read: {error}"), "check the path");
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("can't be read: {error}");
     if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
-        return Err((format!("larger than {FILE_BYTES_MAX} bytes"), "split the definition"));
+        return Err(format!("larger than {FILE_BYTES_MAX} bytes"));
     }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Rc::from(text)),
-        Err(error) => {
-            Err((format!("not UTF-8 from byte {} on", error.valid_up_to() + 1), "save the file as UTF-8"))
-        }
-    }
+    std::fs::read(path).map_err(unreadable)
 }
 
 /// What stands for a file however it is named.

@@ -1,4 +1,15 @@
-//! The whole from outside: what the gateway does with peers that we didn't write.
+//! The gateway from outside: real sockets, the real store, the real binary, and peers that we didn't write.
 #![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub)]
 
+mod call;
+mod cli;
+mod config;
+mod connector;
+mod crash;
+mod harness;
+mod intake;
+mod operator;
 mod peers;
+mod server;
+mod simulator;
+mod whole_way;

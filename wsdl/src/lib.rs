@@ -31,9 +31,17 @@
 //! assert!(SERVICE.operation("update_account").is_some());
 //! ```
 //!
-//! Feature `json` adds serde's traits: PortaBilling's JSON API has the same structures.
+//! Feature `client` adds [`client`]: sessions, SOAP calls, the ESPF API. Feature `json` adds serde's traits: PortaBilling's JSON API has the same structures.
+#[cfg(feature = "client")]
+pub mod client;
+
 pub use soapstone_soap::{
     Any, Base64, Call, Date, DateTime, Decimal, Nillable, Operation, Service, Structure,
 };
 
 include!(concat!(env!("OUT_DIR"), "/portabilling.rs"));
+
+/// The definitions themselves: file name and text.
+///
+/// A program that doesn't name this doesn't carry the texts.
+pub static DEFINITIONS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/definitions.rs"));

@@ -93,6 +93,7 @@ fn services(plan: &Plan) -> Result<String, Error> {
     let modules = plan.service_modules().into_iter().map(identifier);
     item(quote! {
         /// Every service of the definitions.
+        #[allow(dead_code, unreachable_pub)]
         pub static SERVICES: &[&::soapstone_soap::Service] = &[ #( & #modules::SERVICE ),* ];
     })
 }
@@ -103,8 +104,9 @@ fn module(name: &str, documentation: &[String], items: &[String]) -> String {
         text += format!("/// {line}").trim_end();
         text.push('\n');
     }
-    // what the definition doesn't document can't be documented here
-    text += "#[allow(missing_docs)]\n";
+    // what the definition doesn't document can't be documented here, and whoever keeps the module to
+    // themselves needs no word about what they don't use
+    text += "#[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]\n";
     text += &format!("pub mod {name} {{\n");
     for (index, item) in items.iter().enumerate() {
         if index > 0 {

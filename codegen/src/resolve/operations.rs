@@ -66,6 +66,9 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
     }
 
     fn service(&mut self, document: &Parsed, service: &wsdl::Service) -> Option<Service> {
+        if service.bindings.is_empty() {
+            self.leave_out(service.at, format!("service `{}`", service.name), "it has no port");
+        }
         let mut served: Option<(Vec<Operation>, String)> = None;
         let mut known = HashSet::new();
         for reference in &service.bindings {
@@ -296,7 +299,7 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
     }
 
     fn leave_out(&mut self, at: At, what: String, reason: &str) {
-        let advice = "nothing needs to be done unless it is needed";
+        let advice = "take it out of the definition if it isn't wanted";
         self.types.diagnostics.warning(at, format!("{what} is left out: {reason}"), advice);
     }
 }

@@ -1,6 +1,6 @@
 //! The envelope around a message: found its version, its headers and the one element of its body that counts.
 
-use crate::cursor::{Cursor, Tag, Token};
+use crate::cursor::{Cursor, Kind, Tag, Token};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::read::{References, follow, structure, tree};
 use crate::{Any, Fault, Limits, Operation, Shape, Structure};
@@ -231,6 +231,10 @@ fn parameter(
     part: &str,
     target: &mut dyn Structure,
 ) -> Result<(), ReadError> {
+    if part.is_empty() {
+        // the structure's members are the message's parts
+        return structure(cursor, references, Kind::Other, target);
+    }
     let shape = target.shape();
     let mut seen = false;
     loop {

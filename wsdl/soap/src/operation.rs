@@ -55,7 +55,8 @@ pub enum Style {
 /// A part of a message: its accessor's name and its structure.
 #[derive(Debug)]
 pub struct Part {
-    /// The name of the accessor element.
+    /// The name of the accessor element; empty when the message has no part that is a structure, or several parts:
+    /// then the structure's members are the parts, and stand in the body element without an accessor around them.
     pub name: &'static str,
     /// The table of its structure.
     pub shape: &'static Shape,

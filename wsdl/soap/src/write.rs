@@ -94,7 +94,12 @@ fn envelope(
     for piece in ["<soap:Body><tns:", element, suffix, " soap:encodingStyle=\"", ENCODING, "\">"] {
         out.text.push_str(piece);
     }
-    out.structure(part, value)?;
+    if part.is_empty() {
+        // the structure's members are the message's parts
+        out.members(value)?;
+    } else {
+        out.structure(part, value)?;
+    }
     for piece in ["</tns:", element, suffix, "></soap:Body></soap:Envelope>"] {
         out.text.push_str(piece);
     }

@@ -195,6 +195,28 @@ fn a_request_bears_its_header_and_one_parameter() {
 }
 
 #[test]
+fn a_message_of_several_parts_has_them_in_the_body_element_itself() {
+    static LOGIN: Operation = Operation {
+        input: Part { name: "", shape: &FEATURE, empty: || Box::new(Feature::default()) },
+        output: Part { name: "", shape: &FEATURE, empty: || Box::new(Feature::default()) },
+        service: "Old",
+        name: "login",
+        namespace: NS,
+        action: "",
+        style: Style::RpcEncoded,
+        documentation: "",
+        header: None,
+    };
+    let parts = Feature { name: Some("n".into()), values: vec![Some("v".into())] };
+    let text = write::request(&LOGIN, None, &parts).unwrap();
+    assert!(text.contains("encoding/\"><name xsi:type=\"xsd:string\">n</name>"), "{text}");
+    let limits = Limits::default();
+    let mut read = Feature::default();
+    Envelope::open(&text, &limits).unwrap().read("", &mut read).unwrap();
+    assert_eq!(read, parts);
+}
+
+#[test]
 fn members_come_in_any_order_with_any_prefix_and_unknown_ones_between() {
     let account = read(
         r#"<n:id>x</n:id><unknown a="1"><deep><er/></deep></unknown><i_account xmlns="urn:other"> 5 </i_account><!-- c --><?pi?>"#,

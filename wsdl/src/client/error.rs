@@ -60,7 +60,8 @@ const LOGIN_REFUSED: [&str; 3] = [
 ];
 
 /// Fault codes of a site that can't serve now: standalone, secondary or read-only.
-const SITE_BUSY: [&str; 4] = ["standalone_mode", "secondary_site", "read_only_mode", "pb_delta.connection_failed"];
+const SITE_BUSY: [&str; 4] =
+    ["standalone_mode", "secondary_site", "read_only_mode", "pb_delta.connection_failed"];
 
 impl Error {
     /// The fault, where PortaBilling has answered with one.

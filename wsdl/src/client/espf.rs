@@ -97,7 +97,8 @@ fn bearer(token: &str) -> Result<HeaderValue, Cause> {
 
 fn header(text: &str) -> Result<HeaderValue, Cause> {
     // the value itself must not get into the message
-    HeaderValue::from_str(text).map_err(|_| Cause::not_sent("the credentials hold characters that no header can".into()))
+    HeaderValue::from_str(text)
+        .map_err(|_| Cause::not_sent("the credentials hold characters that no header can".into()))
 }
 
 fn judge(answer: Response<Bytes>) -> Result<(), Cause> {

@@ -74,7 +74,18 @@ impl Client {
     ///
     /// # Errors
     /// Certificates that can't be read.
-    pub fn new(settings: Settings) -> Result<Self, BoxError> {
+    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+        // a small container has no certificates of its own: plain HTTP works all the same, and HTTPS with `ca_pem`
+        let http = Self::http(&settings, true).or_else(|_| Self::http(&settings, false))?;
+        let transport = transport::over(http, settings.limits.message_bytes);
+        Ok(Self::over(settings, transport, None))
+    }
+
+    fn http(settings: &Settings, with_system: bool) -> Result<reqwest::Client, reqwest::Error> {
+        let mut own = Vec::new();
+        for pem in &settings.ca_pem {
+            own.extend(reqwest::Certificate::from_pem_bundle(pem)?);
+        }
         let mut builder = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.call_timeout)
@@ -82,17 +93,15 @@ impl Client {
             .tcp_nodelay(true)
             .pool_max_idle_per_host(settings.max_in_flight)
             .user_agent(concat!("soapstone/", env!("CARGO_PKG_VERSION")));
-        for pem in &settings.ca_pem {
-            for certificate in reqwest::Certificate::from_pem_bundle(pem)? {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
         if settings.danger_accept_invalid_certs {
-            tracing::warn!(url = settings.url, "certificates are not verified: anybody in between can read and change everything");
+            tracing::warn!(
+                url = settings.url,
+                "certificates are not verified: anybody in between can read and change everything"
+            );
             builder = builder.tls_danger_accept_invalid_certs(true);
         }
-        let transport = transport::over(builder.build()?, settings.limits.message_bytes);
-        Ok(Self::over(settings, transport, None))
+        builder = if with_system { builder.tls_certs_merge(own) } else { builder.tls_certs_only(own) };
+        builder.build()
     }
 
     /// A client over any transport.
@@ -143,7 +152,8 @@ impl Client {
     ) -> Result<(), Error> {
         let started = Instant::now();
         let result = self.attempt(operation, request, response).await;
-        let result = result.map_err(|cause| Error { service: operation.service, method: operation.name, cause });
+        let result =
+            result.map_err(|cause| Error { service: operation.service, method: operation.name, cause });
         self.report(operation.service, operation.name, started, result.as_ref().err());
         result
     }

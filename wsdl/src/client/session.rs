@@ -83,7 +83,8 @@ impl Sessions {
 
     /// A login that wasn't answered may be tried again at once; one that was refused, not.
     fn left(&self, refusal: &Refusal) -> Option<Duration> {
-        let pause = if refusal.cause.refuses_login() { self.pause } else { self.pause.min(Duration::from_secs(1)) };
+        let pause =
+            if refusal.cause.refuses_login() { self.pause } else { self.pause.min(Duration::from_secs(1)) };
         pause.checked_sub(refusal.at.elapsed()).filter(|left| !left.is_zero())
     }
 

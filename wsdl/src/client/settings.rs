@@ -165,7 +165,10 @@ mod tests {
     #[test]
     fn urls_are_made_for_both_ages() {
         let mut settings = Settings::new("https://b.example/", Credentials::password("u", "p"));
-        assert_eq!(settings.soap_url("Account", "get_account_info"), "https://b.example/soap/Account/get_account_info");
+        assert_eq!(
+            settings.soap_url("Account", "get_account_info"),
+            "https://b.example/soap/Account/get_account_info"
+        );
         assert_eq!(settings.espf_base(), "https://b.example/espf/v1");
         settings.soap_path = SoapPath::Classic;
         assert_eq!(settings.soap_url("Account", "get_account_info"), "https://b.example/Porta/SOAP/Account");

@@ -1,0 +1,7 @@
+//! The generator from outside: what comes out of definitions, good and bad.
+
+mod compiles;
+mod corpus;
+mod golden;
+mod hostile;
+mod writing;

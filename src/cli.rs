@@ -1,0 +1,175 @@
+//! The command line: what an operator types, and what the process's exit code says.
+//!
+//! 0: it went well; 1: it failed; 64: wrong usage or a wrong configuration.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod call;
+mod check;
+mod demo;
+mod serve;
+mod show;
+mod simulate;
+
+use crate::chain::chain;
+use crate::config::{Config, ConfigError};
+
+const FAILED: u8 = 1;
+/// `EX_USAGE` of sysexits.
+const WRONG_USAGE: u8 = 64;
+
+/// Takes provisioning events from PortaBilling, brings external systems into line, and writes the outcome back.
+#[derive(Debug, Parser)]
+#[command(name = "soapstone", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(serve::Args),
+    /// Check a configuration: one line for each mistake.
+    Check(check::Args),
+    /// Show a configuration: the one in effect, or an example that explains itself.
+    Config(show::Args),
+    /// Call a method of PortaBilling over SOAP; the answer is printed as JSON.
+    Call(call::Args),
+    /// Run a PortaBilling to develop against.
+    Simulate(simulate::Args),
+    /// Show the whole way of events, with a simulated PortaBilling and external system.
+    Demo(demo::Args),
+}
+
+/// Why a command ended without having done its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The operator's to mend; exit code 64.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The operator's to mend; exit code 64.
+    #[error("{0}")]
+    Usage(String),
+    /// Anything else; exit code 1.
+    #[error(transparent)]
+    Failed(#[from] Box<dyn Error + Send + Sync>),
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) => WRONG_USAGE,
+            Self::Failed(_) => FAILED,
+        }
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Runs the command that `args` ask for, the program's name first.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come as errors, too, and go to standard output.
+            let code = if error.use_stderr() { WRONG_USAGE } else { 0 };
+            return if error.print().is_ok() { code.into() } else { FAILED.into() };
+        }
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where standard error is gone there is nobody to tell.
+            let _ = writeln!(io::stderr().lock(), "{}", chain(&error));
+            error.exit_code().into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Check(args) => check::run(&args),
+        Command::Config(args) => show::run(&args),
+        Command::Serve(args) => with_runtime("info", serve::run(args)),
+        Command::Call(args) => with_runtime("warn", call::run(args)),
+        Command::Simulate(args) => with_runtime("info", simulate::run(args)),
+        // the demo's outages are on purpose, and its figures say what they did
+        Command::Demo(args) => with_runtime("off", demo::run(args)),
+    }
+}
+
+fn with_runtime(level: &str, work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    start_logs(level);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Logs go to standard error: for people on a terminal, else as JSON. `RUST_LOG` chooses, else `level`.
+fn start_logs(level: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // An error means that logs have been started already, as in tests.
+    let _ = match io::stderr().is_terminal() {
+        true => logs.try_init(),
+        false => logs.json().flatten_event(true).try_init(),
+    };
+}
+
+/// Waits until somebody wants the process to end: ctrl-c, or the service's own SIGTERM.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}
+
+/// `--config`, the same wherever a command needs it.
+#[derive(Debug, clap::Args)]
+struct ConfigArg {
+    /// The configuration file (TOML); `soapstone config --example` prints one.
+    #[arg(long, value_name = "FILE", env = "SOAPSTONE_CONFIG")]
+    config: PathBuf,
+}
+
+impl ConfigArg {
+    fn load(&self) -> Result<Config, CliError> {
+        Ok(Config::load(&self.config)?)
+    }
+}
+
+/// Prints to standard output; a reader that has gone away (`| head`) isn't a failure.
+fn print(text: &str) -> Result<(), CliError> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,612 @@
+//! The configuration: what an operator may set, read so that one run names every mistake with its line.
+//!
+//! [`Config::load`] reads a file, [`Config::parse`] a text. Unknown keys are mistakes. Secrets come from the environment
+//! or from files of their own ([`Secret`]), never from the configuration itself. Defaults stand in [`defaults`], and in
+//! [`EXAMPLE`], which explains every key. Relative paths count from the folder of the configuration file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Url;
+use serde::Serialize;
+
+pub mod defaults;
+mod effective;
+mod read;
+mod reader;
+mod secret;
+mod units;
+
+pub use secret::Secret;
+
+use crate::dispatch::DispatchSettings;
+use crate::handler::{Handler, RetrySchedule};
+use crate::status::StatusSettings;
+use crate::store::sqlite;
+use effective::{as_handlers, as_retry, as_url};
+use units::{serialize_duration, serialize_size};
+
+/// A configuration that explains itself: every key with its default.
+pub const EXAMPLE: &str = include_str!("config/example.toml");
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// Where the gateway listens, and the limits of that.
+    pub listen: Listen,
+    /// Where events are kept.
+    pub store: StoreSettings,
+    /// How deliveries are made.
+    pub dispatch: Dispatch,
+    /// How provisioning statuses are written back.
+    pub status: StatusWriting,
+    /// The PortaBilling that is asked what is true, and told what came of it.
+    pub portabilling: PortaBillingSettings,
+    /// Where ESPF's events come in; at least one, each with its own path.
+    #[serde(rename = "intake")]
+    pub intakes: Vec<IntakeSettings>,
+    /// External systems by name.
+    #[serde(rename = "connector")]
+    pub connectors: BTreeMap<String, ConnectorSettings>,
+    /// Who gets which events.
+    #[serde(rename = "handler", serialize_with = "as_handlers")]
+    pub handlers: Vec<Handler>,
+}
+
+/// `[listen]`: addresses, and what a client may do to us.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listen {
+    /// Where ESPF's events come in.
+    pub intake: SocketAddr,
+    /// Where the operator looks.
+    pub operator: SocketAddr,
+    /// How long a request's headers may take; also how long an idle connection stays open.
+    #[serde(serialize_with = "serialize_duration")]
+    pub header_timeout: Duration,
+    /// How long a request's body may take.
+    #[serde(serialize_with = "serialize_duration")]
+    pub body_timeout: Duration,
+    /// How long an answer may take, store included.
+    #[serde(serialize_with = "serialize_duration")]
+    pub answer_timeout: Duration,
+    /// The longest body, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub body_limit: u64,
+    /// The longest request line with headers, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub head_limit: u64,
+    /// The most headers of a request.
+    pub max_headers: u64,
+    /// The most connections at a time, per listener.
+    pub max_connections: u64,
+    /// How long requests in progress may go on after the gateway was told to stop.
+    #[serde(serialize_with = "serialize_duration")]
+    pub shutdown_grace: Duration,
+    /// What `Retry-After` says beside a 503.
+    #[serde(serialize_with = "serialize_duration")]
+    pub retry_after: Duration,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            intake: SocketAddr::from(defaults::LISTEN_INTAKE),
+            operator: SocketAddr::from(defaults::LISTEN_OPERATOR),
+            header_timeout: defaults::HEADER_TIMEOUT,
+            body_timeout: defaults::BODY_TIMEOUT,
+            answer_timeout: defaults::ANSWER_TIMEOUT,
+            body_limit: defaults::BODY_LIMIT,
+            head_limit: defaults::HEAD_LIMIT,
+            max_headers: defaults::MAX_HEADERS,
+            max_connections: defaults::MAX_CONNECTIONS,
+            shutdown_grace: defaults::SHUTDOWN_GRACE,
+            retry_after: defaults::RETRY_AFTER,
+        }
+    }
+}
+
+/// `[store]`: the embedded store.
+#[derive(Debug, Clone, Serialize)]
+pub struct StoreSettings {
+    /// Its file.
+    pub path: PathBuf,
+    /// How many requests may wait for the writer.
+    pub queue: u64,
+    /// How many of them one commit carries at most.
+    pub batch_max: u64,
+    /// How long a request waits for the writer, or for a reader, before it fails.
+    #[serde(serialize_with = "serialize_duration")]
+    pub patience: Duration,
+    /// How many connections read at a time.
+    pub readers: u64,
+    /// How long to wait while somebody else locks the file.
+    #[serde(serialize_with = "serialize_duration")]
+    pub busy_timeout: Duration,
+    /// How much memory the writer's cache takes, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub cache: u64,
+    /// How often the log is copied into the file.
+    #[serde(serialize_with = "serialize_duration")]
+    pub checkpoint_every: Duration,
+    /// From what size of the log on the writer waits for that, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub log_limit: u64,
+    /// How many requests are kept that couldn't be read as events.
+    pub samples: u64,
+    /// How much is kept of each, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub sample_limit: u64,
+    /// How many events a page of the operator's API has at most.
+    pub page_max: u64,
+}
+
+/// SQLite's pages, in which it counts its log.
+const PAGE: u64 = 4096;
+
+impl StoreSettings {
+    /// The defaults of the store itself, in the units of the configuration.
+    fn with_defaults(path: PathBuf) -> Self {
+        let default = sqlite::StoreSettings::default();
+        let signed = |count: i64| u64::try_from(count).unwrap_or_default();
+        Self {
+            path,
+            queue: default.queue as u64,
+            batch_max: default.batch_max as u64,
+            patience: default.patience,
+            readers: default.readers as u64,
+            busy_timeout: default.busy_timeout,
+            cache: signed(default.cache_kib) * 1024,
+            checkpoint_every: default.checkpoint_every,
+            log_limit: signed(default.log_pages_max) * PAGE,
+            samples: signed(default.samples),
+            sample_limit: default.sample_bytes as u64,
+            page_max: default.page_max as u64,
+        }
+    }
+
+    /// As the store takes them.
+    pub fn sqlite(&self) -> sqlite::StoreSettings {
+        let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        sqlite::StoreSettings {
+            queue: size(self.queue),
+            batch_max: size(self.batch_max),
+            patience: self.patience,
+            readers: size(self.readers),
+            busy_timeout: self.busy_timeout,
+            cache_kib: signed(self.cache / 1024),
+            checkpoint_every: self.checkpoint_every,
+            log_pages_max: signed(self.log_limit / PAGE),
+            samples: signed(self.samples),
+            sample_bytes: size(self.sample_limit),
+            page_max: size(self.page_max),
+        }
+    }
+}
+
+/// `[portabilling]`: how PortaBilling is reached.
+#[derive(Debug, Clone, Serialize)]
+pub struct PortaBillingSettings {
+    /// Its web server, without a path.
+    #[serde(serialize_with = "as_url")]
+    pub url: Url,
+    /// Its ESPF API.
+    #[serde(serialize_with = "as_url")]
+    pub espf_url: Url,
+    /// The user.
+    pub login: String,
+    /// The user's secret.
+    #[serde(flatten)]
+    pub credential: Credential,
+    /// Where SOAP is spoken.
+    pub soap_path: SoapPath,
+    /// What of a login goes into the SOAP header `auth_info`.
+    pub auth_info: AuthInfo,
+    /// How a provisioning status is written.
+    pub status_encoding: StatusEncoding,
+    /// How the ESPF API is authenticated.
+    pub espf_auth: EspfAuth,
+    /// How long opening a connection may take.
+    #[serde(serialize_with = "serialize_duration")]
+    pub connect_timeout: Duration,
+    /// How long a call may take in all.
+    #[serde(serialize_with = "serialize_duration")]
+    pub timeout: Duration,
+    /// The most calls at a time.
+    pub max_in_flight: u64,
+    /// How long an answer counts as fresh; zero: never.
+    #[serde(serialize_with = "serialize_duration")]
+    pub cache_ttl: Duration,
+    /// The longest answer, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub answer_limit: u64,
+    /// Certificates to trust besides the system's (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// Whether any certificate will do. Whoever stands between can then read and change everything.
+    pub danger_accept_invalid_certs: bool,
+}
+
+impl PortaBillingSettings {
+    /// The PortaBilling at `url`, with the default of everything else.
+    pub fn new(url: Url, login: String, credential: Credential) -> Self {
+        let mut espf_url = url.clone();
+        espf_url.set_path("/espf/v1");
+        Self {
+            url,
+            espf_url,
+            login,
+            credential,
+            soap_path: SoapPath::Modern,
+            auth_info: AuthInfo::SessionId,
+            status_encoding: StatusEncoding::Form,
+            espf_auth: EspfAuth::Bearer,
+            connect_timeout: defaults::PORTABILLING_CONNECT_TIMEOUT,
+            timeout: defaults::PORTABILLING_TIMEOUT,
+            max_in_flight: defaults::PORTABILLING_MAX_IN_FLIGHT,
+            cache_ttl: defaults::CACHE_TTL,
+            answer_limit: defaults::PORTABILLING_ANSWER_LIMIT,
+            ca_file: None,
+            danger_accept_invalid_certs: false,
+        }
+    }
+}
+
+/// The secret of a PortaBilling user.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Credential {
+    /// The password.
+    Password(Secret),
+    /// An API token, which is used in the password's place and doesn't expire with it.
+    Token(Secret),
+}
+
+/// Where PortaBilling speaks SOAP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SoapPath {
+    /// `/soap/{Service}/{method}`.
+    Modern,
+    /// `/Porta/SOAP/{Service}`, of older releases.
+    Classic,
+}
+
+/// What of a login goes into the SOAP header `auth_info`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthInfo {
+    /// The session's id, which every release takes.
+    SessionId,
+    /// The access token, which current releases take.
+    AccessToken,
+}
+
+/// `[dispatch]`: how deliveries are made.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dispatch {
+    /// The most deliveries under way at a time, per handler.
+    pub max_in_flight: u64,
+    /// How long one attempt may take, PortaBilling's answers and the external system's included.
+    #[serde(serialize_with = "serialize_duration")]
+    pub attempt_timeout: Duration,
+    /// How often it looks for work by itself, should nothing have told it.
+    #[serde(serialize_with = "serialize_duration")]
+    pub tick: Duration,
+    /// How long deliveries under way may go on after the gateway was told to stop.
+    #[serde(serialize_with = "serialize_duration")]
+    pub drain: Duration,
+    /// Whether `IN_PROGRESS` is written back when the first attempt of a delivery starts.
+    pub announce: bool,
+}
+
+impl Dispatch {
+    /// As the dispatcher takes them.
+    pub fn settings(&self) -> DispatchSettings {
+        DispatchSettings {
+            max_in_flight: usize::try_from(self.max_in_flight).unwrap_or(usize::MAX),
+            attempt_max: self.attempt_timeout,
+            tick: self.tick,
+            drain: self.drain,
+            announce: self.announce,
+            ..DispatchSettings::default()
+        }
+    }
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        let default = DispatchSettings::default();
+        Self {
+            max_in_flight: default.max_in_flight as u64,
+            attempt_timeout: default.attempt_max,
+            tick: default.tick,
+            drain: default.drain,
+            announce: default.announce,
+        }
+    }
+}
+
+/// `[status]`: how provisioning statuses are written back.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusWriting {
+    /// The most write-backs at a time.
+    pub max_in_flight: u64,
+    /// How long one may take.
+    #[serde(serialize_with = "serialize_duration")]
+    pub timeout: Duration,
+    /// How long write-backs under way may go on after the gateway was told to stop.
+    #[serde(serialize_with = "serialize_duration")]
+    pub drain: Duration,
+    /// When a failed one is tried again.
+    #[serde(serialize_with = "as_retry")]
+    pub retry: RetrySchedule,
+}
+
+impl StatusWriting {
+    /// As the writer takes them.
+    pub fn settings(&self) -> StatusSettings {
+        StatusSettings {
+            max_in_flight: usize::try_from(self.max_in_flight).unwrap_or(usize::MAX),
+            write_max: self.timeout,
+            drain: self.drain,
+            retry: self.retry.clone(),
+            ..StatusSettings::default()
+        }
+    }
+}
+
+impl Default for StatusWriting {
+    fn default() -> Self {
+        let default = StatusSettings::default();
+        Self {
+            max_in_flight: default.max_in_flight as u64,
+            timeout: default.write_max,
+            drain: default.drain,
+            retry: default.retry,
+        }
+    }
+}
+
+/// How a provisioning status is written. ESPF: the guides contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatusEncoding {
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `application/json`.
+    Json,
+}
+
+/// How the ESPF API is authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EspfAuth {
+    /// With the session's access token.
+    Bearer,
+    /// With login and secret.
+    Basic,
+}
+
+/// One `[[intake]]`: a path that ESPF posts events to.
+#[derive(Debug, Clone, Serialize)]
+pub struct IntakeSettings {
+    /// The source's name; events bear it, and it is part of what makes two events the same.
+    pub name: String,
+    /// The path.
+    pub path: String,
+    /// What wrong credentials are answered with: 401, upon which ESPF drops the event for good, or 503.
+    pub unauthorized: u16,
+    /// Who may post.
+    pub auth: IntakeAuth,
+}
+
+/// Who may post events: one or two credentials, so that they can be changed without losing an event.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum IntakeAuth {
+    /// HTTP Basic, ESPF's default.
+    Basic {
+        /// The credentials.
+        basic: Vec<BasicCredential>,
+    },
+    /// Two words in a header, ESPF's custom method.
+    Custom {
+        /// The header.
+        header: String,
+        /// The credentials.
+        custom: Vec<CustomCredential>,
+    },
+    /// An HMAC-SHA1 over the `Date` header.
+    Signature {
+        /// How far `Date` may be off.
+        #[serde(serialize_with = "serialize_duration")]
+        max_skew: Duration,
+        /// The credentials.
+        signature: Vec<SignatureCredential>,
+    },
+}
+
+/// User and password of HTTP Basic.
+#[derive(Debug, Clone, Serialize)]
+pub struct BasicCredential {
+    /// The user, without a colon.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// The two words of ESPF's custom method: `Authorization: <scheme> <value>`.
+#[derive(Debug, Clone, Serialize)]
+pub struct CustomCredential {
+    /// The first word, in any case.
+    pub scheme: String,
+    /// The rest.
+    pub value: Secret,
+}
+
+/// A key of ESPF's signature method.
+#[derive(Debug, Clone, Serialize)]
+pub struct SignatureCredential {
+    /// `keyId` of the header.
+    pub key_id: String,
+    /// The shared secret.
+    pub secret: Secret,
+}
+
+/// One `[connector.NAME]`: an external system.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ConnectorSettings {
+    /// One that speaks the NSPS connector contract.
+    Http(HttpConnectorSettings),
+}
+
+/// An external system that speaks the NSPS connector contract.
+#[derive(Debug, Clone, Serialize)]
+pub struct HttpConnectorSettings {
+    /// Where events are posted to.
+    #[serde(serialize_with = "as_url")]
+    pub url: Url,
+    /// The token of `Authorization: Bearer`.
+    pub bearer: Option<Secret>,
+    /// How long opening a connection may take.
+    #[serde(serialize_with = "serialize_duration")]
+    pub connect_timeout: Duration,
+    /// How long a request may take in all.
+    #[serde(serialize_with = "serialize_duration")]
+    pub timeout: Duration,
+    /// The most requests at a time.
+    pub max_in_flight: u64,
+    /// The longest answer that is read, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub answer_limit: u64,
+    /// How much of what was sent and answered is kept for the operator, in bytes each.
+    #[serde(serialize_with = "serialize_size")]
+    pub keep_limit: u64,
+    /// The longest `Retry-After` that is honoured.
+    #[serde(serialize_with = "serialize_duration")]
+    pub retry_after_limit: Duration,
+    /// The HTTP codes that end a delivery at once; any other failure is tried again.
+    #[serde(rename = "final")]
+    pub final_codes: Vec<u16>,
+    /// Certificates to trust besides the system's (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// Whether any certificate will do. Whoever stands between can then read and change everything.
+    pub danger_accept_invalid_certs: bool,
+    /// Further headers, sent with every request.
+    pub headers: BTreeMap<String, HeaderText>,
+}
+
+impl HttpConnectorSettings {
+    /// The external system at `url`, with the default of everything else.
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            bearer: None,
+            connect_timeout: defaults::CONNECTOR_CONNECT_TIMEOUT,
+            timeout: defaults::CONNECTOR_TIMEOUT,
+            max_in_flight: defaults::CONNECTOR_MAX_IN_FLIGHT,
+            answer_limit: defaults::CONNECTOR_ANSWER_LIMIT,
+            keep_limit: defaults::CONNECTOR_KEEP_LIMIT,
+            retry_after_limit: defaults::CONNECTOR_RETRY_AFTER_LIMIT,
+            final_codes: defaults::CONNECTOR_FINAL.to_vec(),
+            ca_file: None,
+            danger_accept_invalid_certs: false,
+            headers: BTreeMap::new(),
+        }
+    }
+}
+
+/// The value of a further header.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum HeaderText {
+    /// Anybody may see it.
+    Plain(String),
+    /// Nobody may see it.
+    Secret(Secret),
+}
+
+impl HeaderText {
+    /// The value, for the request.
+    pub fn expose(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+/// A mistake in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong; holds no secret.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// Why there is no configuration: the operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{file}: the configuration can't be read; check the path and the file's permissions")]
+    Unreadable {
+        /// As it was given.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is wrong: one line for each mistake.
+    #[error("{0}")]
+    Wrong(Problems),
+}
+
+/// The mistakes of one file.
+#[derive(Debug)]
+pub struct Problems {
+    /// As it was given.
+    pub file: String,
+    /// At least one, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Problem { line, what, remedy }) in self.problems.iter().enumerate() {
+            let newline = if index == 0 { "" } else { "\n" };
+            write!(formatter, "{newline}{}:{line}: {what}; {remedy}", self.file)?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads a file, with secrets from the process's environment.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Unreadable { file: name.clone(), source })?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Self::parse(&name, &text, folder, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads a text. `file` names it in errors, relative paths count from `folder`, secrets come from `env` or files.
+    pub fn parse(
+        file: &str,
+        text: &str,
+        folder: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        read::config(text, folder, env)
+            .map_err(|problems| ConfigError::Wrong(Problems { file: file.to_owned(), problems }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

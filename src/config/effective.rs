@@ -1,0 +1,86 @@
+//! The configuration as it counts, written as TOML: with every default, and secrets named by their origin only.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use serde::{Serialize, Serializer};
+
+use super::Config;
+use super::units::{format_duration, serialize_duration};
+use crate::handler::{Handler, Order, RetrySchedule};
+
+impl Config {
+    /// The whole configuration as TOML, which reads as the same configuration again. No secret is in it: it says where
+    /// each comes from.
+    pub fn effective(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+}
+
+pub(super) const ORDERS: [(&str, Order); 2] = [("skip", Order::Skip), ("strict", Order::Strict)];
+
+pub(super) fn as_url<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(url.as_str())
+}
+
+pub(super) fn as_handlers<S: Serializer>(handlers: &[Handler], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(handlers.iter().map(HandlerView::from))
+}
+
+/// `Handler` knows nothing of TOML; this is how it is written there.
+#[derive(Serialize)]
+struct HandlerView<'a> {
+    name: &'a str,
+    events: &'a [String],
+    fetch: Vec<&'static str>,
+    connector: &'a str,
+    service_group: Option<&'a str>,
+    order: &'static str,
+    retry: RetryView,
+}
+
+pub(super) fn as_retry<S: Serializer>(retry: &RetrySchedule, to: S) -> Result<S::Ok, S::Error> {
+    RetryView::from(retry).serialize(to)
+}
+
+#[derive(Serialize)]
+struct RetryView {
+    #[serde(serialize_with = "serialize_duration")]
+    first: Duration,
+    #[serde(serialize_with = "serialize_duration")]
+    longest: Duration,
+    tries: u32,
+    then: Vec<String>,
+    #[serde(serialize_with = "serialize_duration")]
+    horizon: Duration,
+}
+
+impl<'a> From<&'a Handler> for HandlerView<'a> {
+    fn from(handler: &'a Handler) -> Self {
+        Self {
+            name: &handler.name,
+            events: &handler.events,
+            fetch: handler.fetch.iter().map(|fetch| fetch.as_str()).collect(),
+            connector: &handler.connector,
+            service_group: handler.service_group.as_deref(),
+            order: word(&ORDERS, &handler.order),
+            retry: RetryView::from(&handler.retry),
+        }
+    }
+}
+
+impl From<&RetrySchedule> for RetryView {
+    fn from(retry: &RetrySchedule) -> Self {
+        Self {
+            first: retry.first,
+            longest: retry.longest,
+            tries: retry.tries,
+            then: retry.then.iter().copied().map(format_duration).collect(),
+            horizon: retry.horizon,
+        }
+    }
+}
+
+fn word<T: PartialEq>(words: &[(&'static str, T)], meaning: &T) -> &'static str {
+    words.iter().find(|(_, candidate)| candidate == meaning).map_or("", |(word, _)| word)
+}

@@ -1,0 +1,282 @@
+//! From TOML to the configuration, section by section. A wrong value is noted and reading goes on.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Url;
+use toml::de::DeTable;
+
+use super::reader::{Reading, Section, Value, suggest};
+use super::{
+    AuthInfo, Config, Credential, Dispatch, EspfAuth, Listen, PortaBillingSettings, Problem, Secret,
+    SoapPath, StatusEncoding, StatusWriting, StoreSettings, defaults,
+};
+
+mod connector;
+mod handler;
+mod intake;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const MIB: u64 = 1 << 20;
+
+/// Reads a whole configuration, or finds all its mistakes.
+pub(super) fn config(
+    text: &str,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Vec<Problem>> {
+    let reading = Reading::new(text, folder, env);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let at = error.span().map_or(0, |span| span.start);
+        reading.problem(
+            at,
+            format!("not TOML: {}", error.message().replace('\n', " ")),
+            "correct the syntax",
+        );
+    }
+    // Behind a mistake in the syntax the rest may read as something else.
+    let config = if errors.is_empty() { root(&reading, document.get_ref()) } else { None };
+    let problems = reading.into_problems();
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
+}
+
+pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config> {
+    let root = Section::new(reading, "the configuration", Some(table), 0);
+    let listen = listen(&section(&root, "listen"));
+    let store = store(&section(&root, "store"));
+    let dispatch = dispatch(&section(&root, "dispatch"));
+    let status = status(&section(&root, "status"));
+    let portabilling = match root.get("portabilling") {
+        Some(_) => portabilling(&section(&root, "portabilling")),
+        None => {
+            root.problem(0, "there is no [portabilling]", "add one, with `url`, `login` and `password`");
+            None
+        }
+    };
+    let intakes = intake::all(&root);
+    let connectors = connector::all(&root);
+    let names: Vec<&str> = connectors.keys().map(String::as_str).collect();
+    let handlers = handler::all(&root, &names);
+    root.finish();
+    let connectors: BTreeMap<_, _> =
+        connectors.into_iter().filter_map(|(name, settings)| Some((name, settings?))).collect();
+    Some(Config {
+        listen: listen?,
+        store: store?,
+        dispatch,
+        status,
+        portabilling: portabilling?,
+        intakes,
+        connectors,
+        handlers,
+    })
+}
+
+/// A section of the document; one that isn't there reads as empty.
+fn section<'a>(root: &Section<'a>, key: &'static str) -> Section<'a> {
+    let name = format!("[{key}]");
+    root.get(key)
+        .and_then(|value| root.section_of(&name, key, value))
+        .unwrap_or_else(|| Section::new(root.reading, &name, None, 0))
+}
+
+fn listen(section: &Section<'_>) -> Option<Listen> {
+    let default = Listen::default();
+    let intake = address(section, "intake", default.intake);
+    let operator = address(section, "operator", default.operator);
+    if intake.is_some() && intake == operator && intake.is_some_and(|address| address.port() != 0) {
+        let what = "`intake` and `operator` in [listen] are the same address";
+        section.problem(section.at, what, "give one of them another port");
+    }
+    let second = Duration::from_secs(1);
+    let listen = Listen {
+        header_timeout: section.duration("header_timeout", default.header_timeout, MILLISECOND..=HOUR),
+        body_timeout: section.duration("body_timeout", default.body_timeout, MILLISECOND..=HOUR),
+        answer_timeout: section.duration("answer_timeout", default.answer_timeout, MILLISECOND..=HOUR),
+        body_limit: section.size("body_limit", default.body_limit, 1024..=64 * MIB),
+        // Hyper takes no less than 8 KiB.
+        head_limit: section.size("head_limit", default.head_limit, 8 * 1024..=MIB),
+        max_headers: section.count("max_headers", default.max_headers, 10..=10_000),
+        max_connections: section.count("max_connections", default.max_connections, 1..=1_000_000),
+        shutdown_grace: section.duration("shutdown_grace", default.shutdown_grace, MILLISECOND..=HOUR),
+        retry_after: section.duration("retry_after", default.retry_after, second..=HOUR),
+        intake: intake?,
+        operator: operator?,
+    };
+    section.finish();
+    Some(listen)
+}
+
+fn address(section: &Section<'_>, key: &'static str, default: SocketAddr) -> Option<SocketAddr> {
+    let Some(value) = section.get(key) else { return Some(default) };
+    let text = section.text_of(key, value)?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        let what = format!("`{key}` in {} is not an address: \"{text}\"", section.name);
+        section.problem(value.at, what, format!("write an IP address with a port: \"{default}\""));
+    }
+    address
+}
+
+fn store(section: &Section<'_>) -> Option<StoreSettings> {
+    let path = match section.get("path") {
+        Some(value) => section.path_of("path", value),
+        None => Some(section.folder().join(defaults::STORE_PATH)),
+    };
+    let default = StoreSettings::with_defaults(path.unwrap_or_default());
+    let settings = StoreSettings {
+        queue: section.count("queue", default.queue, 1..=1_000_000),
+        batch_max: section.count("batch_max", default.batch_max, 1..=100_000),
+        patience: section.duration("patience", default.patience, MILLISECOND..=HOUR),
+        readers: section.count("readers", default.readers, 1..=1000),
+        busy_timeout: section.duration("busy_timeout", default.busy_timeout, Duration::ZERO..=HOUR),
+        cache: section.size("cache", default.cache, MIB..=64 * 1024 * MIB),
+        checkpoint_every: section.duration("checkpoint_every", default.checkpoint_every, MILLISECOND..=HOUR),
+        log_limit: section.size("log_limit", default.log_limit, MIB..=64 * 1024 * MIB),
+        samples: section.count("samples", default.samples, 0..=1_000_000),
+        sample_limit: section.size("sample_limit", default.sample_limit, 0..=MIB),
+        page_max: section.count("page_max", default.page_max, 1..=10_000),
+        path: default.path,
+    };
+    section.finish();
+    Some(settings)
+}
+
+fn dispatch(section: &Section<'_>) -> Dispatch {
+    let default = Dispatch::default();
+    let dispatch = Dispatch {
+        max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
+        attempt_timeout: section.duration("attempt_timeout", default.attempt_timeout, MILLISECOND..=HOUR),
+        tick: section.duration("tick", default.tick, MILLISECOND..=HOUR),
+        drain: section.duration("drain", default.drain, Duration::ZERO..=HOUR),
+        announce: section.flag("announce", default.announce),
+    };
+    section.finish();
+    dispatch
+}
+
+fn status(section: &Section<'_>) -> StatusWriting {
+    let default = StatusWriting::default();
+    let status = StatusWriting {
+        max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
+        timeout: section.duration("timeout", default.timeout, MILLISECOND..=HOUR),
+        drain: section.duration("drain", default.drain, Duration::ZERO..=HOUR),
+        retry: handler::retry(section, default.retry),
+    };
+    section.finish();
+    status
+}
+
+fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
+    let url = need_url(section, "url", "\"https://portabilling.example.com\"");
+    let login = section.need_text("login", "\"soapstone\"");
+    let credential = credential(section);
+    let complete = url.is_some() && login.is_some() && credential.is_some();
+    // Where one of the three is missing, the rest is looked at all the same, and then thrown away.
+    let url = url.or_else(|| Url::parse("http://missing.invalid").ok())?;
+    let credential = credential.unwrap_or(Credential::Password(Secret::new("")));
+    let default = PortaBillingSettings::new(url, login.unwrap_or_default(), credential);
+    let soap_path = [("modern", SoapPath::Modern), ("classic", SoapPath::Classic)];
+    let auth_info = [("session_id", AuthInfo::SessionId), ("access_token", AuthInfo::AccessToken)];
+    let encodings = [("form", StatusEncoding::Form), ("json", StatusEncoding::Json)];
+    let espf_auth = [("bearer", EspfAuth::Bearer), ("basic", EspfAuth::Basic)];
+    let espf_url = section.get("espf_url").and_then(|value| section.url_of("espf_url", value));
+    let settings = PortaBillingSettings {
+        espf_url: espf_url.unwrap_or(default.espf_url),
+        soap_path: section.choice("soap_path", default.soap_path, &soap_path),
+        auth_info: section.choice("auth_info", default.auth_info, &auth_info),
+        status_encoding: section.choice("status_encoding", default.status_encoding, &encodings),
+        espf_auth: section.choice("espf_auth", default.espf_auth, &espf_auth),
+        connect_timeout: section.duration("connect_timeout", default.connect_timeout, MILLISECOND..=HOUR),
+        timeout: section.duration("timeout", default.timeout, MILLISECOND..=HOUR),
+        max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
+        cache_ttl: section.duration("cache_ttl", default.cache_ttl, Duration::ZERO..=HOUR),
+        answer_limit: section.size("answer_limit", default.answer_limit, 64 * 1024..=1024 * MIB),
+        ca_file: section.certificates("ca_file"),
+        danger_accept_invalid_certs: section.flag("danger_accept_invalid_certs", false),
+        url: default.url,
+        login: default.login,
+        credential: default.credential,
+    };
+    section.finish();
+    complete.then_some(settings)
+}
+
+fn credential(section: &Section<'_>) -> Option<Credential> {
+    match (section.get("password"), section.get("token")) {
+        (Some(value), None) => section.secret_of("password", value).map(Credential::Password),
+        (None, Some(value)) => section.secret_of("token", value).map(Credential::Token),
+        (Some(_), Some(value)) => {
+            let what = format!("{} has both `password` and `token`", section.name);
+            section.problem(value.at, what, "keep one of them");
+            None
+        }
+        (None, None) => {
+            let what = format!("{} lacks `password` (or `token`)", section.name);
+            section.problem(section.at, what, "add password = { env = \"PORTABILLING_PASSWORD\" }");
+            None
+        }
+    }
+}
+
+fn need_url(section: &Section<'_>, key: &'static str, example: &str) -> Option<Url> {
+    section.need(key, example).and_then(|value| section.url_of(key, value))
+}
+
+/// The tables of `[[key]]`.
+fn tables<'a>(root: &Section<'a>, key: &'static str) -> Vec<Section<'a>> {
+    let name = format!("[[{key}]]");
+    let value = root.get(key);
+    let list = value.map(|value| match value.value.as_table() {
+        // `[intake]` for `[[intake]]` is a slip that everybody makes.
+        Some(_) => {
+            root.problem(
+                value.at,
+                format!("[{key}] is a single table"),
+                format!("write {name}: there may be several"),
+            );
+            Vec::new()
+        }
+        None => root.list_of(key, value),
+    });
+    list.unwrap_or_default().into_iter().filter_map(|value| root.section_of(&name, key, value)).collect()
+}
+
+/// The name of a table of `[[…]]`, told apart from those before it; the section's own name is then with it.
+fn name(section: &mut Section<'_>, seen: &mut Vec<String>, example: &str) -> Option<String> {
+    let value = section.need("name", example)?;
+    let name = section.text_of("name", value)?.to_owned();
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        let what = format!("\"{name}\" isn't a name");
+        section.problem(value.at, what, "use letters, digits, `-`, `_` and `.`");
+        return None;
+    }
+    if seen.contains(&name) {
+        section.problem(value.at, format!("two {} are named \"{name}\"", section.name), "rename one of them");
+    }
+    seen.push(name.clone());
+    section.name = format!("{} \"{name}\"", section.name);
+    Some(name)
+}
+
+/// A name that has to be one of `known`.
+fn reference(section: &Section<'_>, key: &str, value: Value<'_>, known: &[&str]) -> Option<String> {
+    let name = value.value.as_str().filter(|name| !name.is_empty())?.to_owned();
+    if known.contains(&name.as_str()) {
+        return Some(name);
+    }
+    let what = format!("{} names a {key} that isn't there: \"{name}\"", section.name);
+    let remedy = match known {
+        [] => format!("add a section [{key}.{name}]"),
+        _ => suggest(&name, known),
+    };
+    section.problem(value.at, what, remedy);
+    None
+}

@@ -1,0 +1,129 @@
+use super::*;
+
+/// Every variable is set, to its own name.
+fn env(name: &str) -> Option<String> {
+    Some(format!("secret-of-{name}"))
+}
+
+fn parse(text: &str) -> Config {
+    Config::parse("test.toml", text, Path::new(""), &env).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What has no default, and nothing else.
+const MINIMAL: &str = r#"
+[portabilling]
+url = "https://portabilling.example.com"
+login = "soapstone"
+password = { env = "PORTABILLING_PASSWORD" }
+[[intake]]
+name = "default"
+auth = { basic = [{ user = "espf", password = { env = "ESPF_PASSWORD" } }] }
+[connector.hlr]
+type = "http"
+url = "https://hlr-connector.example.com/process-event"
+bearer = { env = "HLR_TOKEN" }
+[[handler]]
+name = "sim"
+events = ["SIM/*", "Subscriber/*"]
+fetch = ["account_info", "sim_info"]
+connector = "hlr"
+"#;
+
+#[test]
+fn the_example_shows_the_defaults() {
+    assert_eq!(parse(EXAMPLE).effective().unwrap(), parse(MINIMAL).effective().unwrap());
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    let reading = reader::Reading::new(EXAMPLE, Path::new(""), &env);
+    let document = toml::de::DeTable::parse(EXAMPLE).unwrap();
+    read::root(&reading, document.get_ref());
+    let known = reading.known();
+    assert!(known.len() > 50, "{known:?}");
+    for key in known {
+        let shown = [format!("{key} = "), format!("[{key}]"), format!(".{key}]"), format!("[{key}.")];
+        assert!(shown.iter().any(|shown| EXAMPLE.contains(shown)), "the example lacks `{key}`");
+    }
+}
+
+#[test]
+fn the_effective_configuration_reads_as_itself_and_holds_no_secret() {
+    for auth in [
+        r#"{ basic = [{ user = "a", password = { env = "A" } }, { user = "b", password = { env = "B" } }] }"#,
+        r#"{ custom = [{ scheme = "Token", value = { env = "A" } }], header = "X-Auth" }"#,
+        r#"{ signature = [{ key_id = "k", secret = { env = "A" } }], max_skew = "60s" }"#,
+    ] {
+        let text = EXAMPLE.replace(
+            r#"auth = { basic = [{ user = "espf", password = { env = "ESPF_PASSWORD" } }] }"#,
+            &format!("auth = {auth}"),
+        );
+        let effective = parse(&text).effective().unwrap();
+        assert_eq!(parse(&effective).effective().unwrap(), effective);
+        assert!(!effective.contains("secret-of"), "{effective}");
+    }
+}
+
+#[test]
+fn an_intake_has_a_path_of_its_own_name() {
+    let text = MINIMAL.replace(r#"name = "default""#, r#"name = "north""#);
+    assert_eq!(parse(&text).intakes[0].path, "/espf/north");
+    assert_eq!(parse(MINIMAL).intakes[0].path, "/espf");
+}
+
+#[test]
+fn a_secret_file_loses_one_newline_and_counts_from_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "pass word \n").unwrap();
+    let text = MINIMAL.replace(r#"{ env = "PORTABILLING_PASSWORD" }"#, r#"{ file = "secret" }"#);
+    let config = Config::parse("test.toml", &text, folder.path(), &env).unwrap();
+    let Credential::Password(secret) = &config.portabilling.credential else { panic!("not a password") };
+    assert_eq!(secret.expose(), "pass word ");
+    assert!(!config.effective().unwrap().contains("pass word"));
+}
+
+#[test]
+fn all_mistakes_are_found_in_one_run() {
+    let text = MINIMAL.replace("login", "logni").replace("connector = \"hlr\"", "connector = \"hrl\"");
+    let Err(ConfigError::Wrong(Problems { problems, .. })) = Config::parse("t", &text, Path::new(""), &env)
+    else {
+        panic!("no mistakes found")
+    };
+    let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [2, 4, 17], "{problems:?}");
+}
+
+#[test]
+fn a_file_of_certificates_has_to_hold_one() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), "not a certificate").unwrap();
+    let text = MINIMAL.replace("type = \"http\"", "type = \"http\"\nca_file = \"ca.pem\"");
+    let error = Config::parse("t", &text, folder.path(), &env).unwrap_err().to_string();
+    assert!(
+        error.contains("t:11: `ca_file` in [connector.hlr]") && error.contains("holds no certificate"),
+        "{error}"
+    );
+}
+
+#[test]
+fn whatever_is_broken_in_a_configuration_is_told_and_never_a_panic() {
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    let mut wrong = 0;
+    for at in 0..lines.len() {
+        let Some((key, _)) = lines[at].split_once('=').filter(|_| !lines[at].starts_with('#')) else {
+            continue;
+        };
+        for value in
+            ["", "5", "-1", "\"\"", "\"x\"", "true", "[]", "[5]", "{}", "{ env = 5 }", "\"\u{e9}\" #"]
+        {
+            let broken = format!("{key}= {value}");
+            let text = [&lines[..at], &[broken.as_str()], &lines[at + 1..]].concat().join("\n");
+            let Err(error) = Config::parse("t", &text, Path::new(""), &env) else { continue };
+            let ConfigError::Wrong(Problems { problems, .. }) = error else { panic!("{broken}: {error}") };
+            assert!(problems.iter().all(|problem| (1..=lines.len()).contains(&problem.line)), "{broken}");
+            assert!(problems.iter().any(|problem| problem.line == at + 1), "{broken}: {problems:?}");
+            wrong += 1;
+        }
+    }
+    assert!(wrong > 300, "{wrong}");
+}

@@ -1,0 +1,346 @@
+//! The worker: claims what is due, has it enriched and applied, lets [`State::next`] judge, and records it.
+//!
+//! It is the only place that retries. It takes no input but a nudge: whatever it does it finds in the store, on a nudge, at
+//! the time when something becomes due, or on its tick; so it does the same after a restart as before.
+//!
+//! Each handler has slots of its own, so that an external system that hangs keeps nobody else's deliveries waiting. A
+//! handler that is no longer in the configuration keeps its deliveries pending until it comes back.
+
+mod flight;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::connector::Connector;
+use crate::delivery::{Outcome, State};
+use crate::enrich::Enrich;
+use crate::event::Event;
+use crate::handler::Handler;
+use crate::store::{Status, Store, StoreError, Want};
+
+/// Tells the time; in tests it is held.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A number from 0 to 1, another at every call.
+pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// The limits of the dispatcher, with their defaults.
+#[derive(Debug, Clone)]
+pub struct DispatchSettings {
+    /// How many deliveries each handler has in flight at most; 32.
+    pub max_in_flight: usize,
+    /// How long one attempt may take, PortaBilling's answers included; 2 min.
+    pub attempt_max: Duration,
+    /// How often it looks by itself, should nobody nudge; 5 s.
+    pub tick: Duration,
+    /// How long a shutdown waits for what is in flight; 30 s.
+    pub drain: Duration,
+    /// How long to wait after the store has failed.
+    pub store_pause: StorePause,
+    /// Whether `IN_PROGRESS` is written back when the first attempt starts; yes.
+    pub announce: bool,
+}
+
+impl Default for DispatchSettings {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 32,
+            attempt_max: Duration::from_secs(120),
+            tick: Duration::from_secs(5),
+            drain: Duration::from_secs(30),
+            store_pause: StorePause::default(),
+            announce: true,
+        }
+    }
+}
+
+/// Pauses after the store has failed: they double, and start again once it works.
+#[derive(Debug, Clone, Copy)]
+pub struct StorePause {
+    /// The first; 50 ms.
+    pub first: Duration,
+    /// The longest; 5 s.
+    pub longest: Duration,
+}
+
+impl Default for StorePause {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(50), longest: Duration::from_secs(5) }
+    }
+}
+
+impl StorePause {
+    /// This pause; afterwards the first is the next.
+    pub(crate) fn next(&mut self) -> Duration {
+        let pause = self.first.min(self.longest);
+        self.first = pause.saturating_mul(2);
+        pause
+    }
+}
+
+/// A handler with its connector.
+#[derive(Clone)]
+pub struct Route {
+    /// The handler.
+    pub handler: Handler,
+    /// What [`Handler::connector`] names.
+    pub connector: Arc<dyn Connector>,
+}
+
+/// What happens, for whoever counts it. Called on the worker's own tasks: be quick.
+pub trait Observer: Send + Sync + 'static {
+    /// An attempt has ended and is recorded.
+    fn attempt_ended(&self, ended: &AttemptEnded<'_>) {
+        let _ = ended;
+    }
+
+    /// A status write-back has ended; `reason` says why it failed, and `again` whether it will be tried again.
+    fn status_ended(&self, status: &Status, reason: Option<&str>, again: bool) {
+        let _ = (status, reason, again);
+    }
+
+    /// The store has failed; what was to be done will be tried again, unless the error says that it makes no sense.
+    fn store_failed(&self, verb: &'static str, error: &StoreError) {
+        let _ = (verb, error);
+    }
+}
+
+/// Counts nothing.
+impl Observer for () {}
+
+/// An attempt that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptEnded<'a> {
+    /// The handler's name.
+    pub handler: &'a str,
+    /// The event.
+    pub event: &'a Event,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// What came of it.
+    pub outcome: &'a Outcome,
+    /// Where the delivery stands now.
+    pub state: &'a State,
+    /// How long PortaBilling took.
+    pub enrich: Duration,
+    /// How long the external system took.
+    pub connect: Duration,
+    /// How long the store took to keep it.
+    pub record: Duration,
+    /// From the acceptance of the event to now, by the wall clock.
+    pub since_accepted: Duration,
+}
+
+/// The worker. Set the public fields before [`run`](Self::run) where the defaults won't do.
+#[derive(Clone)]
+pub struct Dispatcher {
+    store: Arc<dyn Store>,
+    enrich: Arc<dyn Enrich>,
+    routes: BTreeMap<String, Arc<Route>>,
+    settings: DispatchSettings,
+    /// Told what happens.
+    pub observer: Arc<dyn Observer>,
+    /// The time.
+    pub now: Clock,
+    /// Spreads retries.
+    pub jitter: Jitter,
+    /// Notify it when an event has been accepted.
+    pub nudge: Arc<Notify>,
+    /// Notified when there is a status to write back.
+    pub status_nudge: Arc<Notify>,
+}
+
+impl Dispatcher {
+    /// A worker for these handlers.
+    pub fn new(
+        store: Arc<dyn Store>,
+        enrich: Arc<dyn Enrich>,
+        routes: Vec<Route>,
+        settings: DispatchSettings,
+    ) -> Self {
+        let routes = routes.into_iter().map(|route| (route.handler.name.clone(), Arc::new(route))).collect();
+        Self {
+            store,
+            enrich,
+            routes,
+            settings,
+            observer: Arc::new(()),
+            now: wall_clock(),
+            jitter: random_jitter(),
+            nudge: Arc::default(),
+            status_nudge: Arc::default(),
+        }
+    }
+
+    /// Works until `stop`, then waits for what is in flight. What hasn't ended by then is tried again after the restart.
+    pub async fn run(self, stop: CancellationToken) {
+        self.name_strangers().await;
+        let worker = Arc::new(self);
+        let mut flights = Flights::default();
+        let mut after_failure = worker.settings.store_pause;
+        while !stop.is_cancelled() {
+            let pause = match worker.launch(&mut flights).await {
+                Ok(pause) => {
+                    after_failure = worker.settings.store_pause;
+                    pause
+                }
+                Err(error) => {
+                    worker.store_failed("claim", &error);
+                    after_failure.next()
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = worker.nudge.notified() => {}
+                () = flights.landed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        flights.drain(worker.settings.drain).await;
+    }
+
+    /// Claims what there is room for, and starts it; answers how long to wait for more.
+    async fn launch(self: &Arc<Self>, flights: &mut Flights) -> Result<Duration, StoreError> {
+        flights.reap();
+        let wants = self.wants(flights);
+        if wants.is_empty() {
+            return Ok(self.settings.tick);
+        }
+        let handlers = wants.iter().map(|want| want.handler.clone()).collect();
+        let claimed = self.store.claim((self.now)(), wants).await?;
+        for one in claimed {
+            let Some(route) = self.routes.get(&one.delivery.handler) else { continue };
+            flights.start(&route.handler.name, flight::fly(Arc::clone(self), Arc::clone(route), one));
+        }
+        let due = self.store.next_due(handlers).await?;
+        Ok(self.until(due))
+    }
+
+    /// The free slots.
+    fn wants(&self, flights: &Flights) -> Vec<Want> {
+        let free = |name| self.settings.max_in_flight.max(1).saturating_sub(flights.of(name));
+        self.routes
+            .keys()
+            .map(|name| Want { handler: name.clone(), limit: free(name) })
+            .filter(|want| want.limit > 0)
+            .collect()
+    }
+
+    fn until(&self, due: Option<Timestamp>) -> Duration {
+        until(due, (self.now)(), self.settings.tick)
+    }
+
+    /// Deliveries of handlers that aren't configured any more wait, which somebody should know.
+    async fn name_strangers(&self) {
+        let backlog = match self.store.backlog().await {
+            Ok(backlog) => backlog,
+            Err(error) => return self.store_failed("backlog", &error),
+        };
+        for waiting in backlog {
+            if waiting.pending > 0 && !self.routes.contains_key(&waiting.handler) {
+                tracing::warn!(
+                    handler = waiting.handler,
+                    pending = waiting.pending,
+                    "deliveries wait for a handler that is not in the configuration; they go on when it is back"
+                );
+            }
+        }
+    }
+
+    fn store_failed(&self, verb: &'static str, error: &StoreError) {
+        tracing::error!(verb, %error, "the store failed");
+        self.observer.store_failed(verb, error);
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let handlers: Vec<_> = self.routes.keys().collect();
+        formatter.debug_struct("Dispatcher").field("handlers", &handlers).finish_non_exhaustive()
+    }
+}
+
+/// How long to sleep: until `due`, but no longer than a tick, and never so short that it would spin.
+pub(crate) fn until(due: Option<Timestamp>, now: Timestamp, tick: Duration) -> Duration {
+    const SHORTEST: Duration = Duration::from_millis(5);
+    match due.map(|due| Duration::try_from(due.duration_since(now))) {
+        Some(Ok(pause)) => pause.clamp(SHORTEST.min(tick), tick),
+        Some(Err(_)) => SHORTEST.min(tick),
+        None => tick,
+    }
+}
+
+/// What is in flight, per handler.
+#[derive(Default)]
+struct Flights {
+    tasks: JoinSet<()>,
+    of: BTreeMap<tokio::task::Id, String>,
+    counts: BTreeMap<String, usize>,
+}
+
+impl Flights {
+    fn of(&self, handler: &str) -> usize {
+        self.counts.get(handler).copied().unwrap_or(0)
+    }
+
+    fn start(&mut self, handler: &str, flight: impl Future<Output = ()> + Send + 'static) {
+        let id = self.tasks.spawn(flight).id();
+        self.of.insert(id, handler.to_owned());
+        *self.counts.entry(handler.to_owned()).or_default() += 1;
+    }
+
+    /// Waits until one has ended, and gives its slot back; for ever if there is none.
+    async fn landed(&mut self) {
+        match self.tasks.join_next_with_id().await {
+            Some(ended) => self.give_back(ended),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives back the slots of all that have ended.
+    fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.give_back(ended);
+        }
+    }
+
+    fn give_back(&mut self, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
+        let id = ended.map_or_else(
+            |error| {
+                tracing::error!(%error, "a delivery's task broke off; it goes on after a restart");
+                error.id()
+            },
+            |(id, ())| id,
+        );
+        if let Some(count) = self.of.remove(&id).and_then(|handler| self.counts.get_mut(&handler)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    async fn drain(mut self, patience: Duration) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            let left = self.tasks.len();
+            tracing::warn!(left, "deliveries were still in flight; they are tried again after the restart");
+        }
+    }
+}
+
+/// The system's clock.
+pub fn wall_clock() -> Clock {
+    Arc::new(Timestamp::now)
+}
+
+/// From the system's source of randomness.
+pub fn random_jitter() -> Jitter {
+    Arc::new(|| f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX))
+}

@@ -1,0 +1,588 @@
+//! The worker over a real store, with an external system and a PortaBilling that answer when the test says so.
+//!
+//! The clock is held: time passes when the test moves it and nudges.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::connector::{Applied, Apply};
+use crate::delivery::DeliveryId;
+use crate::enrich::EnrichError;
+use crate::event::{EventId, Subject, SubjectKind};
+use crate::handler::{Fetch, Order, RetrySchedule};
+use crate::status::{SinkError, StatusSettings, StatusSink, StatusWriter};
+use crate::store::sqlite::{SqliteStore, StoreSettings};
+use crate::store::*;
+
+/// What the external system was asked.
+struct Call {
+    handler: String,
+    delivery: DeliveryId,
+    i_event: i64,
+    attempt: u32,
+    pb_data: Option<String>,
+    answer: oneshot::Sender<Outcome>,
+}
+
+impl Call {
+    fn answer(self, outcome: Outcome) {
+        self.answer.send(outcome).expect("the worker waits");
+    }
+}
+
+struct Fake {
+    calls: mpsc::UnboundedSender<Call>,
+    panics: bool,
+}
+
+#[async_trait]
+impl Connector for Fake {
+    async fn apply(&self, request: Apply<'_>) -> Applied {
+        assert!(!self.panics, "a bug");
+        let (answer, answered) = oneshot::channel();
+        let call = Call {
+            handler: request.handler.to_owned(),
+            delivery: request.delivery,
+            i_event: request.event.i_event.expect("a number"),
+            attempt: request.attempt,
+            pb_data: request.pb_data.map(|data| data.get().to_owned()),
+            answer,
+        };
+        self.calls.send(call).ok();
+        let outcome = match answered.await {
+            Ok(outcome) => outcome,
+            Err(_) => std::future::pending().await,
+        };
+        Applied { outcome, request: Some("asked".into()), response: Some("answered".into()) }
+    }
+}
+
+/// Answers what is queued for it, else the number of times it was asked.
+#[derive(Default)]
+struct Billing {
+    errors: Mutex<Vec<EnrichError>>,
+    asked: AtomicUsize,
+    lasts: Mutex<Vec<Option<String>>>,
+}
+
+#[async_trait]
+impl Enrich for Billing {
+    async fn pb_data(
+        &self,
+        _: &Event,
+        _: &[Fetch],
+        last: Option<&str>,
+        _: Timestamp,
+    ) -> Result<Option<Box<RawValue>>, EnrichError> {
+        self.lasts.lock().expect("lock").push(last.map(str::to_owned));
+        if let Some(error) = self.errors.lock().expect("lock").pop() {
+            return Err(error);
+        }
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(Some(RawValue::from_string(asked.to_string()).expect("a number is JSON")))
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Ended {
+    i_event: i64,
+    attempt: u32,
+    state: State,
+}
+
+struct Watch(mpsc::UnboundedSender<Ended>);
+
+impl Observer for Watch {
+    fn attempt_ended(&self, ended: &AttemptEnded<'_>) {
+        let i_event = ended.event.i_event.expect("a number");
+        self.0.send(Ended { i_event, attempt: ended.attempt, state: ended.state.clone() }).ok();
+    }
+}
+
+/// A store whose `record` fails for a while.
+struct Flaky {
+    store: Arc<dyn Store>,
+    failures: AtomicUsize,
+}
+
+#[async_trait]
+impl Store for Flaky {
+    async fn record(&self, record: Record) -> Result<(), StoreError> {
+        let left = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        match left {
+            Ok(_) => Err(StoreError::Failed("disk full".into())),
+            Err(_) => self.store.record(record).await,
+        }
+    }
+    async fn accept(&self, event: Event, handlers: Vec<Subscription>) -> Result<Accepted, StoreError> {
+        self.store.accept(event, handlers).await
+    }
+    async fn keep_sample(&self, sample: Sample) -> Result<(), StoreError> {
+        self.store.keep_sample(sample).await
+    }
+    async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError> {
+        self.store.claim(now, wants).await
+    }
+    async fn next_due(&self, handlers: Vec<String>) -> Result<Option<Timestamp>, StoreError> {
+        self.store.next_due(handlers).await
+    }
+    async fn put_status(&self, status: Status) -> Result<(), StoreError> {
+        self.store.put_status(status).await
+    }
+    async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {
+        self.store.claim_statuses(now, limit).await
+    }
+    async fn finish_status(&self, job: &StatusJob, end: StatusEnd, now: Timestamp) -> Result<(), StoreError> {
+        self.store.finish_status(job, end, now).await
+    }
+    async fn next_status_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.store.next_status_due().await
+    }
+    async fn events(&self, page: Page) -> Result<Vec<EventSummary>, StoreError> {
+        self.store.events(page).await
+    }
+    async fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
+        self.store.event(id).await
+    }
+    async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.store.backlog().await
+    }
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ready().await
+    }
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    sqlite: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
+    time: Arc<Mutex<Timestamp>>,
+    billing: Arc<Billing>,
+    fake: Arc<Fake>,
+    calls: mpsc::UnboundedReceiver<Call>,
+    settings: DispatchSettings,
+    nudge: Arc<Notify>,
+    status_nudge: Arc<Notify>,
+}
+
+/// A worker that runs.
+struct Running {
+    ended: mpsc::UnboundedReceiver<Ended>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn ended(&mut self) -> Ended {
+        soon(self.ended.recv()).await.expect("an attempt")
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        soon(self.task).await.expect("it ends well");
+    }
+}
+
+/// Nothing here takes long; a test that would wait for ever fails instead.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what).await.expect("it should have happened by now")
+}
+
+fn start_of_time() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).expect("a time")
+}
+
+fn open(folder: &Path, now: Timestamp) -> Arc<SqliteStore> {
+    let settings = StoreSettings::default();
+    Arc::new(SqliteStore::open(&folder.join("store.db"), settings, now).expect("a store"))
+}
+
+fn handler(name: &str) -> Handler {
+    Handler {
+        name: name.into(),
+        events: vec!["*".into()],
+        fetch: vec![],
+        connector: "fake".into(),
+        service_group: Some("HSS".into()),
+        order: Order::Skip,
+        retry: RetrySchedule::default(),
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sqlite = open(folder.path(), start_of_time());
+        let (calls, called) = mpsc::unbounded_channel();
+        Self {
+            store: sqlite.clone(),
+            sqlite,
+            folder,
+            time: Arc::new(Mutex::new(start_of_time())),
+            billing: Arc::default(),
+            fake: Arc::new(Fake { calls, panics: false }),
+            calls: called,
+            settings: DispatchSettings {
+                // Only nudges wake it, so that nothing depends on how long the test takes.
+                tick: Duration::from_secs(3600),
+                store_pause: StorePause {
+                    first: Duration::from_millis(1),
+                    longest: Duration::from_millis(1),
+                },
+                announce: false,
+                ..DispatchSettings::default()
+            },
+            nudge: Arc::default(),
+            status_nudge: Arc::default(),
+        }
+    }
+
+    fn clock(&self) -> Clock {
+        let time = Arc::clone(&self.time);
+        Arc::new(move || *time.lock().expect("lock"))
+    }
+
+    fn now(&self) -> Timestamp {
+        *self.time.lock().expect("lock")
+    }
+
+    fn pass(&self, seconds: i64) {
+        *self.time.lock().expect("lock") += SignedDuration::from_secs(seconds);
+        self.nudge.notify_one();
+    }
+
+    fn run(&self, handlers: Vec<Handler>) -> Running {
+        let route = |handler| Route { handler, connector: self.fake.clone() };
+        let routes = handlers.into_iter().map(route).collect();
+        let mut worker =
+            Dispatcher::new(self.store.clone(), self.billing.clone(), routes, self.settings.clone());
+        let (watch, ended) = mpsc::unbounded_channel();
+        worker.observer = Arc::new(Watch(watch));
+        worker.now = self.clock();
+        worker.jitter = Arc::new(|| 0.0);
+        worker.nudge = self.nudge.clone();
+        worker.status_nudge = self.status_nudge.clone();
+        let stop = CancellationToken::new();
+        Running { ended, stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
+    }
+
+    async fn accept(&self, i_event: i64, account: i64, handlers: &[&str]) -> EventId {
+        let now = self.now();
+        let event = Event {
+            id: EventId::at(now),
+            source: "main".into(),
+            i_env: None,
+            i_event: Some(i_event),
+            event_type: "Subscriber/Updated".into(),
+            subject: Subject { kind: SubjectKind::Account, id: account.to_string() },
+            event_time: None,
+            received_at: now,
+            body: "{}".into(),
+        };
+        let id = event.id;
+        let subscriptions = handlers
+            .iter()
+            .map(|name| Subscription { handler: (*name).into(), order: Order::Skip })
+            .collect();
+        assert_eq!(self.store.accept(event, subscriptions).await.expect("accepted"), Accepted::New(id));
+        self.nudge.notify_one();
+        id
+    }
+
+    async fn call(&mut self) -> Call {
+        soon(self.calls.recv()).await.expect("a call")
+    }
+}
+
+fn retry() -> Outcome {
+    Outcome::Retry { reason: "busy".into(), after: None }
+}
+
+#[tokio::test]
+async fn a_subjects_deliveries_keep_their_order_through_failures() {
+    let mut bench = Bench::new();
+    let mut running = bench.run(vec![handler("hss")]);
+    for number in 1..=3 {
+        bench.accept(number, 7, &["hss"]).await;
+    }
+    let first = bench.call().await;
+    let id = first.delivery;
+    assert_eq!((first.i_event, first.attempt), (1, 1));
+    first.answer(retry());
+    let due = start_of_time() + SignedDuration::from_secs(60);
+    assert_eq!(running.ended().await.state, State::Pending { due });
+    bench.pass(60);
+    let again = bench.call().await;
+    assert_eq!((again.i_event, again.attempt, again.delivery), (1, 2, id));
+    again.answer(Outcome::Delivered);
+    for number in 2..=3 {
+        let next = bench.call().await;
+        assert_eq!((next.i_event, next.attempt), (number, 1));
+        next.answer(Outcome::Delivered);
+    }
+    for (i_event, attempt) in [(1, 2), (2, 1), (3, 1)] {
+        let ended = running.ended().await;
+        assert_eq!((ended.i_event, ended.attempt), (i_event, attempt));
+        assert_eq!(ended.state, State::Delivered { at: due });
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_does_not_come_before_its_time() {
+    let mut bench = Bench::new();
+    let mut running = bench.run(vec![handler("hss")]);
+    bench.accept(1, 7, &["hss"]).await;
+    bench.call().await.answer(retry());
+    running.ended().await;
+    // A second early: the worker looks, and finds only what came meanwhile.
+    bench.pass(59);
+    bench.accept(2, 8, &["hss"]).await;
+    let other = bench.call().await;
+    assert_eq!(other.i_event, 2);
+    other.answer(Outcome::Delivered);
+    running.ended().await;
+    bench.pass(1);
+    assert_eq!(bench.call().await.i_event, 1);
+}
+
+#[tokio::test]
+async fn subjects_and_handlers_go_side_by_side() {
+    let mut bench = Bench::new();
+    let mut running = bench.run(vec![handler("hss"), handler("iptv")]);
+    for account in 1..=5 {
+        bench.accept(account, account, &["hss", "iptv"]).await;
+    }
+    let mut calls = Vec::new();
+    for _ in 0..10 {
+        calls.push(bench.call().await);
+    }
+    let mut who: Vec<_> = calls.iter().map(|call| (call.handler.clone(), call.i_event)).collect();
+    who.sort();
+    who.dedup();
+    assert_eq!(who.len(), 10);
+    for call in calls {
+        call.answer(Outcome::Delivered);
+        running.ended().await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_whose_system_hangs_keeps_no_other_waiting() {
+    let mut bench = Bench::new();
+    bench.settings.max_in_flight = 2;
+    let _running = bench.run(vec![handler("hangs"), handler("works")]);
+    for account in 1..=4 {
+        bench.accept(account, account, &["hangs"]).await;
+    }
+    let hanging = [bench.call().await, bench.call().await];
+    for account in 5..=9 {
+        bench.accept(account, account, &["works"]).await;
+        let call = bench.call().await;
+        assert_eq!(call.handler, "works", "the slots of the other are taken");
+        call.answer(Outcome::Delivered);
+    }
+    for call in hanging {
+        call.answer(Outcome::Delivered);
+        assert_eq!(bench.call().await.handler, "hangs");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_parked_and_the_next_goes_on() {
+    let mut bench = Bench::new();
+    let mut running = bench.run(vec![handler("hss")]);
+    bench.accept(1, 7, &["hss"]).await;
+    bench.accept(2, 7, &["hss"]).await;
+    bench.call().await.answer(Outcome::Refused { reason: "no such SIM".into() });
+    let parked = State::Parked { at: start_of_time(), reason: "no such SIM".into() };
+    assert_eq!(running.ended().await, Ended { i_event: 1, attempt: 1, state: parked });
+    assert_eq!(bench.call().await.i_event, 2);
+}
+
+#[tokio::test]
+async fn without_data_the_external_system_is_not_asked() {
+    let mut bench = Bench::new();
+    let error = |retryable, after| EnrichError { reason: "PortaBilling says no".into(), retryable, after };
+    let hour = Duration::from_secs(3600);
+    // Taken from the end.
+    *bench.billing.errors.lock().expect("lock") = vec![error(false, None), error(true, Some(hour))];
+    let fetching = Handler { fetch: vec![Fetch::AccountInfo], ..handler("hss") };
+    let mut running = bench.run(vec![fetching]);
+    bench.accept(1, 7, &["hss"]).await;
+    let due = start_of_time() + SignedDuration::from_secs(3600);
+    assert_eq!(running.ended().await.state, State::Pending { due });
+    bench.pass(3600);
+    assert!(matches!(running.ended().await.state, State::Parked { .. }));
+    assert!(bench.calls.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn what_was_fetched_is_applied_and_kept_once_it_is_delivered() {
+    let mut bench = Bench::new();
+    let fetching = Handler { fetch: vec![Fetch::AccountInfo], ..handler("hss") };
+    let mut running = bench.run(vec![fetching, handler("plain")]);
+    bench.accept(1, 7, &["hss"]).await;
+    let call = bench.call().await;
+    assert_eq!(call.pb_data.as_deref(), Some("1"));
+    call.answer(retry());
+    running.ended().await;
+    bench.pass(60);
+    let call = bench.call().await;
+    assert_eq!(call.pb_data.as_deref(), Some("2"), "fetched anew: it may have changed");
+    call.answer(Outcome::Delivered);
+    running.ended().await;
+    bench.accept(2, 7, &["hss"]).await;
+    bench.call().await.answer(Outcome::Delivered);
+    running.ended().await;
+    let lasts = bench.billing.lasts.lock().expect("lock").clone();
+    assert_eq!(lasts, [None, None, Some("2".to_owned())]);
+    bench.accept(3, 7, &["plain"]).await;
+    assert_eq!(bench.call().await.pb_data, None);
+}
+
+#[tokio::test]
+async fn a_bug_or_a_silence_costs_one_attempt() {
+    let mut bench = Bench::new();
+    bench.settings.attempt_max = Duration::from_millis(5);
+    let mut running = bench.run(vec![handler("hss")]);
+    let id = bench.accept(1, 7, &["hss"]).await;
+    let silent = bench.call().await;
+    assert!(matches!(running.ended().await.state, State::Pending { .. }));
+    drop(silent);
+    running.stop().await;
+
+    bench.fake = Arc::new(Fake { calls: bench.fake.calls.clone(), panics: true });
+    let mut running = bench.run(vec![handler("hss")]);
+    bench.pass(60);
+    assert_eq!(running.ended().await.attempt, 2);
+    let detail = bench.store.event(id).await.expect("an answer").expect("the event");
+    let reasons: Vec<_> = detail.deliveries[0].1.iter().filter_map(|one| one.outcome.reason()).collect();
+    assert!(reasons[0].contains("nothing after"), "{reasons:?}");
+    assert!(reasons[1].contains("mistake in the gateway"), "{reasons:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_outcome_is_not_lost_while_the_store_fails() {
+    let mut bench = Bench::new();
+    let flaky = Arc::new(Flaky { store: bench.store.clone(), failures: AtomicUsize::new(3) });
+    bench.store = flaky.clone();
+    let mut running = bench.run(vec![handler("hss")]);
+    bench.accept(1, 7, &["hss"]).await;
+    bench.call().await.answer(Outcome::Delivered);
+    assert!(matches!(running.ended().await.state, State::Delivered { .. }));
+    assert_eq!(flaky.failures.load(Ordering::SeqCst), 0);
+    assert!(bench.calls.try_recv().is_err(), "asked once only");
+    assert_eq!(bench.store.backlog().await.expect("an answer")[0].delivered, 1);
+}
+
+#[tokio::test]
+async fn a_handler_that_is_gone_keeps_its_deliveries_until_it_is_back() {
+    let mut bench = Bench::new();
+    bench.accept(1, 7, &["gone"]).await;
+    let mut running = bench.run(vec![handler("hss")]);
+    bench.accept(2, 7, &["hss"]).await;
+    bench.call().await.answer(Outcome::Delivered);
+    running.ended().await;
+    running.stop().await;
+    let backlog = bench.store.backlog().await.expect("an answer");
+    assert_eq!((backlog[0].handler.as_str(), backlog[0].pending), ("gone", 1));
+    let _running = bench.run(vec![handler("hss"), handler("gone")]);
+    assert_eq!(bench.call().await.i_event, 1);
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_what_is_in_flight_and_starts_nothing_new() {
+    let mut bench = Bench::new();
+    let running = bench.run(vec![handler("hss")]);
+    bench.accept(1, 7, &["hss"]).await;
+    bench.accept(2, 7, &["hss"]).await;
+    let call = bench.call().await;
+    running.stop.cancel();
+    call.answer(Outcome::Delivered);
+    soon(running.task).await.expect("it ends well");
+    let backlog = bench.store.backlog().await.expect("an answer").remove(0);
+    assert_eq!((backlog.delivered, backlog.pending, backlog.in_flight), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn what_a_shutdown_cuts_off_is_attempted_again_under_the_same_id() {
+    let mut bench = Bench::new();
+    bench.settings.drain = Duration::from_millis(1);
+    let running = bench.run(vec![handler("hss")]);
+    bench.accept(1, 7, &["hss"]).await;
+    let cut = bench.call().await;
+    running.stop().await;
+    bench.sqlite.close().await;
+    bench.sqlite = open(bench.folder.path(), bench.now());
+    bench.store = bench.sqlite.clone();
+    let mut running = bench.run(vec![handler("hss")]);
+    let again = bench.call().await;
+    assert_eq!((again.delivery, again.attempt), (cut.delivery, 2));
+    again.answer(Outcome::Delivered);
+    assert!(matches!(running.ended().await.state, State::Delivered { .. }));
+    running.stop().await;
+}
+
+struct Sink(mpsc::UnboundedSender<Status>);
+
+#[async_trait]
+impl StatusSink for Sink {
+    async fn write(&self, status: &Status) -> Result<(), SinkError> {
+        self.0.send(status.clone()).ok();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn portabilling_hears_in_progress_then_retry_then_ok() {
+    let mut bench = Bench::new();
+    bench.settings.announce = true;
+    let (sink, mut written) = mpsc::unbounded_channel();
+    let mut writer = StatusWriter::new(bench.store.clone(), Arc::new(Sink(sink)), StatusSettings::default());
+    writer.now = bench.clock();
+    writer.nudge = bench.status_nudge.clone();
+    let stop = CancellationToken::new();
+    let writing = tokio::spawn(writer.run(stop.clone()));
+    let mut running = bench.run(vec![handler("hss"), Handler { service_group: None, ..handler("plain") }]);
+
+    bench.accept(1, 7, &["hss", "plain"]).await;
+    let mut heard = Vec::new();
+    for _ in 0..2 {
+        // The attempt that says so waits for its answer; the other handler has no service group.
+        let call = bench.call().await;
+        if call.handler == "plain" {
+            call.answer(Outcome::Delivered);
+            running.ended().await;
+            continue;
+        }
+        heard.push(soon(written.recv()).await.expect("a status"));
+        call.answer(retry());
+        heard.push(soon(written.recv()).await.expect("a status"));
+        running.ended().await;
+    }
+    bench.pass(60);
+    bench.call().await.answer(Outcome::Delivered);
+    heard.push(soon(written.recv()).await.expect("a status"));
+    let heard: Vec<_> =
+        heard.iter().map(|status| (status.i_account, status.value, status.message.as_deref())).collect();
+    let expected = [
+        (7, StatusValue::InProgress, None),
+        (7, StatusValue::Retry, Some("busy")),
+        (7, StatusValue::Ok, None),
+    ];
+    assert_eq!(heard, expected);
+    stop.cancel();
+    soon(writing).await.expect("it ends well");
+    assert!(written.try_recv().is_err());
+    running.stop().await;
+}

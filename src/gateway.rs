@@ -1,0 +1,237 @@
+//! The gateway as a whole: the parts put together, started in order and stopped in the reverse one.
+
+mod counted;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portabilling::client::{AuthInfo, Client, Credentials, EspfAuth, Settings, SoapPath, StatusEncoding};
+use soapstone_soap::transport;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{self, Config, ConnectorSettings, Credential, PortaBillingSettings};
+use crate::connector::Connector;
+use crate::connector::http::HttpConnector;
+use crate::dispatch::{Dispatcher, Observer, Route};
+use crate::enrich::PortaBilling;
+use crate::http::client::{ClientSettings, client};
+use crate::http::intake::Intake;
+use crate::http::operator::Operator;
+use crate::http::server::{Limits, serve};
+use crate::status::StatusWriter;
+use crate::status::espf::EspfApi;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Telemetry;
+
+use counted::Counted;
+
+/// A running gateway.
+pub struct Gateway {
+    /// Where the intake listens.
+    pub intake: SocketAddr,
+    /// Where the operator's side listens.
+    pub operator: SocketAddr,
+    /// What is counted and measured.
+    pub telemetry: Arc<Telemetry>,
+    store: Arc<SqliteStore>,
+    intake_stop: CancellationToken,
+    work_stop: CancellationToken,
+    operator_stop: CancellationToken,
+    listeners: TaskTracker,
+    workers: TaskTracker,
+    operators: TaskTracker,
+}
+
+/// Why the gateway didn't start; nothing has been changed anywhere.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum StartError {
+    #[error("the store in {path} can't be opened")]
+    Store { path: String, source: StoreError },
+    #[error("{address}: can't listen there; is something else using it?")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("{what} can't be set up")]
+    Setup { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+impl Gateway {
+    /// Starts everything that `config` describes.
+    ///
+    /// # Errors
+    /// A store that can't be opened, an address that is taken, certificates that can't be read.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let telemetry = Arc::new(Telemetry::new());
+        let store = open_store(&config).await?;
+        let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let observer: Arc<dyn Observer> = Arc::new(Counted::new(Arc::clone(&telemetry)));
+        let client = portabilling(&config.portabilling)?.observed(counted::calls(Arc::clone(&telemetry)));
+
+        let routes = routes(&config)?;
+        let enrich = Arc::new(PortaBilling::new(client.clone(), config.portabilling.cache_ttl));
+        let mut dispatcher = Dispatcher::new(Arc::clone(&shared), enrich, routes, config.dispatch.settings());
+        dispatcher.observer = Arc::clone(&observer);
+        let accepted = Arc::clone(&dispatcher.nudge);
+        let sink = Arc::new(EspfApi::new(client));
+        let mut statuses = StatusWriter::new(Arc::clone(&shared), sink, config.status.settings());
+        statuses.observer = observer;
+        statuses.nudge = Arc::clone(&dispatcher.status_nudge);
+
+        let (intake_listener, intake) = listen(config.listen.intake).await?;
+        let (operator_listener, operator) = listen(config.listen.operator).await?;
+        let gateway = Self {
+            intake,
+            operator,
+            telemetry,
+            store,
+            intake_stop: CancellationToken::new(),
+            work_stop: CancellationToken::new(),
+            operator_stop: CancellationToken::new(),
+            listeners: TaskTracker::new(),
+            workers: TaskTracker::new(),
+            operators: TaskTracker::new(),
+        };
+        gateway.workers.spawn(dispatcher.run(gateway.work_stop.clone()));
+        gateway.workers.spawn(statuses.run(gateway.work_stop.clone()));
+        gateway.open_operator(&config, operator_listener);
+        gateway.open_intake(config, intake_listener, accepted);
+        for tracker in [&gateway.listeners, &gateway.workers, &gateway.operators] {
+            tracker.close();
+        }
+        tracing::info!(%intake, %operator, "soapstone is up");
+        Ok(gateway)
+    }
+
+    fn open_intake(&self, config: Config, listener: TcpListener, accepted: Arc<Notify>) {
+        let intake = Arc::new(Intake::new(
+            &config.listen,
+            &config.intakes,
+            config.handlers,
+            Arc::clone(&self.store) as Arc<dyn Store>,
+            Arc::clone(&self.telemetry),
+            accepted,
+            self.intake_stop.clone(),
+        ));
+        let service = tower::service_fn(move |request| Arc::clone(&intake).respond(request));
+        let open = self.telemetry.connections("intake");
+        let limits = Limits::from(&config.listen);
+        self.listeners.spawn(serve(listener, limits, service, open, self.intake_stop.clone()));
+    }
+
+    fn open_operator(&self, config: &Config, listener: TcpListener) {
+        let operator = Operator {
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            telemetry: Arc::clone(&self.telemetry),
+            shutdown: self.intake_stop.clone(),
+            page_max: usize::try_from(config.store.page_max).unwrap_or(usize::MAX),
+        };
+        let open = self.telemetry.connections("operator");
+        let limits = Limits::from(&config.listen);
+        self.operators.spawn(serve(listener, limits, operator.router(), open, self.operator_stop.clone()));
+    }
+
+    /// The store, for whoever wants to look.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store) as Arc<dyn Store>
+    }
+
+    /// Stops: no more events are taken, deliveries that are under way end, then the store is closed.
+    pub async fn stop(self) {
+        tracing::info!("stopping: no more events are taken, deliveries under way end");
+        self.intake_stop.cancel();
+        self.listeners.wait().await;
+        self.work_stop.cancel();
+        self.workers.wait().await;
+        self.operator_stop.cancel();
+        self.operators.wait().await;
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Arc<SqliteStore>, StartError> {
+    let (path, settings) = (config.store.path.clone(), config.store.sqlite());
+    let shown = path.display().to_string();
+    let opened =
+        tokio::task::spawn_blocking(move || SqliteStore::open(&path, settings, Timestamp::now())).await;
+    let failed = |source| StartError::Store { path: shown.clone(), source };
+    let store = opened.map_err(|error| failed(StoreError::Failed(error.to_string())))?.map_err(failed)?;
+    Ok(Arc::new(store))
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn routes(config: &Config) -> Result<Vec<Route>, StartError> {
+    let mut connectors = std::collections::BTreeMap::new();
+    for (name, ConnectorSettings::Http(settings)) in &config.connectors {
+        let connector = HttpConnector::new(name, settings)
+            .map_err(|error| StartError::Setup { what: format!("connector {name}"), source: error.into() })?;
+        connectors.insert(name.as_str(), Arc::new(connector) as Arc<dyn Connector>);
+    }
+    let routes = config.handlers.iter().filter_map(|handler| {
+        // the configuration has been checked: the connector is there
+        let connector = Arc::clone(connectors.get(handler.connector.as_str())?);
+        Some(Route { handler: handler.clone(), connector })
+    });
+    Ok(routes.collect())
+}
+
+/// PortaBilling's client, as the configuration has it.
+///
+/// # Errors
+/// Certificates that can't be read.
+pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
+    let mut settings = Settings::new(from.url.as_str(), credentials(from));
+    settings.soap_path = match from.soap_path {
+        config::SoapPath::Modern => SoapPath::Modern,
+        config::SoapPath::Classic => SoapPath::Classic,
+    };
+    settings.auth_info = match from.auth_info {
+        config::AuthInfo::SessionId => AuthInfo::SessionId,
+        config::AuthInfo::AccessToken => AuthInfo::AccessToken,
+    };
+    settings.espf_url = Some(from.espf_url.to_string());
+    settings.status_encoding = match from.status_encoding {
+        config::StatusEncoding::Form => StatusEncoding::Form,
+        config::StatusEncoding::Json => StatusEncoding::Json,
+    };
+    settings.espf_auth = match from.espf_auth {
+        config::EspfAuth::Bearer => EspfAuth::Bearer,
+        config::EspfAuth::Basic => EspfAuth::Basic,
+    };
+    settings.connect_timeout = from.connect_timeout;
+    settings.call_timeout = from.timeout;
+    settings.queue_timeout = from.timeout.max(Duration::from_secs(1));
+    settings.max_in_flight = usize::try_from(from.max_in_flight).unwrap_or(usize::MAX);
+    settings.limits.message_bytes = usize::try_from(from.answer_limit).unwrap_or(usize::MAX);
+    let http = client(&ClientSettings {
+        upstream: "PortaBilling",
+        connect_timeout: from.connect_timeout,
+        timeout: from.timeout,
+        ca_file: from.ca_file.as_deref(),
+        danger_accept_invalid_certs: from.danger_accept_invalid_certs,
+    });
+    let http = http.map_err(|error| StartError::Setup {
+        what: "the client of PortaBilling".into(),
+        source: error.into(),
+    })?;
+    let transport = transport::over(http, settings.limits.message_bytes);
+    Ok(Client::over(settings, transport, None))
+}
+
+fn credentials(from: &PortaBillingSettings) -> Credentials {
+    match &from.credential {
+        Credential::Password(secret) => Credentials::password(&from.login, secret.value().clone()),
+        Credential::Token(secret) => Credentials::token(&from.login, secret.value().clone()),
+    }
+}

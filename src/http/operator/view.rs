@@ -1,0 +1,185 @@
+//! How events, deliveries and attempts are shown in JSON. These names are part of the API: they are added to, not changed.
+//!
+//! Times are RFC 3339 in UTC.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::delivery::{Attempt, Delivery, Outcome, State};
+use crate::event::Event;
+use crate::store::{EventDetail, EventSummary};
+
+/// A page of events, newest first.
+#[derive(Debug, Serialize)]
+pub struct EventPage<'a> {
+    /// The events, with deliveries but without attempts.
+    pub events: Vec<EventView<'a>>,
+    /// What to ask for as `before` to get the next page; none at the end.
+    pub next: Option<String>,
+}
+
+/// An event.
+#[derive(Debug, Serialize)]
+pub struct EventView<'a> {
+    /// Ours; sorts by time.
+    pub id: String,
+    /// The `[[intake]]` that it came by.
+    pub source: &'a str,
+    /// PortaBilling's environment.
+    pub i_env: Option<i64>,
+    /// ESPF's id.
+    pub i_event: Option<i64>,
+    /// As sent.
+    pub event_type: &'a str,
+    /// What it is about.
+    pub subject: SubjectView<'a>,
+    /// When it happened, as far as it said so.
+    pub event_time: Option<Timestamp>,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// What ESPF posted.
+    pub body: BodyView<'a>,
+    /// One for each handler that wants it.
+    pub deliveries: Vec<DeliveryView<'a>>,
+}
+
+/// A body as it came.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum BodyView<'a> {
+    /// JSON, byte for byte.
+    Json(&'a RawValue),
+    /// Should it not be JSON after all.
+    Text(&'a str),
+}
+
+/// What an event is about.
+#[derive(Debug, Serialize)]
+pub struct SubjectView<'a> {
+    /// `account`, `customer`, `did`, `invoice`, `sim`, `product`, `other`.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: &'a str,
+}
+
+/// One event for one handler.
+#[derive(Debug, Serialize)]
+pub struct DeliveryView<'a> {
+    /// The idempotency key that the external system sees.
+    pub id: String,
+    /// The handler.
+    pub handler: &'a str,
+    /// `pending`, `in_flight`, `delivered`, `parked`.
+    pub state: &'static str,
+    /// When it is due (pending), or since when it is so.
+    pub at: Timestamp,
+    /// Why it was given up (parked).
+    pub reason: Option<&'a str>,
+    /// How many attempts have been made.
+    pub attempts: u32,
+    /// The attempts; only with a single event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_list: Option<Vec<AttemptView<'a>>>,
+}
+
+/// One attempt.
+#[derive(Debug, Serialize)]
+pub struct AttemptView<'a> {
+    /// 1 for the first.
+    pub number: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// `delivered`, `retry`, `refused`.
+    pub outcome: &'static str,
+    /// Why it isn't delivered.
+    pub reason: Option<&'a str>,
+    /// What the external system asked for with `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
+    /// What was sent, masked and bounded.
+    pub request: Option<&'a str>,
+    /// What was answered, masked and bounded.
+    pub response: Option<&'a str>,
+}
+
+impl<'a> EventPage<'a> {
+    /// A page for which `limit` events were asked.
+    pub fn new(events: &'a [EventSummary], limit: usize) -> Self {
+        let next = events.last().filter(|_| events.len() >= limit).map(|last| last.event.id.to_string());
+        Self { events: events.iter().map(EventView::from).collect(), next }
+    }
+}
+
+impl<'a> EventView<'a> {
+    fn new(event: &'a Event, deliveries: Vec<DeliveryView<'a>>) -> Self {
+        Self {
+            id: event.id.to_string(),
+            source: &event.source,
+            i_env: event.i_env,
+            i_event: event.i_event,
+            event_type: &event.event_type,
+            subject: SubjectView { kind: event.subject.kind.as_str(), id: &event.subject.id },
+            event_time: event.event_time,
+            received_at: event.received_at,
+            body: serde_json::from_str(&event.body).map_or(BodyView::Text(&event.body), BodyView::Json),
+            deliveries,
+        }
+    }
+}
+
+impl<'a> From<&'a EventSummary> for EventView<'a> {
+    fn from(summary: &'a EventSummary) -> Self {
+        Self::new(&summary.event, summary.deliveries.iter().map(DeliveryView::from).collect())
+    }
+}
+
+impl<'a> From<&'a EventDetail> for EventView<'a> {
+    fn from(detail: &'a EventDetail) -> Self {
+        let view = |(delivery, attempts): &'a (Delivery, Vec<Attempt>)| {
+            let attempts = attempts.iter().map(AttemptView::from).collect();
+            DeliveryView { attempt_list: Some(attempts), ..DeliveryView::from(delivery) }
+        };
+        Self::new(&detail.event, detail.deliveries.iter().map(view).collect())
+    }
+}
+
+impl<'a> From<&'a Delivery> for DeliveryView<'a> {
+    fn from(delivery: &'a Delivery) -> Self {
+        let (at, reason) = match &delivery.state {
+            State::Pending { due } => (*due, None),
+            State::InFlight { since } => (*since, None),
+            State::Delivered { at } => (*at, None),
+            State::Parked { at, reason } => (*at, Some(reason.as_str())),
+        };
+        Self {
+            id: delivery.id.to_string(),
+            handler: &delivery.handler,
+            state: delivery.state.word(),
+            at,
+            reason,
+            attempts: delivery.attempts,
+            attempt_list: None,
+        }
+    }
+}
+
+impl<'a> From<&'a Attempt> for AttemptView<'a> {
+    fn from(attempt: &'a Attempt) -> Self {
+        let retry_after = match &attempt.outcome {
+            Outcome::Retry { after, .. } => after.map(|after| after.as_secs()),
+            Outcome::Delivered | Outcome::Refused { .. } => None,
+        };
+        Self {
+            number: attempt.number,
+            started_at: attempt.started_at,
+            ended_at: attempt.ended_at,
+            outcome: attempt.outcome.word(),
+            reason: attempt.outcome.reason(),
+            retry_after,
+            request: attempt.request.as_deref(),
+            response: attempt.response.as_deref(),
+        }
+    }
+}

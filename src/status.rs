@@ -1,0 +1,234 @@
+//! Writes provisioning statuses back to PortaBilling, as jobs of their own: one that fails never repeats the change in the
+//! external system, and one that is late never overwrites a newer.
+
+pub mod espf;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::delivery::due;
+use crate::dispatch::{Clock, Jitter, Observer, StorePause, random_jitter, until, wall_clock};
+use crate::handler::RetrySchedule;
+use crate::store::{Status, StatusEnd, StatusJob, Store, StoreError};
+
+/// Where statuses are written to.
+#[async_trait]
+pub trait StatusSink: Send + Sync + 'static {
+    /// Writes one, once; retrying is the writer's business.
+    async fn write(&self, status: &Status) -> Result<(), SinkError>;
+}
+
+/// Why a status couldn't be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct SinkError {
+    /// For the operator; no secrets.
+    pub reason: String,
+    /// Whether it may work later.
+    pub retryable: bool,
+    /// Not before this long (`Retry-After`).
+    pub after: Option<Duration>,
+}
+
+/// The limits of the status writer, with their defaults.
+#[derive(Debug, Clone)]
+pub struct StatusSettings {
+    /// How many are written at the same time; 8.
+    pub max_in_flight: usize,
+    /// How long one write may take; 60 s.
+    pub write_max: Duration,
+    /// How long a message may be, in characters; 4 000 (ESPF).
+    pub message_max: usize,
+    /// When to try again; pauses of 5 s to 10 min, then of an hour, for three days.
+    pub retry: RetrySchedule,
+    /// How often it looks by itself, should nobody nudge; 5 s.
+    pub tick: Duration,
+    /// How long a shutdown waits for what is being written; 10 s.
+    pub drain: Duration,
+    /// How long to wait after the store has failed.
+    pub store_pause: StorePause,
+}
+
+impl Default for StatusSettings {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 8,
+            write_max: Duration::from_secs(60),
+            message_max: 4000,
+            retry: RetrySchedule {
+                first: Duration::from_secs(5),
+                longest: Duration::from_secs(600),
+                tries: 50,
+                then: vec![Duration::from_secs(3600)],
+                horizon: Duration::from_secs(3 * 24 * 3600),
+            },
+            tick: Duration::from_secs(5),
+            drain: Duration::from_secs(10),
+            store_pause: StorePause::default(),
+        }
+    }
+}
+
+/// The worker. Set the public fields before [`run`](Self::run) where the defaults won't do.
+#[derive(Clone)]
+pub struct StatusWriter {
+    store: Arc<dyn Store>,
+    sink: Arc<dyn StatusSink>,
+    settings: StatusSettings,
+    /// Told what happens.
+    pub observer: Arc<dyn Observer>,
+    /// The time.
+    pub now: Clock,
+    /// Spreads retries.
+    pub jitter: Jitter,
+    /// Notify it when there is a status to write back.
+    pub nudge: Arc<Notify>,
+}
+
+impl StatusWriter {
+    /// A writer to this sink.
+    pub fn new(store: Arc<dyn Store>, sink: Arc<dyn StatusSink>, settings: StatusSettings) -> Self {
+        Self {
+            store,
+            sink,
+            settings,
+            observer: Arc::new(()),
+            now: wall_clock(),
+            jitter: random_jitter(),
+            nudge: Arc::default(),
+        }
+    }
+
+    /// Works until `stop`, then waits for what is being written. What hasn't ended by then is written after the restart.
+    pub async fn run(self, stop: CancellationToken) {
+        let worker = Arc::new(self);
+        let mut writes = JoinSet::new();
+        let mut after_failure = worker.settings.store_pause;
+        while !stop.is_cancelled() {
+            let pause = match worker.launch(&mut writes).await {
+                Ok(pause) => {
+                    after_failure = worker.settings.store_pause;
+                    pause
+                }
+                Err(error) => {
+                    worker.store_failed("claim_statuses", &error);
+                    after_failure.next()
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = worker.nudge.notified() => {}
+                Some(_) = writes.join_next() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        let all = async { while writes.join_next().await.is_some() {} };
+        if tokio::time::timeout(worker.settings.drain, all).await.is_err() {
+            tracing::warn!(left = writes.len(), "statuses were still being written; they are written again");
+        }
+    }
+
+    /// Claims what there is room for, and starts it; answers how long to wait for more.
+    async fn launch(self: &Arc<Self>, writes: &mut JoinSet<()>) -> Result<Duration, StoreError> {
+        while writes.try_join_next().is_some() {}
+        let room = self.settings.max_in_flight.max(1).saturating_sub(writes.len());
+        if room == 0 {
+            return Ok(self.settings.tick);
+        }
+        for job in self.store.claim_statuses((self.now)(), room).await? {
+            writes.spawn(Arc::clone(self).write(job));
+        }
+        let due = self.store.next_status_due().await?;
+        Ok(until(due, (self.now)(), self.settings.tick))
+    }
+
+    async fn write(self: Arc<Self>, job: StatusJob) {
+        let mut status = job.status.clone();
+        status.message = status.message.map(|message| cut(&message, self.settings.message_max).to_owned());
+        let result = self.write_within_limit(&status).await;
+        let now = (self.now)();
+        let reason = result.as_ref().err().map(|error| error.reason.clone());
+        let end = end(result, &job, &self.settings.retry, (self.jitter)(), now);
+        let again = matches!(end, StatusEnd::Retry { .. });
+        self.keep(&job, end, now).await;
+        self.observer.status_ended(&status, reason.as_deref(), again);
+    }
+
+    /// A bug in a sink costs this try, not the worker.
+    async fn write_within_limit(&self, status: &Status) -> Result<(), SinkError> {
+        let limit = self.settings.write_max;
+        let write = AssertUnwindSafe(self.sink.write(status)).catch_unwind();
+        let reason = match tokio::time::timeout(limit, write).await {
+            Ok(Ok(result)) => return result,
+            Ok(Err(_)) => "a mistake in the gateway broke it off".to_owned(),
+            Err(_) => format!("nothing after {} s", limit.as_secs()),
+        };
+        Err(SinkError { reason, retryable: true, after: None })
+    }
+
+    async fn keep(&self, job: &StatusJob, end: StatusEnd, now: Timestamp) {
+        let mut after_failure = self.settings.store_pause;
+        loop {
+            match self.store.finish_status(job, end.clone(), now).await {
+                Ok(()) => return,
+                Err(error) => {
+                    self.store_failed("finish_status", &error);
+                    if matches!(error, StoreError::Rejected(_)) {
+                        return;
+                    }
+                }
+            }
+            tokio::time::sleep(after_failure.next()).await;
+        }
+    }
+
+    fn store_failed(&self, verb: &'static str, error: &StoreError) {
+        tracing::error!(verb, %error, "the store failed");
+        self.observer.store_failed(verb, error);
+    }
+}
+
+impl fmt::Debug for StatusWriter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StatusWriter").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// What becomes of a write-back: pure, as [`crate::delivery::State::next`] is for deliveries.
+pub fn end(
+    result: Result<(), SinkError>,
+    job: &StatusJob,
+    schedule: &RetrySchedule,
+    jitter: f64,
+    now: Timestamp,
+) -> StatusEnd {
+    match result {
+        Ok(()) => StatusEnd::Written,
+        Err(SinkError { reason, retryable: false, .. }) => StatusEnd::GivenUp { reason },
+        Err(SinkError { reason, after, .. }) => {
+            match due(job.attempts.saturating_add(1), job.status.at, schedule, after, jitter, now) {
+                Some(at) => StatusEnd::Retry { at, reason },
+                None => StatusEnd::GivenUp { reason },
+            }
+        }
+    }
+}
+
+/// The beginning of `message`, at most `max` characters of it.
+pub fn cut(message: &str, max: usize) -> &str {
+    match message.char_indices().nth(max) {
+        Some((end, _)) => &message[..end],
+        None => message,
+    }
+}

@@ -1,0 +1,245 @@
+//! The embedded store: one file, one writer with group commit, readers beside it.
+//!
+//! SQLite in WAL mode with `synchronous=FULL`: a commit is on the disk before anybody hears of it, and an operator can look
+//! inside with `sqlite3`. A lock on a file beside it makes sure that two gateways never share one store.
+//!
+//! Order is kept by lanes: all deliveries of one handler and subject, in the order of acceptance. Only the head of a lane
+//! can be claimed, and that it is the head is written down when it becomes so; hence a claim costs the same with ten
+//! deliveries waiting as with a million.
+
+mod deliveries;
+mod query;
+mod readers;
+mod row;
+mod schema;
+mod statuses;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use self::readers::Readers;
+use self::writer::{Files, Writer};
+use super::{
+    Accepted, Backlog, Claimed, EventDetail, EventSummary, Page, Record, Sample, Status, StatusEnd,
+    StatusJob, Store, StoreError, Subscription, Want,
+};
+use crate::event::{Event, EventId};
+
+/// The limits of the embedded store, with their defaults.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// How many verbs may wait for the writer; 4 096.
+    pub queue: usize,
+    /// How many verbs one commit carries at most; 512.
+    pub batch_max: usize,
+    /// How long a verb waits for a place in the queue, or for a reader, before it fails; 5 s.
+    pub patience: Duration,
+    /// How many connections read at the same time; 4.
+    pub readers: usize,
+    /// How long to wait for somebody else's lock on the database, such as an operator's `sqlite3`; 5 s.
+    pub busy_timeout: Duration,
+    /// How much memory the writer's page cache takes, in KiB; 65 536.
+    pub cache_kib: i64,
+    /// How often the log is copied into the database, beside the writing; 1 s.
+    pub checkpoint_every: Duration,
+    /// From how many pages (of 4 KiB) on the writer waits until the log can start anew; 32 768, which is 128 MiB.
+    pub log_pages_max: i64,
+    /// How many samples of unreadable requests are kept; 1 000.
+    pub samples: i64,
+    /// How much of such a request is kept, in bytes; 16 384.
+    pub sample_bytes: usize,
+    /// How many events a page has at most; 500.
+    pub page_max: usize,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            queue: 4096,
+            batch_max: 512,
+            patience: Duration::from_secs(5),
+            readers: 4,
+            busy_timeout: Duration::from_secs(5),
+            cache_kib: 65_536,
+            checkpoint_every: Duration::from_secs(1),
+            log_pages_max: 32_768,
+            samples: 1000,
+            sample_bytes: 16_384,
+            page_max: 500,
+        }
+    }
+}
+
+/// The embedded store.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    settings: StoreSettings,
+}
+
+impl SqliteStore {
+    /// Opens the store in the file `path`, or makes it. What was in flight when the last gateway died is pending again,
+    /// with the interrupted attempt on record.
+    ///
+    /// Blocks for as long as the disk takes. Fails if another gateway has it open.
+    pub fn open(path: &Path, settings: StoreSettings, now: Timestamp) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let mut db = connect(path, &settings)?;
+        schema::migrate(&mut db)?;
+        let recovery = db.transaction()?;
+        let deliveries = deliveries::recover(&recovery, now)?;
+        let statuses = statuses::recover(&recovery)?;
+        recovery.commit()?;
+        if deliveries + statuses > 0 {
+            tracing::info!(deliveries, statuses, "taken up again what was interrupted");
+        }
+        let checkpointer = connect(path, &settings)?;
+        let writer = Writer::start(Files { db, checkpointer, lock }, &settings)?;
+        Ok(Self { writer, readers: Readers::new(path, &settings), settings })
+    }
+
+    /// Does what is queued, takes no more, and closes the files; then they may be opened again.
+    pub async fn close(&self) {
+        self.writer.close().await;
+    }
+}
+
+/// The lock goes with the process, however it ends.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let failed = |what: &str, error: std::io::Error| {
+        StoreError::Failed(format!("cannot {what} {}: {error}", name.display()))
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(|error| failed("open", error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Failed(format!(
+            "another gateway has {} open; stop it first, or give this one a store of its own",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed("lock", error)),
+    }
+}
+
+fn connect(path: &Path, settings: &StoreSettings) -> Result<Connection, StoreError> {
+    let db = Connection::open(path)
+        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+    db.busy_timeout(settings.busy_timeout)?;
+    let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Failed(format!(
+            "{} is where no write-ahead log is possible; put it on a local disk",
+            path.display()
+        )));
+    }
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", "ON")?;
+    db.pragma_update(None, "trusted_schema", "OFF")?;
+    // What a statement needs to undo itself is small, and would else be written to a file.
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.pragma_update(None, "cache_size", -settings.cache_kib)?;
+    // Checkpoints are made beside the writing, not by whoever's commit happens to be the thousandth.
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    db.pragma_update(None, "journal_size_limit", settings.log_pages_max.saturating_mul(4096))?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(db)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, event: Event, handlers: Vec<Subscription>) -> Result<Accepted, StoreError> {
+        self.writer.run(move |db| deliveries::accept(db, &event, &handlers)).await
+    }
+
+    async fn keep_sample(&self, mut sample: Sample) -> Result<(), StoreError> {
+        sample.body.truncate(self.settings.sample_bytes);
+        let keep = self.settings.samples;
+        self.writer.run(move |db| keep_sample(db, &sample, keep)).await
+    }
+
+    async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError> {
+        self.writer.run(move |db| deliveries::claim(db, now, &wants)).await
+    }
+
+    async fn record(&self, record: Record) -> Result<(), StoreError> {
+        self.writer.run(move |db| deliveries::record(db, &record)).await
+    }
+
+    async fn next_due(&self, handlers: Vec<String>) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.run(move |db| deliveries::next_due(db, &handlers)).await
+    }
+
+    async fn put_status(&self, status: Status) -> Result<(), StoreError> {
+        self.writer.run(move |db| statuses::put(db, &status)).await
+    }
+
+    async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {
+        self.writer.run(move |db| statuses::claim(db, now, limit)).await
+    }
+
+    async fn finish_status(&self, job: &StatusJob, end: StatusEnd, now: Timestamp) -> Result<(), StoreError> {
+        let job = job.clone();
+        self.writer.run(move |db| statuses::finish(db, &job, &end, now)).await
+    }
+
+    async fn next_status_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.run(statuses::next_due).await
+    }
+
+    async fn events(&self, mut page: Page) -> Result<Vec<EventSummary>, StoreError> {
+        page.limit = page.limit.min(self.settings.page_max);
+        self.readers.run(move |db| query::events(db, &page)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
+        self.readers.run(move |db| query::event(db, id)).await
+    }
+
+    async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.readers.run(query::backlog).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.writer.run(probe).await
+    }
+}
+
+fn keep_sample(db: &Connection, sample: &Sample, keep: i64) -> Result<(), StoreError> {
+    db.prepare_cached("INSERT INTO sample (source, received_at, reason, body) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![sample.source, row::micros(sample.received_at), sample.reason, sample.body])?;
+    db.prepare_cached("DELETE FROM sample WHERE seq <= ?1")?.execute([db.last_insert_rowid() - keep])?;
+    Ok(())
+}
+
+fn probe(db: &Connection) -> Result<(), StoreError> {
+    db.prepare_cached("INSERT INTO probe VALUES (1, 1) ON CONFLICT DO UPDATE SET count = count + 1")?
+        .execute([])?;
+    Ok(())
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                Self::Unavailable
+            }
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}

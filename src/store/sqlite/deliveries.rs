@@ -1,0 +1,263 @@
+//! Events and their deliveries: kept, claimed in order, recorded.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::row;
+use crate::delivery::{Attempt, DeliveryId, State};
+use crate::event::{Event, EventId};
+use crate::handler::Order;
+use crate::store::{Accepted, Claimed, Record, StoreError, Subscription, Want};
+
+const INSERT_EVENT: &str = "\
+    INSERT INTO event (id, source, i_env, i_event, event_type, subject_kind, subject_id, event_time, received_at, body)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    ON CONFLICT DO NOTHING";
+
+/// By its id as well: an event that is offered once more after an error is the same one.
+pub(super) const SAME_EVENT: &str = "\
+    SELECT id FROM event WHERE id = ?1
+    UNION ALL
+    SELECT id FROM event WHERE i_event = ?2 AND source = ?3 AND event_type = ?4 AND subject_kind = ?5
+        AND subject_id = ?6 AND coalesce(i_env, -1) = coalesce(?7, -1)
+    LIMIT 1";
+
+pub(super) const INSERT_DELIVERY: &str = "\
+    INSERT INTO delivery
+        (id, event, handler, subject_kind, subject_id, strict, state, at, attempts, accepted_at, open, head)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, 0, ?7, 1, NOT EXISTS (
+        SELECT 1 FROM delivery WHERE handler = ?3 AND subject_kind = ?4 AND subject_id = ?5 AND open = 1)
+    WHERE true
+    ON CONFLICT (event, handler) DO NOTHING";
+
+pub(super) fn accept(
+    db: &Connection,
+    event: &Event,
+    handlers: &[Subscription],
+) -> Result<Accepted, StoreError> {
+    let received_at = row::micros(event.received_at);
+    let kind = event.subject.kind.as_str();
+    let added = db.prepare_cached(INSERT_EVENT)?.execute(params![
+        event.id.0.as_bytes(),
+        event.source,
+        event.i_env,
+        event.i_event,
+        event.event_type,
+        kind,
+        event.subject.id,
+        event.event_time.map(row::micros),
+        received_at,
+        event.body,
+    ])?;
+    if added == 0 {
+        let same = params![
+            event.id.0.as_bytes(),
+            event.i_event,
+            event.source,
+            event.event_type,
+            kind,
+            event.subject.id,
+            event.i_env,
+        ];
+        let id: [u8; 16] = db.prepare_cached(SAME_EVENT)?.query_row(same, |row| row.get(0))?;
+        return Ok(Accepted::Duplicate(EventId(uuid::Uuid::from_bytes(id))));
+    }
+    let seq = db.last_insert_rowid();
+    let mut insert = db.prepare_cached(INSERT_DELIVERY)?;
+    for subscription in handlers {
+        insert.execute(params![
+            DeliveryId::at(event.received_at).0.as_bytes(),
+            seq,
+            subscription.handler,
+            kind,
+            event.subject.id,
+            subscription.order == Order::Strict,
+            received_at,
+        ])?;
+    }
+    Ok(Accepted::New(event.id))
+}
+
+/// What is due for one handler, the longest due first.
+pub(super) fn due_sql() -> String {
+    format!(
+        "SELECT {}, {}, l.pb_data
+         FROM delivery d
+         CROSS JOIN event e ON e.seq = d.event
+         LEFT JOIN last_delivered l
+             ON l.handler = d.handler AND l.subject_kind = d.subject_kind AND l.subject_id = d.subject_id
+         WHERE d.handler = ?1 AND d.head = 1 AND d.state = 'pending' AND d.at <= ?2
+         ORDER BY d.at, d.seq
+         LIMIT ?3",
+        row::DELIVERY,
+        row::EVENT
+    )
+}
+
+pub(super) fn claim(db: &Connection, now: Timestamp, wants: &[Want]) -> Result<Vec<Claimed>, StoreError> {
+    let mut due = db.prepare_cached(&due_sql())?;
+    let mut take = db.prepare_cached("UPDATE delivery SET state = 'in_flight', at = ?2 WHERE seq = ?1")?;
+    let mut claimed = Vec::new();
+    for want in wants {
+        let limit = i64::try_from(want.limit).unwrap_or(i64::MAX);
+        let found = due
+            .query_map(params![want.handler, row::micros(now), limit], claimed_from)?
+            .collect::<Result<Vec<_>, _>>()?;
+        for (seq, mut one) in found {
+            take.execute(params![seq, row::micros(now)])?;
+            one.delivery.state = State::InFlight { since: now };
+            claimed.push(one);
+        }
+    }
+    Ok(claimed)
+}
+
+fn claimed_from(found: &Row<'_>) -> rusqlite::Result<(i64, Claimed)> {
+    let claimed =
+        Claimed { delivery: row::delivery(found)?, event: row::event(found)?, last: found.get("pb_data")? };
+    Ok((found.get("d_seq")?, claimed))
+}
+
+pub(super) const NEXT_DUE: &str =
+    "SELECT min(at) FROM delivery WHERE handler = ?1 AND head = 1 AND state = 'pending'";
+
+pub(super) fn next_due(db: &Connection, handlers: &[String]) -> Result<Option<Timestamp>, StoreError> {
+    let mut next = db.prepare_cached(NEXT_DUE)?;
+    let mut soonest: Option<i64> = None;
+    for handler in handlers {
+        let at: Option<i64> = next.query_row([handler], |row| row.get(0))?;
+        soonest = soonest.into_iter().chain(at).min();
+    }
+    Ok(soonest.map(row::time).transpose()?)
+}
+
+/// A delivery as its lane sees it.
+struct Place {
+    seq: i64,
+    handler: String,
+    subject_kind: String,
+    subject_id: String,
+    strict: bool,
+    state: State,
+    attempts: u32,
+}
+
+impl Place {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get("seq")?,
+            handler: row.get("handler")?,
+            subject_kind: row.get("subject_kind")?,
+            subject_id: row.get("subject_id")?,
+            strict: row.get("strict")?,
+            state: row::state(row)?,
+            attempts: row.get("attempts")?,
+        })
+    }
+}
+
+const PLACE: &str = "seq, handler, subject_kind, subject_id, strict, state, at, reason, attempts";
+
+pub(super) fn record(db: &Connection, record: &Record) -> Result<(), StoreError> {
+    let place = db
+        .prepare_cached(&format!("SELECT {PLACE} FROM delivery WHERE id = ?1"))?
+        .query_row([record.delivery.0.as_bytes()], Place::read)
+        .optional()?
+        .ok_or_else(|| StoreError::Rejected(format!("there is no delivery {}", record.delivery)))?;
+    let number = record.attempt.number;
+    if number <= place.attempts {
+        return Ok(());
+    }
+    let flies = matches!(place.state, State::InFlight { .. });
+    if !flies || number != place.attempts + 1 || matches!(record.state, State::InFlight { .. }) {
+        return Err(StoreError::Rejected(format!(
+            "attempt {number} of delivery {}, which is {} after {} attempts",
+            record.delivery,
+            place.state.word(),
+            place.attempts
+        )));
+    }
+    keep_attempt(db, place.seq, &record.attempt)?;
+    set_state(db, &place, &record.state, number)?;
+    if let Some(pb_data) = &record.last {
+        db.prepare_cached(
+            "INSERT INTO last_delivered (handler, subject_kind, subject_id, pb_data, at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET pb_data = excluded.pb_data, at = excluded.at",
+        )?
+        .execute(params![
+            place.handler,
+            place.subject_kind,
+            place.subject_id,
+            pb_data,
+            row::micros(record.attempt.ended_at)
+        ])?;
+    }
+    match &record.status {
+        Some(status) => super::statuses::put(db, status),
+        None => Ok(()),
+    }
+}
+
+fn keep_attempt(db: &Connection, delivery: i64, attempt: &Attempt) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO attempt (delivery, number, started_at, ended_at, outcome, reason, after, request, response)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        delivery,
+        attempt.number,
+        row::micros(attempt.started_at),
+        row::micros(attempt.ended_at),
+        attempt.outcome.word(),
+        attempt.outcome.reason(),
+        row::after(&attempt.outcome),
+        attempt.request,
+        attempt.response,
+    ])?;
+    Ok(())
+}
+
+pub(super) const ADVANCE: &str = "\
+    UPDATE delivery SET head = 1 WHERE seq = (
+        SELECT min(seq) FROM delivery
+        WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1)";
+
+/// Writes the state down and, where the delivery leaves its lane, makes the next one the head.
+fn set_state(db: &Connection, place: &Place, state: &State, attempts: u32) -> Result<(), StoreError> {
+    let open = match state {
+        State::Pending { .. } | State::InFlight { .. } => true,
+        State::Parked { .. } => place.strict,
+        State::Delivered { .. } => false,
+    };
+    let (at, reason) = row::state_columns(state);
+    db.prepare_cached(
+        "UPDATE delivery SET state = ?2, at = ?3, reason = ?4, attempts = ?5, open = ?6, head = ?6 WHERE seq = ?1",
+    )?
+    .execute(params![place.seq, state.word(), at, reason, attempts, open])?;
+    if !open {
+        db.prepare_cached(ADVANCE)?.execute(params![place.handler, place.subject_kind, place.subject_id])?;
+    }
+    Ok(())
+}
+
+/// What was in flight when the gateway died is pending again; answers how many.
+pub(super) fn recover(db: &Connection, now: Timestamp) -> Result<usize, StoreError> {
+    // By way of the tally, so that it costs what there is to do and not what there is.
+    let sql = format!(
+        "SELECT {} FROM tally t
+         CROSS JOIN delivery d ON d.handler = t.handler AND d.state = 'in_flight' AND d.state <> 'delivered'
+         WHERE t.state = 'in_flight' AND t.count > 0",
+        PLACE.split(", ").map(|column| format!("d.{column} AS {column}")).collect::<Vec<_>>().join(", ")
+    );
+    let found = db.prepare(&sql)?.query_map([], Place::read)?.collect::<Result<Vec<_>, _>>()?;
+    for place in &found {
+        let (state, outcome) = place.state.interrupted(now);
+        let (State::InFlight { since }, Some(outcome)) = (&place.state, outcome) else { continue };
+        let number = place.attempts + 1;
+        let attempt =
+            Attempt { number, started_at: *since, ended_at: now, outcome, request: None, response: None };
+        keep_attempt(db, place.seq, &attempt)?;
+        set_state(db, place, &state, number)?;
+    }
+    Ok(found.len())
+}

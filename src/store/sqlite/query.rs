@@ -1,0 +1,139 @@
+//! What an operator asks: pages of events, one event whole, how much waits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::row;
+use crate::event::EventId;
+use crate::store::{Backlog, EventDetail, EventSummary, Page, StoreError};
+
+pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, StoreError> {
+    let before = match page.before {
+        Some(id) => match seq_of(db, id)? {
+            Some(seq) => seq,
+            None => return Ok(Vec::new()),
+        },
+        None => i64::MAX,
+    };
+    let seqs = match &page.state {
+        Some(state) if page.event_type.is_none() && page.subject.is_none() && state != "delivered" => {
+            in_state(db, state, before, page.limit)?
+        }
+        _ => filtered(db, page, before)?,
+    };
+    let mut summaries = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let event = db
+            .prepare_cached(&format!("SELECT {} FROM event e WHERE e.seq = ?1", row::EVENT))?
+            .query_row([seq], row::event)?;
+        let deliveries = deliveries_of(db, seq)?.into_iter().map(|(_, delivery)| delivery).collect();
+        summaries.push(EventSummary { event, deliveries });
+    }
+    Ok(summaries)
+}
+
+fn seq_of(db: &Connection, id: EventId) -> Result<Option<i64>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT seq FROM event WHERE id = ?1")?
+        .query_row([id.0.as_bytes()], |row| row.get(0))
+        .optional()?)
+}
+
+/// The index on what isn't delivered goes by handler, so each handler's newest are looked up and merged.
+fn in_state(db: &Connection, state: &str, before: i64, limit: usize) -> Result<Vec<i64>, StoreError> {
+    let handlers = db
+        .prepare_cached("SELECT handler FROM tally WHERE state = ?1 AND count > 0")?
+        .query_map([state], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut newest = BTreeSet::new();
+    let mut of_handler = db.prepare_cached(IN_STATE)?;
+    for handler in handlers {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        for seq in of_handler.query_map(params![handler, state, before, limit], |row| row.get::<_, i64>(0))? {
+            newest.insert(seq?);
+        }
+    }
+    Ok(newest.into_iter().rev().take(limit).collect())
+}
+
+pub(super) const IN_STATE: &str = "\
+    SELECT event FROM delivery
+    WHERE handler = ?1 AND state = ?2 AND state <> 'delivered' AND event < ?3
+    ORDER BY event DESC LIMIT ?4";
+
+fn filtered(db: &Connection, page: &Page, before: i64) -> Result<Vec<i64>, StoreError> {
+    let mut sql = String::from("SELECT e.seq FROM event e WHERE e.seq < ?");
+    let mut values = vec![Value::Integer(before)];
+    let filters = [
+        (" AND e.subject_id = ?", &page.subject),
+        (" AND e.event_type = ?", &page.event_type),
+        (" AND EXISTS (SELECT 1 FROM delivery d WHERE d.event = e.seq AND d.state = ?)", &page.state),
+    ];
+    for (condition, value) in filters {
+        if let Some(value) = value {
+            sql.push_str(condition);
+            values.push(Value::Text(value.clone()));
+        }
+    }
+    sql.push_str(" ORDER BY e.seq DESC LIMIT ?");
+    values.push(Value::Integer(i64::try_from(page.limit).unwrap_or(i64::MAX)));
+    let mut statement = db.prepare_cached(&sql)?;
+    let found = statement.query_map(params_from_iter(values), |row| row.get(0))?;
+    Ok(found.collect::<Result<Vec<_>, _>>()?)
+}
+
+fn deliveries_of(db: &Connection, event: i64) -> Result<Vec<(i64, crate::delivery::Delivery)>, StoreError> {
+    let sql = format!(
+        "SELECT {} FROM delivery d JOIN event e ON e.seq = d.event WHERE d.event = ?1 ORDER BY d.seq",
+        row::DELIVERY
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let found = statement.query_map([event], |found| Ok((found.get("d_seq")?, row::delivery(found)?)))?;
+    Ok(found.collect::<Result<Vec<_>, _>>()?)
+}
+
+pub(super) fn event(db: &Connection, id: EventId) -> Result<Option<EventDetail>, StoreError> {
+    let Some(seq) = seq_of(db, id)? else { return Ok(None) };
+    let event = db
+        .prepare_cached(&format!("SELECT {} FROM event e WHERE e.seq = ?1", row::EVENT))?
+        .query_row([seq], row::event)?;
+    let sql = format!("SELECT {} FROM attempt WHERE delivery = ?1 ORDER BY number", row::ATTEMPT);
+    let mut attempts = db.prepare_cached(&sql)?;
+    let mut deliveries = Vec::new();
+    for (seq, delivery) in deliveries_of(db, seq)? {
+        let attempts = attempts.query_map([seq], row::attempt)?.collect::<Result<Vec<_>, _>>()?;
+        deliveries.push((delivery, attempts));
+    }
+    Ok(Some(EventDetail { event, deliveries }))
+}
+
+pub(super) const OLDEST_PENDING: &str = "\
+    SELECT accepted_at FROM delivery
+    WHERE handler = ?1 AND state = 'pending' AND state <> 'delivered' ORDER BY event LIMIT 1";
+
+pub(super) fn backlog(db: &Connection) -> Result<Vec<Backlog>, StoreError> {
+    let mut handlers = BTreeMap::<String, BTreeMap<String, u64>>::new();
+    let mut tally = db.prepare_cached("SELECT handler, state, count FROM tally")?;
+    let mut rows = tally.query([])?;
+    while let Some(row) = rows.next()? {
+        let count = u64::try_from(row.get::<_, i64>("count")?).unwrap_or(0);
+        handlers.entry(row.get("handler")?).or_default().insert(row.get("state")?, count);
+    }
+    let mut oldest = db.prepare_cached(OLDEST_PENDING)?;
+    let mut backlog = Vec::with_capacity(handlers.len());
+    for (handler, counts) in handlers {
+        let count = |state| counts.get(state).copied().unwrap_or(0);
+        let since: Option<i64> = oldest.query_row([&handler], |row| row.get(0)).optional()?;
+        backlog.push(Backlog {
+            pending: count("pending"),
+            in_flight: count("in_flight"),
+            parked: count("parked"),
+            delivered: count("delivered"),
+            oldest_pending: since.map(row::time).transpose()?,
+            handler,
+        });
+    }
+    Ok(backlog)
+}

@@ -1,0 +1,66 @@
+//! Connections that only read, so that an operator's search never keeps an event from being accepted.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use super::StoreSettings;
+use crate::store::StoreError;
+
+/// A few connections, opened when first needed.
+#[derive(Debug)]
+pub(super) struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    free: Arc<Semaphore>,
+    path: PathBuf,
+    busy_timeout: Duration,
+    patience: Duration,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path, settings: &StoreSettings) -> Self {
+        Self {
+            idle: Arc::default(),
+            free: Arc::new(Semaphore::new(settings.readers.max(1))),
+            path: path.to_owned(),
+            busy_timeout: settings.busy_timeout,
+            patience: settings.patience,
+        }
+    }
+
+    /// Has `query` read from one consistent state.
+    pub(super) async fn run<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let free = tokio::time::timeout(self.patience, Arc::clone(&self.free).acquire_owned());
+        let permit = free.await.map_err(|_| StoreError::Unavailable)?.map_err(|_| StoreError::Unavailable)?;
+        let (idle, path, busy_timeout) = (Arc::clone(&self.idle), self.path.clone(), self.busy_timeout);
+        let read = move || {
+            let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut db = match taken {
+                Some(db) => db,
+                None => open(&path, busy_timeout)?,
+            };
+            // One that fails is closed, not put back.
+            let snapshot = db.transaction()?;
+            let result = query(&snapshot)?;
+            drop(snapshot);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+            drop(permit);
+            Ok(result)
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Unavailable)?
+    }
+}
+
+fn open(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(busy_timeout)?;
+    Ok(db)
+}

@@ -1,0 +1,98 @@
+//! Statuses to be written back: one row per account and service group, the newest wins, one write at a time.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::row;
+use crate::store::{Status, StatusEnd, StatusJob, StoreError};
+
+const PUT: &str = "\
+    INSERT INTO status (i_account, service_group, value, message, at, version, attempts, due)
+    VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, ?5)
+    ON CONFLICT DO UPDATE SET value = excluded.value, message = excluded.message, at = excluded.at,
+        version = version + 1, attempts = 0, due = excluded.due, reason = NULL
+    WHERE excluded.at >= status.at";
+
+pub(super) fn put(db: &Connection, status: &Status) -> Result<(), StoreError> {
+    db.prepare_cached(PUT)?.execute(params![
+        status.i_account,
+        status.group,
+        status.value.as_str(),
+        status.message,
+        row::micros(status.at)
+    ])?;
+    Ok(())
+}
+
+pub(super) fn due_sql() -> String {
+    format!(
+        "SELECT rowid, {}, attempts, version FROM status
+         WHERE due IS NOT NULL AND writing IS NULL AND due <= ?1 ORDER BY due LIMIT ?2",
+        row::STATUS
+    )
+}
+
+pub(super) fn claim(db: &Connection, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = db
+        .prepare_cached(&due_sql())?
+        .query_map(params![row::micros(now), limit], |found| {
+            let job = StatusJob {
+                status: row::status(found)?,
+                attempts: found.get("attempts")?,
+                version: found.get("version")?,
+            };
+            Ok((found.get::<_, i64>("rowid")?, job))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut take = db.prepare_cached("UPDATE status SET writing = version WHERE rowid = ?1")?;
+    let mut jobs = Vec::with_capacity(found.len());
+    for (rowid, job) in found {
+        take.execute([rowid])?;
+        jobs.push(job);
+    }
+    Ok(jobs)
+}
+
+/// A newer status that came meanwhile has a due time of its own: then only the way is made free for it.
+const FINISH: &str = "\
+    UPDATE status SET writing = NULL,
+        due        = CASE WHEN version = ?3 THEN ?4 ELSE due END,
+        attempts   = CASE WHEN version = ?3 THEN attempts + 1 ELSE attempts END,
+        reason     = CASE WHEN version = ?3 THEN ?5 ELSE reason END,
+        written_at = coalesce(?6, written_at)
+    WHERE i_account = ?1 AND service_group = ?2 AND writing = ?3";
+
+pub(super) fn finish(
+    db: &Connection,
+    job: &StatusJob,
+    end: &StatusEnd,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (due, reason, written_at) = match end {
+        StatusEnd::Written => (None, None, Some(row::micros(now))),
+        StatusEnd::Retry { at, reason } => (Some(row::micros(*at)), Some(reason), None),
+        StatusEnd::GivenUp { reason } => (None, Some(reason), None),
+    };
+    db.prepare_cached(FINISH)?.execute(params![
+        job.status.i_account,
+        job.status.group,
+        job.version,
+        due,
+        reason,
+        written_at
+    ])?;
+    Ok(())
+}
+
+pub(super) const NEXT_DUE: &str = "SELECT min(due) FROM status WHERE due IS NOT NULL AND writing IS NULL";
+
+pub(super) fn next_due(db: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let due: Option<i64> = db.prepare_cached(NEXT_DUE)?.query_row([], |row| row.get(0))?;
+    Ok(due.map(row::time).transpose()?)
+}
+
+/// What was being written when the gateway died is written again; answers how many.
+pub(super) fn recover(db: &Connection) -> Result<usize, StoreError> {
+    Ok(db.execute("UPDATE status SET writing = NULL WHERE writing IS NOT NULL", [])?)
+}

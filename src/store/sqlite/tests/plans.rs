@@ -1,0 +1,55 @@
+//! No verb on the way of an event may look at more rows than it needs: no scan, no sort, whatever there is in the store.
+
+use rusqlite::Connection;
+
+use super::super::{deliveries, query, row, statuses};
+use super::Temp;
+
+fn plan(db: &Connection, sql: &str) -> Result<String, rusqlite::Error> {
+    let mut explained = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    // What isn't bound is null; the plan doesn't depend on it.
+    let mut rows = explained.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        steps.push(row.get::<_, String>("detail")?);
+    }
+    Ok(steps.join("; "))
+}
+
+#[tokio::test]
+async fn every_verb_goes_by_an_index() {
+    let temp = Temp::new();
+    let filtered = |condition: &str| {
+        format!(
+            "SELECT {} FROM event e WHERE e.seq < ? AND {condition} ORDER BY e.seq DESC LIMIT ?",
+            row::EVENT
+        )
+    };
+    let cases = [
+        (deliveries::SAME_EVENT.to_owned(), "event_same"),
+        (deliveries::INSERT_DELIVERY.to_owned(), "delivery_lane"),
+        (deliveries::due_sql(), "delivery_due"),
+        (deliveries::NEXT_DUE.to_owned(), "delivery_due"),
+        (deliveries::ADVANCE.to_owned(), "delivery_lane"),
+        (statuses::due_sql(), "status_due"),
+        (statuses::NEXT_DUE.to_owned(), "status_due"),
+        (query::IN_STATE.to_owned(), "delivery_waiting"),
+        (query::OLDEST_PENDING.to_owned(), "delivery_waiting"),
+        (filtered("e.subject_id = ?"), "event_subject"),
+        (filtered("e.event_type = ?"), "event_type"),
+    ];
+    temp.store
+        .writer
+        .run(move |db| {
+            for (sql, index) in &cases {
+                let plan = plan(db, sql)?;
+                assert!(plan.contains(index), "{sql}\n{plan}");
+                let scans =
+                    plan.split("; ").any(|step| step.starts_with("SCAN") && !step.contains("CONSTANT ROW"));
+                assert!(!scans && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+            }
+            Ok(())
+        })
+        .await
+        .expect("plans");
+}

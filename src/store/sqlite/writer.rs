@@ -1,0 +1,233 @@
+//! The one thread that writes: whoever waits for a commit shares it with all others who wait (group commit).
+//!
+//! All that wait go into one transaction. Should one of them fail, it is rolled back and each is done again in a
+//! transaction of its own, so that the one takes nothing with it: that is rare, and savepoints, which would do the same,
+//! cost every verb a copy of each page that it touches. Nobody hears an answer before the commit is on the disk.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::StoreSettings;
+use crate::store::StoreError;
+
+/// The way to the thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+    done: watch::Receiver<()>,
+    patience: Duration,
+}
+
+/// What the thread owns. Fields are dropped in order: the lock last.
+pub(super) struct Files {
+    pub(super) db: Connection,
+    /// For copying the log into the database beside the writing.
+    pub(super) checkpointer: Connection,
+    pub(super) lock: File,
+}
+
+enum Message {
+    Work(Box<dyn Work>),
+    Stop,
+}
+
+/// A verb with its caller.
+trait Work: Send {
+    /// Whether the caller is gone, and nothing need be done.
+    fn is_void(&self) -> bool;
+    /// Does it, perhaps not for the first time; an error means that what it did is to be rolled back.
+    fn run(&mut self, db: &Connection) -> Result<(), StoreError>;
+    /// Answers, once it is known what became of the transaction.
+    fn answer(self: Box<Self>, committed: &Result<(), StoreError>);
+}
+
+struct Job<T, F> {
+    verb: F,
+    result: Option<Result<T, StoreError>>,
+    caller: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Work for Job<T, F>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn is_void(&self) -> bool {
+        self.caller.is_closed()
+    }
+
+    fn run(&mut self, db: &Connection) -> Result<(), StoreError> {
+        let result = (self.verb)(db);
+        let ended = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.result = Some(result);
+        ended
+    }
+
+    fn answer(self: Box<Self>, committed: &Result<(), StoreError>) {
+        let result = match (self.result, committed) {
+            (None | Some(Ok(_)), Err(error)) => Err(error.clone()),
+            (Some(result), _) => result,
+            (None, Ok(())) => Err(StoreError::Unavailable),
+        };
+        // A caller that has gone away needs no answer.
+        drop(self.caller.send(result));
+    }
+}
+
+impl Writer {
+    /// Starts the thread, and one beside it for checkpoints.
+    pub(super) fn start(files: Files, settings: &StoreSettings) -> Result<Self, StoreError> {
+        let (queue, inbox) = mpsc::channel(settings.queue);
+        let (alive, done) = watch::channel(());
+        let settings = settings.clone();
+        let patience = settings.patience;
+        thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || {
+                write(files, inbox, &settings);
+                drop(alive);
+            })
+            .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
+        Ok(Self { queue, done, patience })
+    }
+
+    /// Has the thread do `verb`, and waits until that is on the disk.
+    pub(super) async fn run<T, F>(&self, verb: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (caller, answer) = oneshot::channel();
+        let job = Job { verb, result: None, caller };
+        self.queue
+            .send_timeout(Message::Work(Box::new(job)), self.patience)
+            .await
+            .map_err(|_| StoreError::Unavailable)?;
+        answer.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Takes no more, does what is queued, and waits until the files are closed.
+    pub(super) async fn close(&self) {
+        drop(self.queue.send(Message::Stop).await);
+        let mut done = self.done.clone();
+        while done.changed().await.is_ok() {}
+    }
+}
+
+fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSettings) {
+    let Files { db, checkpointer, lock } = files;
+    let pages = Arc::new(AtomicI64::new(0));
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let every = settings.checkpoint_every;
+    let seen = Arc::clone(&pages);
+    let beside = thread::Builder::new()
+        .name("store-checkpoint".into())
+        .spawn(move || checkpoint_beside(&checkpointer, &stopped, every, &seen));
+
+    let mut batch = Vec::new();
+    while gather(&mut inbox, &mut batch, settings.batch_max) {
+        commit(&db, &mut batch);
+        bound_log(&db, &pages, settings.log_pages_max);
+    }
+
+    drop(stop);
+    if let Ok(beside) = beside {
+        drop(beside.join());
+    }
+    if let Err(error) = checkpoint(&db, "TRUNCATE") {
+        tracing::warn!(%error, "the last checkpoint failed; the next start will do it");
+    }
+    drop(db);
+    drop(lock);
+}
+
+/// Waits for work and takes all that is there; false at the end.
+fn gather(inbox: &mut mpsc::Receiver<Message>, batch: &mut Vec<Box<dyn Work>>, batch_max: usize) -> bool {
+    let Some(first) = inbox.blocking_recv() else { return false };
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            Message::Work(work) => batch.push(work),
+            // What is already queued is still done; then there is nothing more to receive.
+            Message::Stop => inbox.close(),
+        }
+        next = if batch.len() < batch_max.max(1) { inbox.try_recv().ok() } else { None };
+    }
+    true
+}
+
+fn commit(db: &Connection, batch: &mut Vec<Box<dyn Work>>) {
+    batch.retain(|work| !work.is_void());
+    if batch.is_empty() {
+        return;
+    }
+    let together = transaction(db, batch);
+    if together.is_ok() || batch.len() == 1 {
+        batch.drain(..).for_each(|work| work.answer(&together));
+        return;
+    }
+    for mut work in batch.drain(..) {
+        let alone = transaction(db, std::slice::from_mut(&mut work));
+        work.answer(&alone);
+    }
+}
+
+fn transaction(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+    // Only if an earlier rollback failed.
+    if !db.is_autocommit() {
+        execute(db, "ROLLBACK")?;
+    }
+    execute(db, "BEGIN IMMEDIATE")?;
+    let done = batch.iter_mut().try_for_each(|work| work.run(db));
+    let ended = done.and_then(|()| execute(db, "COMMIT"));
+    if let Err(error) = &ended {
+        tracing::warn!(%error, verbs = batch.len(), "rolled back");
+        // Some errors (a full disk) have ended the transaction already.
+        if !db.is_autocommit() {
+            execute(db, "ROLLBACK")?;
+        }
+    }
+    ended
+}
+
+fn execute(db: &Connection, sql: &str) -> Result<(), StoreError> {
+    db.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+/// Copies the log into the database now and then, without keeping the writer from writing.
+fn checkpoint_beside(
+    db: &Connection,
+    stopped: &std::sync::mpsc::Receiver<()>,
+    every: Duration,
+    pages: &AtomicI64,
+) {
+    while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
+        match checkpoint(db, "PASSIVE") {
+            Ok(log) => pages.store(log, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "a checkpoint failed; the log grows until one works"),
+        }
+    }
+}
+
+/// Under a load that never pauses, the log never starts anew by itself: from a certain size on the writer waits for it.
+fn bound_log(db: &Connection, pages: &AtomicI64, max: i64) {
+    if pages.load(Ordering::Relaxed) <= max {
+        return;
+    }
+    pages.store(0, Ordering::Relaxed);
+    if let Err(error) = checkpoint(db, "RESTART") {
+        tracing::warn!(%error, "the log could not be started anew; it grows until that works");
+    }
+}
+
+/// Answers how many pages the log has.
+fn checkpoint(db: &Connection, mode: &str) -> Result<i64, StoreError> {
+    Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))?)
+}

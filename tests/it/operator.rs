@@ -1,0 +1,118 @@
+//! What the operator sees.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Setting, request};
+
+fn event(number: u32, event_type: &str) -> String {
+    format!(
+        r#"{{"event_type":"{event_type}","variables":{{"i_event":{number},"i_account":{}}}}}"#,
+        100 + number
+    )
+}
+
+#[tokio::test]
+async fn it_is_alive_and_ready_until_the_store_is_down_or_it_is_stopped() {
+    let gateway = Gateway::start().await;
+    assert_eq!(gateway.ask("/health/live").await, (200, json!({ "live": true })));
+    assert_eq!(gateway.ask("/health/ready").await, (200, json!({ "ready": true, "reasons": [] })));
+    gateway.store.down();
+    let (status, body) = gateway.ask("/health/ready").await;
+    assert_eq!((status, body["reasons"].as_array().unwrap().len()), (503, 1));
+    assert_eq!(gateway.ask("/health/live").await.0, 200);
+    gateway.no_more.cancel();
+    let (status, body) = gateway.ask("/health/ready").await;
+    assert_eq!((status, body["reasons"].as_array().unwrap().len()), (503, 2));
+}
+
+#[tokio::test]
+async fn metrics_show_what_came_and_what_waits() {
+    let gateway = Gateway::with(Setting { events: vec!["SIM/*".into()], ..Setting::default() }).await;
+    gateway.post(&event(1, "SIM/Updated")).await;
+    gateway.post(&event(2, "DID/Updated")).await;
+    let metrics = request(gateway.operator, "GET", "/metrics", &[], "").await;
+    assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    for line in [
+        r#"soapstone_events_total{source="default",type="SIM/Updated",answer="kept"} 1"#,
+        r#"soapstone_events_total{source="default",type="DID/Updated",answer="unhandled"} 1"#,
+        r#"soapstone_backlog_deliveries{handler="sim",state="pending"} 1"#,
+        r#"soapstone_backlog_oldest_age_seconds{handler="sim"} "#,
+        r#"soapstone_connections{listener="operator"} 1"#,
+    ] {
+        assert!(metrics.body.contains(line), "{line} is missing from\n{}", metrics.body);
+    }
+    gateway.store.down();
+    let metrics = request(gateway.operator, "GET", "/metrics", &[], "").await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.body.contains("soapstone_store_errors_total 1"), "{}", metrics.body);
+}
+
+fn numbers(page: &Value) -> Vec<i64> {
+    page["events"].as_array().unwrap().iter().map(|event| event["i_event"].as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn events_come_in_pages_newest_first_and_can_be_chosen() {
+    let gateway = Gateway::with(Setting { events: vec!["SIM/*".into()], ..Setting::default() }).await;
+    for number in 1..=5 {
+        gateway.post(&event(number, if number == 3 { "DID/Updated" } else { "SIM/Updated" })).await;
+    }
+    let (status, first) = gateway.ask("/api/v1/events?limit=2").await;
+    assert_eq!((status, numbers(&first)), (200, vec![5, 4]));
+    let next = first["next"].as_str().unwrap();
+    let (_, second) = gateway.ask(&format!("/api/v1/events?limit=2&before={next}")).await;
+    assert_eq!(numbers(&second), [3, 2]);
+    let (_, all) = gateway.ask("/api/v1/events").await;
+    assert_eq!((numbers(&all), &all["next"]), (vec![5, 4, 3, 2, 1], &Value::Null));
+    assert_eq!(numbers(&gateway.ask("/api/v1/events?type=DID/Updated").await.1), [3]);
+    assert_eq!(numbers(&gateway.ask("/api/v1/events?subject=104").await.1), [4]);
+    assert_eq!(numbers(&gateway.ask("/api/v1/events?state=pending&limit=500").await.1), [5, 4, 2, 1]);
+    assert_eq!(numbers(&gateway.ask("/api/v1/events?state=parked").await.1), [] as [i64; 0]);
+}
+
+#[tokio::test]
+async fn one_event_is_shown_with_its_deliveries_and_attempts_and_as_it_was_posted() {
+    let gateway = Gateway::start().await;
+    let posted =
+        r#"{"event_type":"SIM/Updated","variables":{"i_event":"7","i_account":9,"i_env":3,"x":1.50}}"#;
+    gateway.post(posted).await;
+    let (_, page) = gateway.ask("/api/v1/events").await;
+    let id = page["events"][0]["id"].as_str().unwrap();
+    let shown = request(gateway.operator, "GET", &format!("/api/v1/events/{id}"), &[], "").await;
+    assert!(shown.body.contains(posted), "{}", shown.body);
+    let event: Value = serde_json::from_str(&shown.body).unwrap();
+    assert_eq!(event["i_event"], 7);
+    assert_eq!(event["i_env"], 3);
+    assert_eq!(event["source"], "default");
+    assert_eq!(event["event_type"], "SIM/Updated");
+    assert_eq!(event["subject"], json!({ "kind": "account", "id": "9" }));
+    assert!(event["received_at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    let delivery = &event["deliveries"][0];
+    assert_eq!((&delivery["handler"], &delivery["state"]), (&json!("sim"), &json!("pending")));
+    assert_eq!((&delivery["attempts"], &delivery["attempt_list"]), (&json!(0), &json!([])));
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_wrong_is_an_error_in_json() {
+    let gateway = Gateway::start().await;
+    for (path, expected) in [
+        ("/", 404),
+        ("/api/v1/other", 404),
+        ("/api/v1/events/5", 404),
+        ("/api/v1/events/01890a5d-ac96-774b-bcce-b302099a8057", 404),
+        ("/api/v1/events?limit=0", 400),
+        ("/api/v1/events?limit=501", 400),
+        ("/api/v1/events?limit=x", 400),
+        ("/api/v1/events?before=x", 400),
+        ("/api/v1/events?state=gone", 400),
+        ("/api/v1/events?colour=red", 400),
+    ] {
+        let (status, body) = gateway.ask(path).await;
+        assert_eq!(status, expected, "{path}");
+        assert!(!body["error"].as_str().unwrap().is_empty(), "{path}");
+    }
+    let answer = request(gateway.operator, "POST", "/api/v1/events", &[], "").await;
+    assert_eq!(answer.status, 405);
+    gateway.store.down();
+    assert_eq!(gateway.ask("/api/v1/events").await.0, 503);
+}

@@ -1,0 +1,84 @@
+//! The ESPF API fails: a matter between the gateway and PortaBilling, which the external system hears nothing of.
+
+use soapstone::simulator::Change;
+
+use super::external::Reply;
+use super::stage::{Plan, Stage, eventually};
+
+#[tokio::test]
+async fn an_outage_of_the_status_api_repeats_no_change_and_ends_with_the_newest_status() {
+    let stage = Stage::set().await;
+    let i_account = stage.account(0);
+    let other = stage.account(1);
+    stage.espf.cut();
+    stage.change(Change::Update, i_account).await;
+    stage.change(Change::Update, other).await;
+    stage.external.got(2).await;
+    stage.settled().await;
+    stage.espf.refused(3).await;
+
+    // the account fails for good meanwhile: that is the newest now
+    stage.external.answer(|_| Reply::Code(400, "no longer ours"));
+    stage.change(Change::Update, i_account).await;
+    stage.settled().await;
+    assert_eq!((stage.status(i_account), stage.status(other)), (None, None));
+
+    stage.espf.mend();
+    stage.until_status(i_account, "FAILED").await;
+    stage.until_status(other, "OK").await;
+    let times =
+        |i_account| stage.simulator.world(|world| world.statuses()[&(i_account, "HSS".to_owned())].times);
+    assert_eq!((times(i_account), times(other)), (1, 1), "one that was out of date was written, too");
+    assert_eq!(stage.external.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_gets_lost_is_asked_for_again() {
+    let stage = Stage::set().await;
+    let i_account = stage.account(0);
+    stage.external.answer(|_| Reply::Held);
+    stage.espf.hold();
+    stage.change(Change::Update, i_account).await;
+    // PortaBilling has it, we don't know
+    stage.until_status(i_account, "IN_PROGRESS").await;
+    stage.espf.held(1).await;
+    stage.external.release();
+    stage.settled().await;
+    // `OK` waits for the answer about `IN_PROGRESS`, so that the two can't cross
+    assert_eq!(stage.status(i_account).unwrap().0, "IN_PROGRESS");
+    stage.espf.cut();
+    stage.espf.release();
+    stage.espf.mend();
+    stage.until_status(i_account, "OK").await;
+    assert_eq!(stage.external.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_status_is_written_as_a_form_or_as_json_with_a_token_or_a_password() {
+    for (encoding, auth) in [("form", "bearer"), ("json", "basic")] {
+        let lines: &'static str = match encoding {
+            "form" => "status_encoding = \"form\"\nespf_auth = \"bearer\"",
+            _ => "status_encoding = \"json\"\nespf_auth = \"basic\"",
+        };
+        let stage = Stage::with(Plan { portabilling: lines, ..Plan::default() }).await;
+        let i_account = stage.account(3);
+        stage.external.answer(|_| Reply::Code(400, "Ünïcode & <more>=1"));
+        stage.change(Change::Update, i_account).await;
+        let message = stage.until_status(i_account, "FAILED").await.unwrap();
+        assert!(message.contains("Ünïcode & <more>=1"), "{encoding} {auth}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_nobody_registered_is_given_up_and_counted() {
+    let handler = super::stage::HSS.replace(r#""HSS""#, r#""Nowhere""#);
+    let stage = Stage::with(Plan::handlers(&handler)).await;
+    stage.change(Change::Update, stage.account(0)).await;
+    stage.settled().await;
+    eventually("the statuses are given up", async || {
+        let given_up = [r#"value="OK""#, r#"outcome="given_up""#];
+        (stage.metric("soapstone_status_writes_total", &given_up).await == 1.0).then_some(())
+    })
+    .await;
+    assert_eq!(stage.external.requests().len(), 1);
+}
