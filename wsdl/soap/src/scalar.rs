@@ -134,7 +134,7 @@ macro_rules! integer {
                 Ok(())
             }
             fn write(&self, out: &mut String) {
-                let _ = write!(out, "{self}");
+                out.push_str(itoa::Buffer::new().format(*self));
             }
             fn json(&self) -> JsonScalar<'_> {
                 JsonScalar::$json(<$wide>::from(*self))
@@ -178,11 +178,16 @@ macro_rules! float {
                 Ok(())
             }
             fn write(&self, out: &mut String) {
-                let _ = match *self {
-                    value if value == <$type>::INFINITY => write!(out, "INF"),
-                    value if value == <$type>::NEG_INFINITY => write!(out, "-INF"),
-                    value => write!(out, "{value}"),
-                };
+                // up to here every whole number is exact in an i64
+                const WHOLE: $type = 1e15;
+                match *self {
+                    value if value.is_nan() => out.push_str("NaN"),
+                    value if value.is_infinite() => out.push_str(if value > 0.0 { "INF" } else { "-INF" }),
+                    value if value.abs() < WHOLE && value.trunc() == value => {
+                        out.push_str(itoa::Buffer::new().format(value as i64));
+                    }
+                    value => out.push_str(zmij::Buffer::new().format_finite(value)),
+                }
             }
             fn json(&self) -> JsonScalar<'_> {
                 JsonScalar::Number(f64::from(*self))
@@ -209,7 +214,19 @@ impl Scalar for Decimal {
         Ok(())
     }
     fn write(&self, out: &mut String) {
-        let _ = write!(out, "{self}");
+        if self.is_sign_negative() && !self.is_zero() {
+            out.push('-');
+        }
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(self.mantissa().unsigned_abs());
+        let scale = self.scale() as usize;
+        let whole = digits.len().saturating_sub(scale);
+        out.push_str(if whole == 0 { "0" } else { &digits[..whole] });
+        if scale > 0 {
+            out.push('.');
+            out.extend(std::iter::repeat_n('0', scale.saturating_sub(digits.len())));
+            out.push_str(&digits[whole..]);
+        }
     }
     fn json(&self) -> JsonScalar<'_> {
         // the shortest form that is this number again: 12.10 becomes 12.1, never 12.0999…
@@ -290,10 +307,19 @@ mod tests {
         assert_eq!(again::<i64>("\n+7 "), "7");
         assert_eq!(again::<i64>("5.00"), "5");
         assert_eq!(again::<f64>("1e3"), "1000");
+        assert_eq!(again::<f64>("-12.5"), "-12.5");
+        assert_eq!(again::<f64>("1e300"), "1e+300");
+        assert_eq!(again::<f32>("0.1"), "0.1");
         assert_eq!(again::<f64>("INF"), "INF");
+        assert_eq!(again::<f64>("-INF"), "-INF");
+        assert_eq!(again::<f64>("NaN"), "NaN");
         assert_eq!(again::<Decimal>("12.10"), "12.10");
         assert_eq!(again::<Decimal>("+12.10"), "12.10");
         assert_eq!(again::<Decimal>("-.5"), "-0.5");
+        assert_eq!(again::<Decimal>("-0.0050"), "-0.0050");
+        assert_eq!(again::<Decimal>("0.00"), "0.00");
+        assert_eq!(again::<Decimal>("-0"), "0");
+        assert_eq!(again::<Decimal>("79228162514264337593543950335"), "79228162514264337593543950335");
         assert_eq!(again::<Decimal>("1e3"), "1000");
         assert_eq!(again::<Base64>("aGk\n ="), "aGk=");
     }

@@ -17,6 +17,15 @@ pub struct Shape {
     /// The members, in the order in which they are written.
     pub members: &'static [Member],
     lookup: OnceLock<Lookup>,
+    tags: OnceLock<Box<[Tags]>>,
+}
+
+/// The tags of a member that holds a simple value, as they are written.
+#[derive(Debug)]
+pub(crate) struct Tags {
+    /// With `xsi:type`.
+    pub(crate) start: Box<str>,
+    pub(crate) end: Box<str>,
 }
 
 /// One member of a [`Shape`].
@@ -77,7 +86,7 @@ pub enum Xsd {
 impl Shape {
     /// A table; `const`, so that generated code can keep it in a `static`.
     pub const fn new(name: &'static str, namespace: &'static str, members: &'static [Member]) -> Self {
-        Self { name, namespace, documentation: "", members, lookup: OnceLock::new() }
+        Self { name, namespace, documentation: "", members, lookup: OnceLock::new(), tags: OnceLock::new() }
     }
 
     /// The same with documentation.
@@ -95,6 +104,18 @@ impl Shape {
             return Some(hint);
         }
         self.lookup.get_or_init(|| Lookup::new(self.members)).find(self.members, name)
+    }
+
+    /// The tags of each member, in order; made when the first structure is written.
+    pub(crate) fn tags(&self) -> &[Tags] {
+        self.tags.get_or_init(|| {
+            let tags = |member: &Member| {
+                let name = member.name;
+                let rest = if let Type::Xsd(xsd) = member.ty { xsd.start_tag_end() } else { ">" };
+                Tags { start: format!("<{name}{rest}").into(), end: format!("</{name}>").into() }
+            };
+            self.members.iter().map(tags).collect()
+        })
     }
 
     /// The member called `name`.
@@ -137,24 +158,21 @@ impl Member {
 impl Xsd {
     /// The local name in the XML Schema namespace.
     pub fn name(self) -> &'static str {
-        match self {
-            Xsd::String => "string",
-            Xsd::Boolean => "boolean",
-            Xsd::Byte => "byte",
-            Xsd::Short => "short",
-            Xsd::Int => "int",
-            Xsd::Long => "long",
-            Xsd::Integer => "integer",
-            Xsd::UnsignedInt => "unsignedInt",
-            Xsd::UnsignedLong => "unsignedLong",
-            Xsd::Decimal => "decimal",
-            Xsd::Float => "float",
-            Xsd::Double => "double",
-            Xsd::Date => "date",
-            Xsd::DateTime => "dateTime",
-            Xsd::Time => "time",
-            Xsd::AnyUri => "anyURI",
-            Xsd::Base64Binary => "base64Binary",
+        let whole = self.start_tag_end();
+        &whole[" xsi:type=\"xsd:".len()..whole.len() - "\">".len()]
+    }
+
+    /// What a start tag of this type ends with: its `xsi:type` and the bracket, in one piece.
+    pub(crate) fn start_tag_end(self) -> &'static str {
+        macro_rules! names {
+            ($($xsd:ident $name:literal)*) => {
+                match self { $(Xsd::$xsd => concat!(" xsi:type=\"xsd:", $name, "\">"),)* }
+            };
+        }
+        names! {
+            String "string" Boolean "boolean" Byte "byte" Short "short" Int "int" Long "long" Integer "integer"
+            UnsignedInt "unsignedInt" UnsignedLong "unsignedLong" Decimal "decimal" Float "float" Double "double"
+            Date "date" DateTime "dateTime" Time "time" AnyUri "anyURI" Base64Binary "base64Binary"
         }
     }
 

@@ -1,5 +1,7 @@
 //! The writing engine: one strict form that every stack reads, with types on every value.
 
+use std::fmt::Write as _;
+
 use crate::charset::allowed;
 use crate::envelope::SOAP_1_1;
 use crate::{Any, Fault, List, Operation, Scalar, Shape, Structure, Type, View, Xsd};
@@ -104,15 +106,17 @@ fn envelope(
     Ok(out.text)
 }
 
-struct Writer {
+struct Writer<'a> {
     text: String,
     /// Bound to the prefix `tns`.
-    namespace: String,
-    /// For numbers and dates.
-    scratch: String,
+    namespace: &'a str,
 }
 
 impl WriteError {
+    fn of(character: char) -> Self {
+        Self { path: String::new(), character: u32::from(character) }
+    }
+
     fn inside(mut self, name: &str) -> Self {
         let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{name}{separator}{}", self.path);
@@ -120,9 +124,9 @@ impl WriteError {
     }
 }
 
-impl Writer {
-    fn open(namespace: &str, encoded: bool) -> Self {
-        let mut text = String::with_capacity(1024);
+impl<'a> Writer<'a> {
+    fn open(namespace: &'a str, encoded: bool) -> Self {
+        let mut text = String::with_capacity(8192);
         text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?><soap:Envelope xmlns:soap=\"");
         text.push_str(SOAP_1_1);
         text.push('"');
@@ -137,7 +141,7 @@ impl Writer {
             text.push('"');
         }
         text.push('>');
-        Self { text, namespace: namespace.to_string(), scratch: String::new() }
+        Self { text, namespace }
     }
 
     fn structure(&mut self, name: &str, value: &dyn Structure) -> Result<(), WriteError> {
@@ -169,12 +173,19 @@ impl Writer {
     }
 
     fn members(&mut self, value: &dyn Structure) -> Result<(), WriteError> {
-        for (index, member) in value.shape().members.iter().enumerate() {
-            let view = value.member(index).view();
-            match view {
-                View::Absent => {}
-                View::List(list) if list.is_empty() && member.optional => {}
-                _ => self.value(member.name, member.ty, view).map_err(|error| error.inside(member.name))?,
+        let shape = value.shape();
+        for (index, (member, tags)) in shape.members.iter().zip(shape.tags()).enumerate() {
+            match (value.member(index).view(), member.ty) {
+                (View::Absent, _) => {}
+                (View::List(list), _) if list.is_empty() && member.optional => {}
+                // nearly every member: three pieces instead of many
+                (View::Scalar(scalar), Type::Xsd(xsd)) => {
+                    self.text.push_str(&tags.start);
+                    self.content(xsd, scalar)
+                        .map_err(|character| WriteError::of(character).inside(member.name))?;
+                    self.text.push_str(&tags.end);
+                }
+                (view, ty) => self.value(member.name, ty, view).map_err(|error| error.inside(member.name))?,
             }
         }
         Ok(())
@@ -205,18 +216,24 @@ impl Writer {
 
     fn scalar(&mut self, name: &str, xsd: Xsd, scalar: &dyn Scalar) -> Result<(), WriteError> {
         self.start(name);
-        self.text.push_str(" xsi:type=\"xsd:");
-        self.text.push_str(xsd.name());
-        self.text.push_str("\">");
-        match scalar.as_text() {
-            Some(text) => self.escaped(text)?,
-            None => {
-                self.scratch.clear();
-                scalar.write(&mut self.scratch);
-                escape(&mut self.text, &self.scratch);
-            }
-        }
+        self.text.push_str(xsd.start_tag_end());
+        self.content(xsd, scalar).map_err(WriteError::of)?;
         self.end(name);
+        Ok(())
+    }
+
+    /// The text of a scalar; the character in it that XML can't hold, if there is one.
+    fn content(&mut self, xsd: Xsd, scalar: &dyn Scalar) -> Result<(), char> {
+        if let Some(text) = scalar.as_text() {
+            return self.escaped(text);
+        }
+        let start = self.text.len();
+        scalar.write(&mut self.text);
+        // numbers and dates have nothing to be escaped
+        if xsd.is_text() && special(&self.text[start..]) {
+            let lexical = self.text.split_off(start);
+            self.escaped(&lexical)?;
+        }
         Ok(())
     }
 
@@ -235,9 +252,7 @@ impl Writer {
         self.text.push_str(" soapenc:arrayType=\"");
         let ranks = self.item_type(item);
         self.text.push_str(&"[]".repeat(ranks));
-        self.scratch.clear();
-        let _ = std::fmt::Write::write_fmt(&mut self.scratch, format_args!("[{}]", list.len()));
-        self.text.push_str(&self.scratch);
+        let _ = write!(self.text, "[{}]", list.len());
         self.text.push_str("\" xsi:type=\"soapenc:Array\">");
         for index in 0..list.len() {
             self.value("item", item, list.item(index).view())
@@ -276,8 +291,8 @@ impl Writer {
                 return Ok(());
             }
             Any::Text(text) => {
-                self.text.push_str(" xsi:type=\"xsd:string\">");
-                self.escaped(text)?;
+                self.text.push_str(Xsd::String.start_tag_end());
+                self.escaped(text).map_err(WriteError::of)?;
             }
             Any::Structure(members) => {
                 self.text.push('>');
@@ -286,10 +301,7 @@ impl Writer {
                 }
             }
             Any::List(items) => {
-                self.scratch.clear();
-                let size = format_args!(" soapenc:arrayType=\"xsd:anyType[{}]\"", items.len());
-                let _ = std::fmt::Write::write_fmt(&mut self.scratch, size);
-                self.text.push_str(&self.scratch);
+                let _ = write!(self.text, " soapenc:arrayType=\"xsd:anyType[{}]\"", items.len());
                 self.text.push_str(" xsi:type=\"soapenc:Array\">");
                 for item in items {
                     self.any("item", item)?;
@@ -324,14 +336,18 @@ impl Writer {
         self.text.push('>');
     }
 
-    fn escaped(&mut self, text: &str) -> Result<(), WriteError> {
-        if text.bytes().any(|byte| byte < 0x20 || byte == 0xEF)
-            && let Some(character) = text.chars().find(|character| !allowed(*character))
-        {
-            return Err(WriteError { path: String::new(), character: u32::from(character) });
+    fn escaped(&mut self, text: &str) -> Result<(), char> {
+        if !special(text) {
+            self.text.push_str(text);
+            return Ok(());
         }
-        escape(&mut self.text, text);
-        Ok(())
+        match text.chars().find(|character| !allowed(*character)) {
+            Some(character) => Err(character),
+            None => {
+                escape(&mut self.text, text);
+                Ok(())
+            }
+        }
     }
 
     fn lossy(&mut self, text: &str) {
@@ -341,11 +357,25 @@ impl Writer {
     }
 }
 
+/// Whether text has bytes that can't stay just like that: to be escaped, or the beginning of what XML doesn't allow.
+/// Eight bytes in one step, without a way out in between.
+fn special(text: &str) -> bool {
+    let (chunks, rest) = text.as_bytes().as_chunks::<8>();
+    let any = |bytes: &[u8]| bytes.iter().fold(false, |found, byte| found | special_byte(*byte));
+    chunks.iter().any(|chunk| any(chunk)) || any(rest)
+}
+
+fn special_byte(byte: u8) -> bool {
+    let control = (byte < 0x20) & (byte != b'\t') & (byte != b'\n');
+    control | (byte == b'<') | (byte == b'>') | (byte == b'&') | (byte == b'"') | (byte == 0xEF)
+}
+
 /// Escapes text for content and for attributes in double quotes. A carriage return is written as a reference,
 /// since a reader turns a bare one into a line feed (XML 1.0 §2.11).
 fn escape(out: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(index) = rest.find(['<', '>', '&', '"', '\r']) {
+    let escaped = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\r');
+    while let Some(index) = rest.as_bytes().iter().position(escaped) {
         out.push_str(&rest[..index]);
         out.push_str(match rest.as_bytes()[index] {
             b'<' => "&lt;",

@@ -45,6 +45,26 @@ macro_rules! derives {
     )*};
 }
 
+/// What serde needs to write them with a type on every element, as our writer does.
+macro_rules! types {
+    ($($name:ident $table:ident { $($member:ident: $ty:ty = $kind:expr;)* })*) => {$(
+        impl Serialize for Typed<'_, Option<super::derived::$name>> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let Some(value) = self.0 else { return serializer.serialize_none() };
+                Typed(value).serialize(serializer)
+            }
+        }
+        impl Serialize for Typed<'_, super::derived::$name> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut out = serializer.serialize_struct(stringify!($name), 64)?;
+                out.serialize_field("@xsi:type", concat!("tns:", stringify!($name)))?;
+                $(out.serialize_field(stringify!($member), &Typed(&self.0.$member))?;)*
+                out.end()
+            }
+        }
+    )*};
+}
+
 /// The members; `$flavour` is one of the macros above, the rest is what stands for money, a date, and a list.
 macro_rules! account {
     ($flavour:ident, $money:ty, $date:ty, $features:ty) => {
@@ -187,6 +207,43 @@ pub mod derived {
     }
 }
 
+/// For quick-xml's serde, written with types.
+pub mod typed {
+    use serde::Serializer;
+    use serde::ser::SerializeStruct as _;
+
+    use super::*;
+
+    pub struct Typed<'a, T>(pub &'a T);
+
+    account!(types, f64, String, Items<ServiceFeature>);
+
+    macro_rules! scalars {
+        ($($ty:ty = $name:literal;)*) => {$(
+            impl Serialize for Typed<'_, Option<$ty>> {
+                fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    let mut out = serializer.serialize_struct("scalar", 2)?;
+                    out.serialize_field("@xsi:type", $name)?;
+                    out.serialize_field("$text", self.0)?;
+                    out.end()
+                }
+            }
+        )*};
+    }
+    scalars! { String = "xsd:string"; i64 = "xsd:int"; f64 = "xsd:float"; bool = "xsd:boolean"; }
+
+    impl Serialize for Typed<'_, derived::Items<derived::ServiceFeature>> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let items: Vec<_> = self.0.item.iter().map(Typed).collect();
+            let mut out = serializer.serialize_struct("array", 3)?;
+            out.serialize_field("@soapenc:arrayType", &format!("tns:ServiceFeature[{}]", items.len()))?;
+            out.serialize_field("@xsi:type", "soapenc:Array")?;
+            out.serialize_field("item", &items)?;
+            out.end()
+        }
+    }
+}
+
 /// The corpus' text of 3.7 KB, or one of the same kind where the corpus isn't there; says which.
 pub fn text() -> (String, &'static str) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/account-info-3.7k.xml");
@@ -201,7 +258,7 @@ fn made_up() -> String {
     let value = |member: &Member, index: usize| match member.ty {
         Type::Xsd(Xsd::Int) => (100_000 + index * 7_919).to_string(),
         Type::Xsd(Xsd::Float) => format!("{}.{}", 60 + index, 10_001 + index * 13),
-        Type::Xsd(Xsd::Boolean) => (index % 2 == 0).to_string(),
+        Type::Xsd(Xsd::Boolean) => index.is_multiple_of(2).to_string(),
         Type::Xsd(Xsd::DateTime) => format!("2026-{:02}-{:02} 12:32:57", index % 12 + 1, index % 28 + 1),
         _ => ["bravo &amp; 42", "Smith Lane", "echo", "+12065551234 Smith", "delta example.com"][index % 5]
             .into(),

@@ -135,5 +135,17 @@ fn main() {
         case("table, decimals and dates", || write::response(&exact::OPERATION, &exact).unwrap()),
     ];
     measure(&mut writing);
-    print("writing", &writing, "quick-xml serde, without types");
+    print("writing; ours writes types", &writing, "quick-xml serde, without types");
+
+    let account = &derived.body.get_account_infoResponse;
+    let text = quick_xml::se::to_string(&account::typed::Typed(account)).unwrap();
+    assert!(text.contains("<i_account xsi:type=\"xsd:int\">"), "{text}");
+    let mut types = [
+        case("quick-xml serde, with types", || {
+            quick_xml::se::to_string(&account::typed::Typed(account)).unwrap()
+        }),
+        case("table", || write::response(&table::OPERATION, &ours).unwrap()),
+    ];
+    measure(&mut types);
+    print("writing, both with types", &types, "quick-xml serde, with types");
 }
