@@ -58,13 +58,15 @@ pub enum StartError {
     Setup { what: String, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
-/// Settings that are no operator's concern, for tests and the demo.
-#[derive(Debug, Clone, Default)]
+/// Settings that are no operator's concern, for tests, the demo and measurements.
+#[derive(Clone, Default)]
 pub struct Tuning {
     /// Of the dispatcher.
     pub dispatch: DispatchSettings,
     /// Of the status writer.
     pub status: StatusSettings,
+    /// Told of every attempt that has ended, beside the metrics.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Gateway {
@@ -76,7 +78,7 @@ impl Gateway {
         let telemetry = Arc::new(Telemetry::new());
         let store = open_store(&config).await?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let observer: Arc<dyn Observer> = Arc::new(Counted::new(Arc::clone(&telemetry)));
+        let observer: Arc<dyn Observer> = Arc::new(Counted::new(Arc::clone(&telemetry), tuning.observer));
         let client = portabilling(&config.portabilling)?.observed(counted::calls(Arc::clone(&telemetry)));
 
         let routes = routes(&config)?;

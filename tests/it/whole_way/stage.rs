@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 use soapstone::config::Config;
-use soapstone::dispatch::DispatchSettings;
 use soapstone::gateway::{Gateway, Tuning};
 use soapstone::handler::RetrySchedule;
 use soapstone::simulator::{Change, Sent, SessionSettings, Simulator, SimulatorSettings};
@@ -53,7 +52,7 @@ impl Default for Plan {
             portabilling: "",
             connector: "",
             handlers: HSS.to_owned(),
-            tuning: Tuning { status, dispatch: DispatchSettings::default() },
+            tuning: Tuning { status, ..Tuning::default() },
         }
     }
 }
