@@ -66,10 +66,18 @@ impl Gateway {
     /// # Errors
     /// A store that can't be opened, an address that is taken, certificates that can't be read.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_observed(config, None).await
+    }
+
+    /// The same, with somebody beside the metrics who is told of every attempt that has ended.
+    ///
+    /// # Errors
+    /// As [`Gateway::start`].
+    pub async fn start_observed(config: Config, also: Option<Arc<dyn Observer>>) -> Result<Self, StartError> {
         let telemetry = Arc::new(Telemetry::new());
         let store = open_store(&config).await?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let observer: Arc<dyn Observer> = Arc::new(Counted::new(Arc::clone(&telemetry)));
+        let observer: Arc<dyn Observer> = Arc::new(Counted::new(Arc::clone(&telemetry), also));
         let client = portabilling(&config.portabilling)?.observed(counted::calls(Arc::clone(&telemetry)));
 
         let routes = routes(&config)?;

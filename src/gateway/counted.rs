@@ -13,11 +13,13 @@ use crate::telemetry::{Stage, Telemetry};
 /// The metrics as an observer of the workers.
 pub(super) struct Counted {
     telemetry: Arc<Telemetry>,
+    /// Who else wants to know of attempts.
+    also: Option<Arc<dyn Observer>>,
 }
 
 impl Counted {
-    pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
-        Self { telemetry }
+    pub(super) fn new(telemetry: Arc<Telemetry>, also: Option<Arc<dyn Observer>>) -> Self {
+        Self { telemetry, also }
     }
 }
 
@@ -31,6 +33,9 @@ impl Observer for Counted {
         self.telemetry.stage(Stage::Wait, ended.since_accepted.saturating_sub(worked));
         if matches!(ended.state, crate::delivery::State::Delivered { .. }) {
             self.telemetry.stage(Stage::Whole, ended.since_accepted);
+        }
+        if let Some(also) = &self.also {
+            also.attempt_ended(ended);
         }
     }
 
