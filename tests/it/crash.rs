@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use soapstone::simulator::{Simulator, SimulatorSettings};
 
+use crate::harness::PATIENCE;
 use crate::whole_way::external::External;
 use crate::whole_way::stage::eventually;
 use account::Account;
@@ -85,19 +86,18 @@ async fn killed_at_any_instant_it_loses_nothing_and_keeps_the_order() {
 /// Waits for the instant: some time after the start, or the n-th acknowledgement, or the n-th request to the external
 /// system from when it is up.
 async fn kill_time(dice: &mut Dice, process: &mut Process, load: &Load, account: &Account) {
-    match dice.below(4) {
-        0 => tokio::time::sleep(Duration::from_micros(dice.below(250_000))).await,
-        1 => {
-            process.ready().await;
-            tokio::time::sleep(Duration::from_micros(dice.below(400_000))).await;
+    let (kind, micros, count) = (dice.below(4), dice.below(400_000), 1 + dice.below(120));
+    if kind > 0 {
+        process.ready().await;
+    }
+    let happens = async {
+        match kind {
+            2 => load.acknowledges(count).await,
+            3 => account.is_asked(count).await,
+            _ => tokio::time::sleep(Duration::from_micros(micros)).await,
         }
-        2 => {
-            process.ready().await;
-            load.acknowledges(1 + dice.below(150)).await;
-        }
-        _ => {
-            process.ready().await;
-            account.is_asked(1 + dice.below(100)).await;
-        }
+    };
+    if tokio::time::timeout(PATIENCE, happens).await.is_err() {
+        panic!("nothing goes on ({kind}, {count}): {account:?}\n{}", process.metrics().await);
     }
 }

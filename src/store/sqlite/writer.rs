@@ -1,7 +1,8 @@
 //! The one thread that writes: whoever waits for a commit shares it with all others who wait (group commit).
 //!
-//! Each verb runs in a savepoint, so that one that fails takes nothing with it; nobody hears an answer before the
-//! commit is on the disk.
+//! One that fails takes nothing with it; nobody hears an answer before the commit is on the disk. A savepoint for each
+//! would do, but SQLite copies every page that is touched under one; so they are only used when a batch has failed without
+//! them and is done again.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -40,14 +41,16 @@ enum Message {
 trait Work: Send {
     /// Whether the caller is gone, and nothing need be done.
     fn is_void(&self) -> bool;
-    /// Does it; an error means that its savepoint is to be rolled back.
+    /// Does it, or does it again: what an earlier run did was rolled back. An error means that this is to be rolled back.
     fn run(&mut self, db: &Connection) -> Result<(), StoreError>;
+    /// Whether the last run ended with an error.
+    fn has_failed(&self) -> bool;
     /// Answers, once it is known what became of the transaction.
     fn answer(self: Box<Self>, committed: &Result<(), StoreError>);
 }
 
 struct Job<T, F> {
-    verb: Option<F>,
+    verb: F,
     result: Option<Result<T, StoreError>>,
     caller: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -55,18 +58,21 @@ struct Job<T, F> {
 impl<T, F> Work for Job<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
 {
     fn is_void(&self) -> bool {
         self.caller.is_closed()
     }
 
     fn run(&mut self, db: &Connection) -> Result<(), StoreError> {
-        let Some(verb) = self.verb.take() else { return Ok(()) };
-        let result = verb(db);
+        let result = (self.verb)(db);
         let ended = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
         ended
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.result, Some(Err(_)))
     }
 
     fn answer(self: Box<Self>, committed: &Result<(), StoreError>) {
@@ -101,10 +107,10 @@ impl Writer {
     pub(super) async fn run<T, F>(&self, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (caller, answer) = oneshot::channel();
-        let job = Job { verb: Some(verb), result: None, caller };
+        let job = Job { verb, result: None, caller };
         self.queue
             .send_timeout(Message::Work(Box::new(job)), self.patience)
             .await
@@ -177,8 +183,18 @@ fn transaction(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<(), Store
     if batch.is_empty() {
         return Ok(());
     }
+    let plain = attempt(db, batch, |db, work| work.run(db));
+    if batch.iter().any(|work| work.has_failed()) { attempt(db, batch, in_savepoint) } else { plain }
+}
+
+/// All of the batch, or nothing.
+fn attempt(
+    db: &Connection,
+    batch: &mut [Box<dyn Work>],
+    run: impl Fn(&Connection, &mut dyn Work) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     execute(db, "BEGIN IMMEDIATE")?;
-    let done = batch.iter_mut().try_for_each(|work| in_savepoint(db, work.as_mut()));
+    let done = batch.iter_mut().try_for_each(|work| run(db, work.as_mut()));
     let ended = done.and_then(|()| execute(db, "COMMIT"));
     if ended.is_err() && !db.is_autocommit() {
         execute(db, "ROLLBACK")?;
@@ -229,7 +245,7 @@ fn bound_log(db: &Connection, pages: &AtomicI64, max: i64) {
     }
 }
 
-/// Answers how many pages the log has.
-fn checkpoint(db: &Connection, mode: &str) -> Result<i64, StoreError> {
+/// Copies the log into the database; answers how many pages the log has.
+pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<i64, StoreError> {
     Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))?)
 }

@@ -10,7 +10,6 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 use super::process::Process;
-use crate::harness::soon;
 use crate::whole_way::external::{Reply, Request};
 
 /// How many events of one account are under way: enough for a queue, few enough for the end to come soon.
@@ -73,7 +72,7 @@ impl Account {
     pub(super) async fn is_asked(&self, more: u64) {
         let mut asked = self.asked.subscribe();
         let wanted = *asked.borrow() + more;
-        soon(asked.wait_for(|count| *count >= wanted)).await.unwrap();
+        asked.wait_for(|count| *count >= wanted).await.unwrap();
     }
 
     /// The external system: it fails now and then, and writes down what it applies.
@@ -191,6 +190,25 @@ async fn all_events(process: &Process) -> Vec<Value> {
             Some(next) => path = format!("/api/v1/events?limit=500&before={next}"),
             None => return all,
         }
+    }
+}
+
+/// How far each account is, for when it doesn't go on.
+impl fmt::Debug for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let books = self.books.lock().unwrap();
+        writeln!(formatter, "{} requests", *self.asked.borrow())?;
+        for (i_account, room) in &self.room {
+            let last = |applied: &Vec<(i64, String)>| applied.last().cloned();
+            let acknowledged = books.acknowledged.get(i_account).and_then(|all| all.last().copied());
+            let applied = books.applied.get(i_account).and_then(last);
+            let free = room.available_permits();
+            writeln!(
+                formatter,
+                "{i_account}: acknowledged {acknowledged:?}, applied {applied:?}, room {free}"
+            )?;
+        }
+        Ok(())
     }
 }
 

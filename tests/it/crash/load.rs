@@ -52,7 +52,7 @@ impl Load {
     pub(super) async fn acknowledges(&self, more: u64) {
         let mut acknowledged = self.acknowledged.subscribe();
         let wanted = *acknowledged.borrow() + more;
-        soon(acknowledged.wait_for(|count| *count >= wanted)).await.unwrap();
+        acknowledged.wait_for(|count| *count >= wanted).await.unwrap();
     }
 
     /// A lane goes on until the end, unless it has failed.

@@ -113,6 +113,11 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
         .await;
     }
 
+    pub(super) async fn metrics(&self) -> String {
+        let answer = self.client.get(format!("http://{}/metrics", self.operator)).send().await.unwrap();
+        answer.text().await.unwrap()
+    }
+
     pub(super) async fn get(&self, path: &str) -> Value {
         let answer = self.client.get(format!("http://{}{path}", self.operator)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");

@@ -1,6 +1,6 @@
 //! Durable acceptance over HTTP, against the least that durability costs: a bare file that is appended to and synced.
 //!
-//! `cargo bench --bench acceptance`. Four candidates take turns in one run, each with 1, 16 and 64 requests at a time:
+//! `cargo bench --bench acceptance [-- 'store alone' …]`. Four candidates take turns in one run, each with 1, 16 and 64 requests at a time:
 //!
 //! * `soapstone`: HTTP, the real intake (authentication, reading, one handler), the real store;
 //! * `file behind the intake`: the same HTTP and intake, but an event is appended to a file;
@@ -36,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 
 use file::FileStore;
 
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// How often the candidates take turns, and how long each turn is.
 const TURNS: usize = 3;
 const TURN: Duration = Duration::from_millis(1500);
@@ -69,11 +71,13 @@ impl Figures {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let server = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let client = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let candidates = server.block_on(candidates(folder.path()))?;
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let mut candidates = server.block_on(candidates(folder.path()))?;
+    candidates.retain(|(name, _)| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name));
     println!("{:>9}  {:<24}{:>10}{:>10}{:>10}  ratio", "at a time", "", "events/s", "p50 ms", "p99 ms");
     let mut next_event = 1;
     for at_once in AT_ONCE {
@@ -86,7 +90,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         // each against the file in the same place: behind the intake, or alone
         for (index, (name, _)) in candidates.iter().enumerate() {
-            let ratio = figures[index].rate() / figures[index | 1].rate();
+            let ratio = figures[index].rate() / figures.get(index | 1).map_or(f64::NAN, Figures::rate);
             let figures = &mut figures[index];
             println!(
                 "{at_once:>9}  {name:<24}{:>10.0}{:>10.2}{:>10.2}  {ratio:.2}",
@@ -99,7 +103,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn candidates(folder: &Path) -> Result<Vec<(&'static str, Candidate)>, Box<dyn std::error::Error>> {
+async fn candidates(folder: &Path) -> Result<Vec<(&'static str, Candidate)>, Failure> {
     let store = |name: &str| -> Result<Arc<dyn Store>, soapstone::store::StoreError> {
         let path = folder.join(name);
         Ok(Arc::new(SqliteStore::open(&path, StoreSettings::default(), Timestamp::now())?))
@@ -162,22 +166,18 @@ async fn turn(
     at_once: usize,
     first: usize,
     figures: &mut Figures,
-) -> Result<usize, Box<dyn std::error::Error>> {
+) -> Result<usize, Failure> {
     let began = Instant::now();
     let end = began + TURN;
-    let runs = (0..at_once).map(|lane| {
+    let runs = (0..at_once).map(async |lane| {
         let numbers = (first + lane..).step_by(at_once);
-        let candidate = candidate.clone();
-        tokio::spawn(async move {
-            match candidate {
-                Candidate::Http(address) => over_http(address, numbers, end).await,
-                Candidate::Direct(store) => direct(&*store, numbers, end).await,
-            }
-        })
+        match candidate {
+            Candidate::Http(address) => over_http(*address, numbers, end).await,
+            Candidate::Direct(store) => direct(&**store, numbers, end).await,
+        }
     });
     let mut most = 0;
-    for run in runs.collect::<Vec<_>>() {
-        let latencies = run.await??;
+    for latencies in futures::future::try_join_all(runs).await? {
         most = most.max(latencies.len());
         figures.events += latencies.len();
         figures.latencies.extend(latencies);
@@ -186,7 +186,7 @@ async fn turn(
     Ok(first + (most + 1) * at_once)
 }
 
-type Measured = Result<Vec<Duration>, Box<dyn std::error::Error + Send + Sync>>;
+type Measured = Result<Vec<Duration>, Failure>;
 
 async fn over_http(address: SocketAddr, numbers: impl Iterator<Item = usize>, end: Instant) -> Measured {
     let mut connection = client::Connection::open(address).await?;
@@ -206,7 +206,7 @@ async fn direct(store: &dyn Store, numbers: impl Iterator<Item = usize>, end: In
 async fn timed(
     numbers: impl Iterator<Item = usize>,
     end: Instant,
-    mut accept: impl AsyncFnMut(usize) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
+    mut accept: impl AsyncFnMut(usize) -> Result<(), Failure>,
 ) -> Measured {
     let mut latencies = Vec::new();
     for number in numbers {
