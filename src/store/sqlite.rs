@@ -94,6 +94,9 @@ impl SqliteStore {
     pub fn open(path: &Path, settings: StoreSettings, now: Timestamp) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let mut db = connect(path, &settings)?;
+        // The log of a gateway that was killed is left behind. One that is killed again and again, sooner than its first
+        // checkpoint, would let it grow without end.
+        writer::checkpoint(&db, "TRUNCATE")?;
         schema::migrate(&mut db)?;
         let recovery = db.transaction()?;
         let deliveries = deliveries::recover(&recovery, now)?;
@@ -154,6 +157,8 @@ fn connect(path: &Path, settings: &StoreSettings) -> Result<Connection, StoreErr
     // What a statement needs to undo itself is small, and would else be written to a file.
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cache_size", -settings.cache_kib)?;
+    // What a statement would have to undo is small, and needs no file.
+    db.pragma_update(None, "temp_store", "MEMORY")?;
     // Checkpoints are made beside the writing, not by whoever's commit happens to be the thousandth.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     db.pragma_update(None, "journal_size_limit", settings.log_pages_max.saturating_mul(4096))?;

@@ -252,6 +252,29 @@ async fn a_verb_that_fails_takes_nothing_with_it() {
 }
 
 #[tokio::test]
+async fn lives_that_end_before_the_first_checkpoint_leave_no_log_that_grows() {
+    let mut folder = tempfile::tempdir().expect("a folder");
+    for life in 0..3 {
+        let store = open(folder.path(), at(life)).expect("a store");
+        let log = || std::fs::metadata(folder.path().join("store.db-wal")).map_or(0, |file| file.len());
+        // the first one has just made its tables
+        assert!(life == 0 || log() == 0, "the log of the life before is still there");
+        store.accept(event(None, 1, at(life)), to("a")).await.expect("accepted");
+        assert!(log() > 0);
+        // what a kill leaves: the files as they are just now
+        let left = tempfile::tempdir().expect("a folder");
+        for name in ["store.db", "store.db-wal"] {
+            std::fs::copy(folder.path().join(name), left.path().join(name)).expect("a copy");
+        }
+        store.close().await;
+        folder = left;
+    }
+    let store = open(folder.path(), at(9)).expect("a store");
+    let page = Page { limit: 10, ..Page::default() };
+    assert_eq!(store.events(page).await.expect("an answer").len(), 3);
+}
+
+#[tokio::test]
 async fn what_was_delivered_last_comes_with_the_next_claim_of_that_subject() {
     let mut temp = Temp::new();
     for _ in 0..3 {

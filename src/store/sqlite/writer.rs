@@ -228,6 +228,6 @@ fn bound_log(db: &Connection, pages: &AtomicI64, max: i64) {
 }
 
 /// Answers how many pages the log has.
-fn checkpoint(db: &Connection, mode: &str) -> Result<i64, StoreError> {
+pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<i64, StoreError> {
     Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))?)
 }
