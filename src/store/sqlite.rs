@@ -7,6 +7,7 @@
 //! can be claimed, and that it is the head is written down when it becomes so; hence a claim costs the same with ten
 //! deliveries waiting as with a million.
 
+mod batch;
 mod deliveries;
 mod query;
 mod readers;
@@ -23,8 +24,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 
+use self::batch::Batch;
 use self::readers::Readers;
 use self::writer::{Files, Writer};
 use super::{
@@ -98,10 +101,9 @@ impl SqliteStore {
         // checkpoint, would let it grow without end.
         writer::checkpoint(&db, "TRUNCATE")?;
         schema::migrate(&mut db)?;
-        let recovery = db.transaction()?;
-        let deliveries = deliveries::recover(&recovery, now)?;
-        let statuses = statuses::recover(&recovery)?;
-        recovery.commit()?;
+        let db = Batch::new(db);
+        let (deliveries, statuses) =
+            db.transaction(|db| Ok((deliveries::recover(db, now)?, statuses::recover(db)?)))?;
         if deliveries + statuses > 0 {
             tracing::info!(deliveries, statuses, "taken up again what was interrupted");
         }
@@ -152,7 +154,8 @@ fn connect(path: &Path, settings: &StoreSettings) -> Result<Connection, StoreErr
         )));
     }
     db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update(None, "foreign_keys", "ON")?;
+    // Plans depend on what is asked, not on the values: else statements are prepared anew when those change.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.pragma_update(None, "trusted_schema", "OFF")?;
     // What a statement needs to undo itself is small, and would else be written to a file.
     db.pragma_update(None, "temp_store", "MEMORY")?;
@@ -221,7 +224,7 @@ impl Store for SqliteStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.writer.run(probe).await
+        self.writer.run(|db| probe(db)).await
     }
 }
 

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::row;
+use super::batch::Batch;
+use super::row::{self, delivery_columns, event_columns};
 use crate::delivery::{Attempt, DeliveryId, State};
 use crate::event::{Event, EventId};
 use crate::handler::Order;
@@ -22,19 +23,20 @@ pub(super) const SAME_EVENT: &str = "\
         AND subject_id = ?6 AND coalesce(i_env, -1) = coalesce(?7, -1)
     LIMIT 1";
 
-pub(super) const INSERT_DELIVERY: &str = "\
-    INSERT INTO delivery
-        (id, event, handler, subject_kind, subject_id, strict, state, at, attempts, accepted_at, open, head)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, 0, ?7, 1, NOT EXISTS (
-        SELECT 1 FROM delivery WHERE handler = ?3 AND subject_kind = ?4 AND subject_id = ?5 AND open = 1)
-    WHERE true
-    ON CONFLICT (event, handler) DO NOTHING";
+/// Nothing before it in its lane is open, so it is the head.
+pub(super) const LANE_IS_FREE: &str = "\
+    SELECT NOT EXISTS (
+        SELECT 1 FROM delivery WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1)";
 
-pub(super) fn accept(
-    db: &Connection,
-    event: &Event,
-    handlers: &[Subscription],
-) -> Result<Accepted, StoreError> {
+const INSERT_DELIVERY: &str = "\
+    INSERT INTO delivery
+        (seq, handler, subject_kind, subject_id, strict, state, at, attempts, accepted_at, open, head)
+    VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, 0, ?6, 1, ?7)";
+
+pub(super) fn accept(db: &Batch, event: &Event, handlers: &[Subscription]) -> Result<Accepted, StoreError> {
+    if i64::try_from(handlers.len()).is_ok_and(|many| many > row::DELIVERIES) {
+        return Err(StoreError::Rejected(format!("an event for more than {} handlers", row::DELIVERIES)));
+    }
     let received_at = row::micros(event.received_at);
     let kind = event.subject.kind.as_str();
     let added = db.prepare_cached(INSERT_EVENT)?.execute(params![
@@ -62,40 +64,45 @@ pub(super) fn accept(
         let id: [u8; 16] = db.prepare_cached(SAME_EVENT)?.query_row(same, |row| row.get(0))?;
         return Ok(Accepted::Duplicate(EventId(uuid::Uuid::from_bytes(id))));
     }
-    let seq = db.last_insert_rowid();
-    let mut insert = db.prepare_cached(INSERT_DELIVERY)?;
-    for subscription in handlers {
-        insert.execute(params![
-            DeliveryId::at(event.received_at).0.as_bytes(),
+    let first = db.last_insert_rowid() * row::DELIVERIES;
+    for (seq, subscription) in (first..first + row::DELIVERIES).zip(handlers) {
+        let Subscription { handler, order } = subscription;
+        let is_head: bool = db
+            .prepare_cached(LANE_IS_FREE)?
+            .query_row(params![handler, kind, event.subject.id], |row| row.get(0))?;
+        let strict = *order == Order::Strict;
+        db.prepare_cached(INSERT_DELIVERY)?.execute(params![
             seq,
-            subscription.handler,
+            handler,
             kind,
             event.subject.id,
-            subscription.order == Order::Strict,
+            strict,
             received_at,
+            is_head
         ])?;
+        db.count(handler, "pending", 1);
     }
     Ok(Accepted::New(event.id))
 }
 
 /// What is due for one handler, the longest due first.
-pub(super) fn due_sql() -> String {
-    format!(
-        "SELECT {}, {}, l.pb_data
-         FROM delivery d
-         CROSS JOIN event e ON e.seq = d.event
-         LEFT JOIN last_delivered l
-             ON l.handler = d.handler AND l.subject_kind = d.subject_kind AND l.subject_id = d.subject_id
-         WHERE d.handler = ?1 AND d.head = 1 AND d.state = 'pending' AND d.at <= ?2
-         ORDER BY d.at, d.seq
-         LIMIT ?3",
-        row::DELIVERY,
-        row::EVENT
-    )
-}
+pub(super) const DUE: &str = concat!(
+    "SELECT ",
+    delivery_columns!(),
+    ", ",
+    event_columns!(),
+    ", l.pb_data
+     FROM delivery d
+     CROSS JOIN event e ON e.seq = d.seq / 1024
+     LEFT JOIN last_delivered l
+         ON l.handler = d.handler AND l.subject_kind = d.subject_kind AND l.subject_id = d.subject_id
+     WHERE d.handler = ?1 AND d.head = 1 AND d.state = 'pending' AND d.at <= ?2
+     ORDER BY d.at, d.seq
+     LIMIT ?3"
+);
 
-pub(super) fn claim(db: &Connection, now: Timestamp, wants: &[Want]) -> Result<Vec<Claimed>, StoreError> {
-    let mut due = db.prepare_cached(&due_sql())?;
+pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Claimed>, StoreError> {
+    let mut due = db.prepare_cached(DUE)?;
     let mut take = db.prepare_cached("UPDATE delivery SET state = 'in_flight', at = ?2 WHERE seq = ?1")?;
     let mut claimed = Vec::new();
     for want in wants {
@@ -103,6 +110,9 @@ pub(super) fn claim(db: &Connection, now: Timestamp, wants: &[Want]) -> Result<V
         let found = due
             .query_map(params![want.handler, row::micros(now), limit], claimed_from)?
             .collect::<Result<Vec<_>, _>>()?;
+        let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
+        db.count(&want.handler, "pending", -count);
+        db.count(&want.handler, "in_flight", count);
         for (seq, mut one) in found {
             take.execute(params![seq, row::micros(now)])?;
             one.delivery.state = State::InFlight { since: now };
@@ -113,9 +123,10 @@ pub(super) fn claim(db: &Connection, now: Timestamp, wants: &[Want]) -> Result<V
 }
 
 fn claimed_from(found: &Row<'_>) -> rusqlite::Result<(i64, Claimed)> {
-    let claimed =
-        Claimed { delivery: row::delivery(found)?, event: row::event(found)?, last: found.get("pb_data")? };
-    Ok((found.get("d_seq")?, claimed))
+    let (seq, delivery) = row::delivery(found)?;
+    let event = row::event(found, row::DELIVERY)?;
+    let last = found.get(row::DELIVERY + row::EVENT)?;
+    Ok((seq, Claimed { delivery, event, last }))
 }
 
 pub(super) const NEXT_DUE: &str =
@@ -145,24 +156,44 @@ struct Place {
 impl Place {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            seq: row.get("seq")?,
-            handler: row.get("handler")?,
-            subject_kind: row.get("subject_kind")?,
-            subject_id: row.get("subject_id")?,
-            strict: row.get("strict")?,
-            state: row::state(row)?,
-            attempts: row.get("attempts")?,
+            seq: row.get(0)?,
+            handler: row.get(1)?,
+            subject_kind: row.get(2)?,
+            subject_id: row.get(3)?,
+            strict: row.get(4)?,
+            attempts: row.get(5)?,
+            state: row::state(row, 6)?,
         })
     }
 }
 
-const PLACE: &str = "seq, handler, subject_kind, subject_id, strict, state, at, reason, attempts";
+/// Columns that [`Place`] reads, `d` being the table.
+macro_rules! place_columns {
+    () => {
+        "d.seq, d.handler, d.subject_kind, d.subject_id, d.strict, d.attempts, d.state, d.at, d.reason"
+    };
+}
 
-pub(super) fn record(db: &Connection, record: &Record) -> Result<(), StoreError> {
-    let place = db
-        .prepare_cached(&format!("SELECT {PLACE} FROM delivery WHERE id = ?1"))?
-        .query_row([record.delivery.0.as_bytes()], Place::read)
-        .optional()?
+const PLACE: &str = concat!(
+    "SELECT ",
+    place_columns!(),
+    ", e.id FROM delivery d CROSS JOIN event e ON e.seq = d.seq / 1024 WHERE d.seq = ?1"
+);
+
+/// The delivery with this id; its number alone would also find that of another store.
+fn place(db: &Connection, id: DeliveryId) -> Result<Option<Place>, StoreError> {
+    let found = db
+        .prepare_cached(PLACE)?
+        .query_row([row::delivery_seq(id)], |row| {
+            let event = EventId(uuid::Uuid::from_bytes(row.get(9)?));
+            Ok((Place::read(row)?, event))
+        })
+        .optional()?;
+    Ok(found.filter(|(place, event)| row::delivery_id(*event, place.seq) == id).map(|(place, _)| place))
+}
+
+pub(super) fn record(db: &Batch, record: &Record) -> Result<(), StoreError> {
+    let place = place(db, record.delivery)?
         .ok_or_else(|| StoreError::Rejected(format!("there is no delivery {}", record.delivery)))?;
     let number = record.attempt.number;
     if number <= place.attempts {
@@ -223,13 +254,15 @@ pub(super) const ADVANCE: &str = "\
         WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1)";
 
 /// Writes the state down and, where the delivery leaves its lane, makes the next one the head.
-fn set_state(db: &Connection, place: &Place, state: &State, attempts: u32) -> Result<(), StoreError> {
+fn set_state(db: &Batch, place: &Place, state: &State, attempts: u32) -> Result<(), StoreError> {
     let open = match state {
         State::Pending { .. } | State::InFlight { .. } => true,
         State::Parked { .. } => place.strict,
         State::Delivered { .. } => false,
     };
     let (at, reason) = row::state_columns(state);
+    db.count(&place.handler, place.state.word(), -1);
+    db.count(&place.handler, state.word(), 1);
     db.prepare_cached(
         "UPDATE delivery SET state = ?2, at = ?3, reason = ?4, attempts = ?5, open = ?6, head = ?6 WHERE seq = ?1",
     )?
@@ -240,16 +273,19 @@ fn set_state(db: &Connection, place: &Place, state: &State, attempts: u32) -> Re
     Ok(())
 }
 
+/// What was in flight when the gateway died, by way of the tally, so that it costs what there is to do and not what there
+/// is.
+pub(super) const INTERRUPTED: &str = concat!(
+    "SELECT ",
+    place_columns!(),
+    " FROM tally t
+     CROSS JOIN delivery d ON d.handler = t.handler AND d.state = 'in_flight' AND d.state <> 'delivered'
+     WHERE t.state = 'in_flight' AND t.count > 0"
+);
+
 /// What was in flight when the gateway died is pending again; answers how many.
-pub(super) fn recover(db: &Connection, now: Timestamp) -> Result<usize, StoreError> {
-    // By way of the tally, so that it costs what there is to do and not what there is.
-    let sql = format!(
-        "SELECT {} FROM tally t
-         CROSS JOIN delivery d ON d.handler = t.handler AND d.state = 'in_flight' AND d.state <> 'delivered'
-         WHERE t.state = 'in_flight' AND t.count > 0",
-        PLACE.split(", ").map(|column| format!("d.{column} AS {column}")).collect::<Vec<_>>().join(", ")
-    );
-    let found = db.prepare(&sql)?.query_map([], Place::read)?.collect::<Result<Vec<_>, _>>()?;
+pub(super) fn recover(db: &Batch, now: Timestamp) -> Result<usize, StoreError> {
+    let found = db.prepare(INTERRUPTED)?.query_map([], Place::read)?.collect::<Result<Vec<_>, _>>()?;
     for place in &found {
         let (state, outcome) = place.state.interrupted(now);
         let (State::InFlight { since }, Some(outcome)) = (&place.state, outcome) else { continue };

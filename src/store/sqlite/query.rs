@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::row;
+use super::row::{self, delivery_columns, event_columns};
+use crate::delivery::Delivery;
 use crate::event::EventId;
 use crate::store::{Backlog, EventDetail, EventSummary, Page, StoreError};
 
@@ -15,7 +16,7 @@ pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, 
             Some(seq) => seq,
             None => return Ok(Vec::new()),
         },
-        None => i64::MAX,
+        None => row::EVENTS,
     };
     let seqs = match &page.state {
         Some(state) if page.event_type.is_none() && page.subject.is_none() && state != "delivered" => {
@@ -25,14 +26,14 @@ pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, 
     };
     let mut summaries = Vec::with_capacity(seqs.len());
     for seq in seqs {
-        let event = db
-            .prepare_cached(&format!("SELECT {} FROM event e WHERE e.seq = ?1", row::EVENT))?
-            .query_row([seq], row::event)?;
+        let event = db.prepare_cached(BY_SEQ)?.query_row([seq], |row| row::event(row, 0))?;
         let deliveries = deliveries_of(db, seq)?.into_iter().map(|(_, delivery)| delivery).collect();
         summaries.push(EventSummary { event, deliveries });
     }
     Ok(summaries)
 }
+
+const BY_SEQ: &str = concat!("SELECT ", event_columns!(), " FROM event e WHERE e.seq = ?1");
 
 fn seq_of(db: &Connection, id: EventId) -> Result<Option<i64>, StoreError> {
     Ok(db
@@ -59,9 +60,9 @@ fn in_state(db: &Connection, state: &str, before: i64, limit: usize) -> Result<V
 }
 
 pub(super) const IN_STATE: &str = "\
-    SELECT event FROM delivery
-    WHERE handler = ?1 AND state = ?2 AND state <> 'delivered' AND event < ?3
-    ORDER BY event DESC LIMIT ?4";
+    SELECT seq / 1024 FROM delivery
+    WHERE handler = ?1 AND state = ?2 AND state <> 'delivered' AND seq < ?3 * 1024
+    ORDER BY seq DESC LIMIT ?4";
 
 fn filtered(db: &Connection, page: &Page, before: i64) -> Result<Vec<i64>, StoreError> {
     let mut sql = String::from("SELECT e.seq FROM event e WHERE e.seq < ?");
@@ -69,7 +70,11 @@ fn filtered(db: &Connection, page: &Page, before: i64) -> Result<Vec<i64>, Store
     let filters = [
         (" AND e.subject_id = ?", &page.subject),
         (" AND e.event_type = ?", &page.event_type),
-        (" AND EXISTS (SELECT 1 FROM delivery d WHERE d.event = e.seq AND d.state = ?)", &page.state),
+        (
+            " AND EXISTS (SELECT 1 FROM delivery d
+            WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND d.state = ?)",
+            &page.state,
+        ),
     ];
     for (condition, value) in filters {
         if let Some(value) = value {
@@ -84,21 +89,22 @@ fn filtered(db: &Connection, page: &Page, before: i64) -> Result<Vec<i64>, Store
     Ok(found.collect::<Result<Vec<_>, _>>()?)
 }
 
-fn deliveries_of(db: &Connection, event: i64) -> Result<Vec<(i64, crate::delivery::Delivery)>, StoreError> {
-    let sql = format!(
-        "SELECT {} FROM delivery d JOIN event e ON e.seq = d.event WHERE d.event = ?1 ORDER BY d.seq",
-        row::DELIVERY
-    );
-    let mut statement = db.prepare_cached(&sql)?;
-    let found = statement.query_map([event], |found| Ok((found.get("d_seq")?, row::delivery(found)?)))?;
+const DELIVERIES_OF: &str = concat!(
+    "SELECT ",
+    delivery_columns!(),
+    " FROM event e JOIN delivery d ON d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023
+     WHERE e.seq = ?1 ORDER BY d.seq"
+);
+
+fn deliveries_of(db: &Connection, event: i64) -> Result<Vec<(i64, Delivery)>, StoreError> {
+    let mut statement = db.prepare_cached(DELIVERIES_OF)?;
+    let found = statement.query_map([event], row::delivery)?;
     Ok(found.collect::<Result<Vec<_>, _>>()?)
 }
 
 pub(super) fn event(db: &Connection, id: EventId) -> Result<Option<EventDetail>, StoreError> {
     let Some(seq) = seq_of(db, id)? else { return Ok(None) };
-    let event = db
-        .prepare_cached(&format!("SELECT {} FROM event e WHERE e.seq = ?1", row::EVENT))?
-        .query_row([seq], row::event)?;
+    let event = db.prepare_cached(BY_SEQ)?.query_row([seq], |row| row::event(row, 0))?;
     let sql = format!("SELECT {} FROM attempt WHERE delivery = ?1 ORDER BY number", row::ATTEMPT);
     let mut attempts = db.prepare_cached(&sql)?;
     let mut deliveries = Vec::new();
@@ -111,7 +117,7 @@ pub(super) fn event(db: &Connection, id: EventId) -> Result<Option<EventDetail>,
 
 pub(super) const OLDEST_PENDING: &str = "\
     SELECT accepted_at FROM delivery
-    WHERE handler = ?1 AND state = 'pending' AND state <> 'delivered' ORDER BY event LIMIT 1";
+    WHERE handler = ?1 AND state = 'pending' AND state <> 'delivered' ORDER BY seq LIMIT 1";
 
 pub(super) fn backlog(db: &Connection) -> Result<Vec<Backlog>, StoreError> {
     let mut handlers = BTreeMap::<String, BTreeMap<String, u64>>::new();

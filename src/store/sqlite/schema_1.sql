@@ -21,10 +21,11 @@ CREATE UNIQUE INDEX event_same
 CREATE INDEX event_subject ON event (subject_id);
 CREATE INDEX event_type ON event (event_type);
 
+-- One event for one handler. Its number is that of its event times 1024, plus its place among the event's deliveries: so
+-- the numbers are the order within a lane (handler and subject), and neither an index nor a column says whose it is.
+-- Its id is made of its number, too (see `DeliveryId` in the program).
 CREATE TABLE delivery (
-    seq          INTEGER PRIMARY KEY,      -- the order within a lane (handler and subject)
-    id           BLOB NOT NULL UNIQUE,
-    event        INTEGER NOT NULL REFERENCES event (seq),
+    seq          INTEGER PRIMARY KEY,
     handler      TEXT NOT NULL,
     subject_kind TEXT NOT NULL,
     subject_id   TEXT NOT NULL,
@@ -35,8 +36,7 @@ CREATE TABLE delivery (
     attempts     INTEGER NOT NULL,
     accepted_at  INTEGER NOT NULL,
     open         INTEGER NOT NULL,         -- 1: it holds its place in the lane
-    head         INTEGER NOT NULL,         -- 1: open, and nothing open is before it
-    UNIQUE (event, handler)
+    head         INTEGER NOT NULL          -- 1: open, and nothing open is before it
 ) STRICT;
 
 -- Only what still holds a place is in here, so it stays small whatever the history.
@@ -44,10 +44,10 @@ CREATE INDEX delivery_lane ON delivery (handler, subject_kind, subject_id, seq) 
 -- What may be claimed, by the time when: a million that wait behind others are not in here.
 CREATE INDEX delivery_due ON delivery (handler, at) WHERE head = 1 AND state = 'pending';
 -- For the operator: what isn't done, per handler.
-CREATE INDEX delivery_waiting ON delivery (handler, state, event) WHERE state <> 'delivered';
+CREATE INDEX delivery_waiting ON delivery (handler, state, seq) WHERE state <> 'delivered';
 
 CREATE TABLE attempt (
-    delivery   INTEGER NOT NULL REFERENCES delivery (seq),
+    delivery   INTEGER NOT NULL,           -- its number
     number     INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     ended_at   INTEGER NOT NULL,
@@ -55,9 +55,9 @@ CREATE TABLE attempt (
     reason     TEXT,
     after      INTEGER,                    -- retry: not before so many microseconds
     request    TEXT,
-    response   TEXT,
-    UNIQUE (delivery, number)
+    response   TEXT
 ) STRICT;
+CREATE INDEX attempt_delivery ON attempt (delivery, number);
 
 -- What was delivered last for a handler and subject.
 CREATE TABLE last_delivered (
@@ -95,24 +95,14 @@ CREATE TABLE sample (
     body        BLOB NOT NULL
 ) STRICT;
 
--- How many deliveries are in which state: counting tens of millions takes seconds, so it is kept up to date instead.
+-- How many deliveries are in which state: counting tens of millions takes seconds, so each commit writes down by how much
+-- it changes that.
 CREATE TABLE tally (
     handler TEXT NOT NULL,
     state   TEXT NOT NULL,
     count   INTEGER NOT NULL,
     PRIMARY KEY (handler, state)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TRIGGER delivery_added AFTER INSERT ON delivery BEGIN
-    INSERT INTO tally VALUES (new.handler, new.state, 1) ON CONFLICT DO UPDATE SET count = count + 1;
-END;
-CREATE TRIGGER delivery_moved AFTER UPDATE OF state ON delivery WHEN old.state <> new.state BEGIN
-    UPDATE tally SET count = count - 1 WHERE handler = old.handler AND state = old.state;
-    INSERT INTO tally VALUES (new.handler, new.state, 1) ON CONFLICT DO UPDATE SET count = count + 1;
-END;
-CREATE TRIGGER delivery_removed AFTER DELETE ON delivery BEGIN
-    UPDATE tally SET count = count - 1 WHERE handler = old.handler AND state = old.state;
-END;
 
 -- Written by the readiness check: only a write shows that writing works.
 CREATE TABLE probe (one INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;

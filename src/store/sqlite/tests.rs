@@ -236,7 +236,7 @@ async fn an_attempt_is_kept_once_however_often_it_is_recorded() {
 #[tokio::test]
 async fn a_verb_that_fails_takes_nothing_with_it() {
     let temp = Temp::new();
-    let nonsense = |db: &Connection| {
+    let nonsense = |db: &Batch| {
         db.execute("INSERT INTO tally VALUES ('x', 'y', 1)", [])?;
         db.execute("INSERT INTO nowhere VALUES (1)", [])?;
         Ok(())
@@ -411,7 +411,7 @@ async fn a_store_of_a_newer_program_is_left_alone() {
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_passes() {
     let temp = Temp::new();
-    let full = |db: &Connection| {
+    let full = |db: &Batch| {
         let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0))?;
         db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         Ok(())
@@ -422,7 +422,7 @@ async fn a_full_disk_is_an_error_and_passes() {
     for answer in [one, other] {
         assert!(matches!(answer, Err(StoreError::Failed(_))), "{answer:?}");
     }
-    let room = |db: &Connection| Ok(db.pragma_update_and_check(None, "max_page_count", 1 << 30, |_| Ok(()))?);
+    let room = |db: &Batch| Ok(db.pragma_update_and_check(None, "max_page_count", 1 << 30, |_| Ok(()))?);
     temp.store.writer.run(room).await.expect("room");
     temp.store.accept(big(), to("a")).await.expect("accepted");
     assert_eq!(temp.store.claim(at(1), want("a", 9)).await.expect("claimed").len(), 1);
@@ -439,7 +439,7 @@ async fn a_disk_that_cannot_be_written_is_noticed_by_the_readiness_check() {
 #[tokio::test]
 async fn commits_are_on_the_disk_before_anybody_hears_of_them() {
     let temp = Temp::new();
-    let settings = |db: &Connection| {
+    let settings = |db: &Batch| {
         let synchronous: i64 = db.pragma_query_value(None, "synchronous", |row| row.get(0))?;
         let mode: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         Ok((synchronous, mode))

@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::StoreSettings;
+use super::batch::Batch;
 use crate::store::StoreError;
 
 /// The way to the thread.
@@ -26,7 +27,7 @@ pub(super) struct Writer {
 
 /// What the thread owns. Fields are dropped in order: the lock last.
 pub(super) struct Files {
-    pub(super) db: Connection,
+    pub(super) db: Batch,
     /// For copying the log into the database beside the writing.
     pub(super) checkpointer: Connection,
     pub(super) lock: File,
@@ -42,7 +43,7 @@ trait Work: Send {
     /// Whether the caller is gone, and nothing need be done.
     fn is_void(&self) -> bool;
     /// Does it, perhaps not for the first time; an error means that what it did is to be rolled back.
-    fn run(&mut self, db: &Connection) -> Result<(), StoreError>;
+    fn run(&mut self, db: &Batch) -> Result<(), StoreError>;
     /// Answers, once it is known what became of the transaction.
     fn answer(self: Box<Self>, committed: &Result<(), StoreError>);
 }
@@ -56,13 +57,13 @@ struct Job<T, F> {
 impl<T, F> Work for Job<T, F>
 where
     T: Send,
-    F: Fn(&Connection) -> Result<T, StoreError> + Send,
+    F: Fn(&Batch) -> Result<T, StoreError> + Send,
 {
     fn is_void(&self) -> bool {
         self.caller.is_closed()
     }
 
-    fn run(&mut self, db: &Connection) -> Result<(), StoreError> {
+    fn run(&mut self, db: &Batch) -> Result<(), StoreError> {
         let result = (self.verb)(db);
         let ended = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
@@ -101,7 +102,7 @@ impl Writer {
     pub(super) async fn run<T, F>(&self, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Batch) -> Result<T, StoreError> + Send + 'static,
     {
         let (caller, answer) = oneshot::channel();
         let job = Job { verb, result: None, caller };
@@ -162,7 +163,7 @@ fn gather(inbox: &mut mpsc::Receiver<Message>, batch: &mut Vec<Box<dyn Work>>, b
     true
 }
 
-fn commit(db: &Connection, batch: &mut Vec<Box<dyn Work>>) {
+fn commit(db: &Batch, batch: &mut Vec<Box<dyn Work>>) {
     batch.retain(|work| !work.is_void());
     if batch.is_empty() {
         return;
@@ -178,27 +179,13 @@ fn commit(db: &Connection, batch: &mut Vec<Box<dyn Work>>) {
     }
 }
 
-fn transaction(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
-    // Only if an earlier rollback failed.
-    if !db.is_autocommit() {
-        execute(db, "ROLLBACK")?;
-    }
-    execute(db, "BEGIN IMMEDIATE")?;
-    let done = batch.iter_mut().try_for_each(|work| work.run(db));
-    let ended = done.and_then(|()| execute(db, "COMMIT"));
+fn transaction(db: &Batch, works: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+    let verbs = works.len();
+    let ended = db.transaction(|db| works.iter_mut().try_for_each(|work| work.run(db)));
     if let Err(error) = &ended {
-        tracing::warn!(%error, verbs = batch.len(), "rolled back");
-        // Some errors (a full disk) have ended the transaction already.
-        if !db.is_autocommit() {
-            execute(db, "ROLLBACK")?;
-        }
+        tracing::warn!(%error, verbs, "rolled back");
     }
     ended
-}
-
-fn execute(db: &Connection, sql: &str) -> Result<(), StoreError> {
-    db.prepare_cached(sql)?.execute([])?;
-    Ok(())
 }
 
 /// Copies the log into the database now and then, without keeping the writer from writing.

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::{deliveries, query, row, statuses};
+use super::super::{deliveries, query, statuses};
 use super::Temp;
 
 fn plan(db: &Connection, sql: &str) -> Result<String, rusqlite::Error> {
@@ -20,15 +20,13 @@ fn plan(db: &Connection, sql: &str) -> Result<String, rusqlite::Error> {
 async fn every_verb_goes_by_an_index() {
     let temp = Temp::new();
     let filtered = |condition: &str| {
-        format!(
-            "SELECT {} FROM event e WHERE e.seq < ? AND {condition} ORDER BY e.seq DESC LIMIT ?",
-            row::EVENT
-        )
+        format!("SELECT e.seq FROM event e WHERE e.seq < ? AND {condition} ORDER BY e.seq DESC LIMIT ?")
     };
     let cases = [
         (deliveries::SAME_EVENT.to_owned(), "event_same"),
-        (deliveries::INSERT_DELIVERY.to_owned(), "delivery_lane"),
-        (deliveries::due_sql(), "delivery_due"),
+        (deliveries::LANE_IS_FREE.to_owned(), "delivery_lane"),
+        (deliveries::DUE.to_owned(), "delivery_due"),
+        (deliveries::INTERRUPTED.to_owned(), "delivery_waiting"),
         (deliveries::NEXT_DUE.to_owned(), "delivery_due"),
         (deliveries::ADVANCE.to_owned(), "delivery_lane"),
         (statuses::due_sql(), "status_due"),
@@ -44,8 +42,10 @@ async fn every_verb_goes_by_an_index() {
             for (sql, index) in &cases {
                 let plan = plan(db, sql)?;
                 assert!(plan.contains(index), "{sql}\n{plan}");
-                let scans =
-                    plan.split("; ").any(|step| step.starts_with("SCAN") && !step.contains("CONSTANT ROW"));
+                // The tally has a few rows per handler.
+                let scans = plan.split("; ").any(|step| {
+                    step.starts_with("SCAN") && !step.contains("CONSTANT ROW") && step != "SCAN t"
+                });
                 assert!(!scans && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
             }
             Ok(())
