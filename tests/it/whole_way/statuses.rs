@@ -28,7 +28,9 @@ async fn an_outage_of_the_status_api_repeats_no_change_and_ends_with_the_newest_
     stage.until_status(other, "OK").await;
     let times =
         |i_account| stage.simulator.world(|world| world.statuses()[&(i_account, "HSS".to_owned())].times);
-    assert_eq!((times(i_account), times(other)), (1, 1), "one that was out of date was written, too");
+    // of its four statuses the newest, and perhaps the one whose write was under way when the API came back
+    assert!(times(i_account) <= 2, "{} that were out of date were written, too", times(i_account) - 1);
+    assert_eq!(times(other), 1, "one that was out of date was written, too");
     assert_eq!(stage.external.requests().len(), 3);
 }
 
