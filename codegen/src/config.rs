@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::describe::{self, ServiceDescription};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::error::Error;
 use crate::{emit, load, parse, resolve};
@@ -47,6 +48,8 @@ pub struct Config {
     strict: bool,
     secrets: Vec<String>,
     suffixes: Vec<String>,
+    only_services: Vec<String>,
+    only_operations: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +74,8 @@ pub struct Report {
     pub operations: usize,
     /// How many structures there are.
     pub structures: usize,
+    /// How many enumerations there are.
+    pub enumerations: usize,
 }
 
 impl Default for Config {
@@ -92,6 +97,8 @@ impl Config {
             strict: false,
             secrets: owned(DEFAULT_SECRETS),
             suffixes: owned(DEFAULT_SUFFIXES),
+            only_services: Vec::new(),
+            only_operations: Vec::new(),
         }
     }
 
@@ -145,6 +152,19 @@ impl Config {
         self
     }
 
+    /// Adds a service to the ones that are generated; without any, all are. Structures that no operation needs are
+    /// then left out as well.
+    pub fn only_service(&mut self, name: impl Into<String>) -> &mut Self {
+        self.only_services.push(name.into());
+        self
+    }
+
+    /// Adds an operation to the ones that are generated, of whichever service; without any, all are.
+    pub fn only_operation(&mut self, name: impl Into<String>) -> &mut Self {
+        self.only_operations.push(name.into());
+        self
+    }
+
     /// What services' names go without to become short names, instead of [`DEFAULT_SUFFIXES`].
     pub fn service_suffixes<S: Into<String>>(&mut self, suffixes: impl IntoIterator<Item = S>) -> &mut Self {
         self.suffixes = suffixes.into_iter().map(Into::into).collect();
@@ -183,6 +203,31 @@ impl Config {
     /// When there is nothing to generate from, a file can't be read, or the definitions have errors (with
     /// [`Config::strict`] also warnings): [`Error::diagnostics`] names them all.
     pub fn generate(&self) -> Result<(String, Report), Error> {
+        let Read { model, paths, files, folders, warnings } = self.read()?;
+        let names: Vec<String> = paths.iter().map(|path| file_name(path)).collect();
+        let text = emit::emit(&model, self, &names)?;
+        let report = Report {
+            files,
+            folders,
+            warnings,
+            services: model.services.len(),
+            operations: model.services.iter().map(|service| service.operations.len()).sum(),
+            structures: model.structures.iter().filter(|it| !is_enumeration(it)).count(),
+            enumerations: model.structures.iter().filter(|it| is_enumeration(it)).count(),
+        };
+        Ok((text, report))
+    }
+
+    /// What the definitions hold, and the warnings about them.
+    ///
+    /// # Errors
+    /// As for [`Config::generate`].
+    pub fn describe(&self) -> Result<(Vec<ServiceDescription>, Vec<Diagnostic>), Error> {
+        let read = self.read()?;
+        Ok((describe::describe(&read.model), read.warnings))
+    }
+
+    fn read(&self) -> Result<Read, Error> {
         let (paths, folders) = self.paths()?;
         if paths.is_empty() {
             return Err(Error::Nothing);
@@ -192,24 +237,15 @@ impl Config {
         stop(&mut diagnostics, Error::Load)?;
         let parsed = parse::parse(&loaded, &mut diagnostics);
         stop(&mut diagnostics, Error::Parse)?;
-        let model = resolve::resolve(&loaded, &parsed, &mut diagnostics);
+        let mut model = resolve::resolve(&loaded, &parsed, &mut diagnostics);
         stop(&mut diagnostics, Error::Resolve)?;
         let warnings = diagnostics.list;
         if self.strict && !warnings.is_empty() {
             let error = |warning| Diagnostic { severity: Severity::Error, ..warning };
             return Err(Error::Strict(warnings.into_iter().map(error).collect()));
         }
-        let names: Vec<String> = paths.iter().map(|path| file_name(path)).collect();
-        let text = emit::emit(&model, self, &names)?;
-        let report = Report {
-            files,
-            folders,
-            warnings,
-            services: model.services.len(),
-            operations: model.services.iter().map(|service| service.operations.len()).sum(),
-            structures: model.structures.len(),
-        };
-        Ok((text, report))
+        model.keep(&self.only_services, &self.only_operations);
+        Ok(Read { model, paths, files, folders, warnings })
     }
 
     pub(crate) fn has_wide_integers(&self) -> bool {
@@ -266,6 +302,19 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     paths.sort();
     Ok(paths)
+}
+
+fn is_enumeration(structure: &resolve::Structure) -> bool {
+    matches!(structure.kind, resolve::Kind::Enumeration(_))
+}
+
+/// What the stages before the last have made.
+struct Read {
+    model: resolve::Model,
+    paths: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+    warnings: Vec<Diagnostic>,
 }
 
 /// Ends the run when a stage found errors.

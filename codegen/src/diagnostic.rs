@@ -91,6 +91,11 @@ impl Diagnostics {
         self.files.get(file as usize).map_or(Path::new(""), |source| &source.path)
     }
 
+    /// The file's text.
+    pub(crate) fn text(&self, file: u32) -> &str {
+        self.files.get(file as usize).map_or("", |source| &source.text)
+    }
+
     /// `file:line` without directories, for one message that refers to another place.
     pub(crate) fn place(&self, at: At) -> String {
         let name = self.path(at.file).file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -36,11 +36,12 @@
 //!
 //! # What can be served
 //!
-//! SOAP 1.1 over HTTP in rpc/encoded, a request with a response, one header. Types: structures (`all`, `sequence`,
-//! `choice` as optional members, extension, groups), SOAP-ENC arrays, repeated elements, simple types, `anyType`.
-//! Restricted simple types (also enumerations) are their base, lists and unions text; faults come untyped.
+//! SOAP 1.1 and 1.2 over HTTP in rpc/encoded, rpc/literal and document/literal, wrapped or bare; headers, faults with
+//! their typed detail, operations without an answer. Types: everything of XML Schema 1.0 that says what a message
+//! holds; facets aren't checked, and text between the members of mixed content isn't kept.
 
 mod config;
+mod describe;
 mod diagnostic;
 mod emit;
 mod error;
@@ -52,5 +53,8 @@ mod resolve;
 mod xml;
 
 pub use config::{Config, DEFAULT_FILE_NAME, DEFAULT_SECRETS, DEFAULT_SUFFIXES, Report};
+pub use describe::{
+    OperationDescription, ParameterDescription, ServiceDescription, description_json, description_table,
+};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use error::Error;

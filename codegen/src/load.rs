@@ -27,7 +27,11 @@ pub(crate) struct Loaded {
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) file: u32,
-    pub(crate) root: Element,
+    pub(crate) root: Rc<Element>,
+    /// The namespace of whoever includes this schema, which has none of its own.
+    pub(crate) adopted: Option<Rc<str>>,
+    /// One of ours: only what is asked for of it is generated.
+    pub(crate) bundled: bool,
 }
 
 /// A definition and everything it imports: names are looked up within it.
@@ -42,8 +46,13 @@ pub(crate) struct Unit {
 /// The second value is every path that was looked at, also those that couldn't be read: a build is to run again
 /// when one of them changes.
 pub(crate) fn load(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> (Loaded, Vec<PathBuf>) {
-    let mut loader =
-        Loader { diagnostics, loaded: Loaded::default(), known: HashMap::new(), read: Vec::new() };
+    let mut loader = Loader {
+        diagnostics,
+        loaded: Loaded::default(),
+        known: HashMap::new(),
+        adopted: HashMap::new(),
+        read: Vec::new(),
+    };
     let mut asked = HashSet::new();
     for path in paths {
         if asked.insert(identity(path)) {
@@ -58,32 +67,98 @@ struct Loader<'a> {
     loaded: Loaded,
     /// By canonical path; `None` for a file that has no tree.
     known: HashMap<PathBuf, Option<usize>>,
+    /// Schemas without a namespace, by the one they take.
+    adopted: HashMap<(usize, Rc<str>), usize>,
     read: Vec<PathBuf>,
 }
 
 impl Loader<'_> {
     fn unit(&mut self, path: &Path) {
         let mut documents: Vec<usize> = Vec::new();
-        let mut queue = VecDeque::from([(path.to_path_buf(), None)]);
-        while let Some((path, importer)) = queue.pop_front() {
+        let mut elsewhere: Vec<Import> = Vec::new();
+        let mut queue = VecDeque::from([(path.to_path_buf(), None, None)]);
+        while let Some((path, importer, adopted)) = queue.pop_front() {
             let Some(index) = self.document(&path, importer) else { continue };
+            let index = self.adopt(index, adopted);
             if documents.contains(&index) {
                 continue;
             }
             documents.push(index);
-            for import in imports(&self.loaded.documents[index].root) {
+            let document = &self.loaded.documents[index];
+            for import in imports(&document.root, document.adopted.as_ref()) {
                 match import.target(&path) {
-                    Some(target) => queue.push_back((target, Some(import.at))),
-                    None => self.diagnostics.warning(
-                        import.at,
-                        format!("`{}` isn't followed: the network is never asked", import.location),
-                        "put a copy beside this file and name it here if types of it are missing",
-                    ),
+                    Some(target) => queue.push_back((target, Some(import.at), import.adopted)),
+                    None => elsewhere.push(import),
                 }
             }
         }
-        if !documents.is_empty() {
-            self.loaded.units.push(Unit { documents });
+        if documents.is_empty() {
+            return;
+        }
+        self.bundled(&mut documents);
+        let there = self.namespaces(&documents);
+        for import in elsewhere.iter().filter(|import| !there.contains(import.namespace.as_str())) {
+            self.diagnostics.warning(
+                import.at,
+                format!("`{}` isn't followed: the network is never asked", import.location),
+                "put a copy beside this file and name it here if types of it are missing",
+            );
+        }
+        self.loaded.units.push(Unit { documents });
+    }
+
+    /// The schema that a document is in the eyes of who includes it.
+    fn adopt(&mut self, index: usize, adopted: Option<Rc<str>>) -> usize {
+        let document = &self.loaded.documents[index];
+        let own = document.root.value("targetNamespace").is_some_and(|own| !own.is_empty());
+        let Some(adopted) = adopted.filter(|adopted| !own && !adopted.is_empty()) else { return index };
+        let (file, root) = (document.file, document.root.clone());
+        let documents = &mut self.loaded.documents;
+        *self.adopted.entry((index, adopted.clone())).or_insert_with(|| {
+            documents.push(Document { file, root, adopted: Some(adopted), bundled: false });
+            documents.len() - 1
+        })
+    }
+
+    /// The namespaces that a definition's schemas declare.
+    fn namespaces(&self, documents: &[usize]) -> HashSet<String> {
+        let roots = documents.iter().map(|index| &self.loaded.documents[*index].root);
+        roots
+            .flat_map(|root| schemas(root))
+            .filter_map(|schema| Some(schema.value("targetNamespace")?.to_owned()))
+            .collect()
+    }
+
+    /// Adds the schemas that everybody imports and nobody has beside their definition.
+    fn bundled(&mut self, documents: &mut Vec<usize>) {
+        let there = self.namespaces(documents);
+        let mut wanted: Vec<&(&str, &str, &str, &str)> = BUNDLED
+            .iter()
+            .filter(|(_, namespace, mark, _)| {
+                let named =
+                    |index: &usize| self.diagnostics.text(self.loaded.documents[*index].file).contains(mark);
+                !there.contains(*namespace) && documents.iter().any(named)
+            })
+            .collect();
+        // xmlmime and ws-addressing need nothing of each other
+        for (name, _, _, text) in wanted.drain(..) {
+            let path = PathBuf::from(format!("bundled/{name}"));
+            let index = match self.known.get(&path) {
+                Some(known) => *known,
+                None => {
+                    let text: Rc<str> = Rc::from(*text);
+                    let file = self.diagnostics.add_file(&path, text.clone());
+                    let root = xml::parse(file, &text, self.diagnostics);
+                    let index = root.map(|root| {
+                        let root = Rc::new(root);
+                        self.loaded.documents.push(Document { file, root, adopted: None, bundled: true });
+                        self.loaded.documents.len() - 1
+                    });
+                    self.known.insert(path, index);
+                    index
+                }
+            };
+            documents.extend(index);
         }
     }
 
@@ -135,7 +210,7 @@ impl Loader<'_> {
         }
         let root = xml::parse(file, &text, self.diagnostics)?;
         if root.is(WSDL, "definitions") || root.is(XSD, "schema") {
-            return Some(Document { file, root });
+            return Some(Document { file, root: Rc::new(root), adopted: None, bundled: false });
         }
         let (message, advice) = if &*root.name.namespace == WSDL_20 {
             ("this is WSDL 2.0".to_owned(), "ask the service for its WSDL 1.1")
@@ -164,6 +239,9 @@ fn identity(path: &Path) -> PathBuf {
 struct Import {
     at: At,
     location: String,
+    namespace: String,
+    /// For an included schema: the namespace that it takes if it has none.
+    adopted: Option<Rc<str>>,
 }
 
 impl Import {
@@ -178,16 +256,66 @@ impl Import {
 }
 
 /// The imports that say where; one that doesn't is satisfied by another schema of the definition.
-fn imports(root: &Element) -> Vec<Import> {
+fn imports(root: &Element, adopted: Option<&Rc<str>>) -> Vec<Import> {
     let mut found = Vec::new();
-    for import in root.all(WSDL, "import") {
-        found.extend(import.attribute("location"));
+    let mut import = |element: &Element, location: &str, adopted: Option<Rc<str>>| {
+        if let Some(place) = element.attribute(location) {
+            found.push(Import {
+                at: place.at,
+                location: place.value.trim().to_owned(),
+                namespace: element.value("namespace").unwrap_or_default().to_owned(),
+                adopted,
+            });
+        }
+    };
+    for element in root.all(WSDL, "import") {
+        import(element, "location", None);
     }
-    let inner = root.all(WSDL, "types").flat_map(|types| types.all(XSD, "schema"));
-    for schema in inner.chain(Some(root).filter(|root| root.is(XSD, "schema"))) {
-        for import in schema.all(XSD, "import").chain(schema.all(XSD, "include")) {
-            found.extend(import.attribute("schemaLocation"));
+    for schema in schemas(root) {
+        let namespace = schema.value("targetNamespace").map(Rc::from).or_else(|| adopted.cloned());
+        for element in schema.elements().filter(|element| &*element.name.namespace == XSD) {
+            match &*element.name.local {
+                "import" => import(element, "schemaLocation", None),
+                "include" | "redefine" => import(element, "schemaLocation", namespace.clone()),
+                _ => {}
+            }
         }
     }
-    found.into_iter().map(|place| Import { at: place.at, location: place.value.trim().to_owned() }).collect()
+    found
 }
+
+/// The schemas of a file: its own root, or those inside a definition.
+fn schemas(root: &Element) -> impl Iterator<Item = &Element> {
+    let inner = root.all(WSDL, "types").flat_map(|types| types.all(XSD, "schema"));
+    inner.chain(Some(root).filter(|root| root.is(XSD, "schema")))
+}
+
+/// Schemas that definitions import by namespace alone: file name, namespace, what a file that uses it has in it, and
+/// as much of the schema as anybody names. SOAP's encoding is known without one.
+const BUNDLED: &[(&str, &str, &str, &str)] = &[
+    ("xml.xsd", "http://www.w3.org/XML/1998/namespace", "\"xml:", include_str!("bundled/xml.xsd")),
+    (
+        "xmlmime.xsd",
+        "http://www.w3.org/2005/05/xmlmime",
+        "http://www.w3.org/2005/05/xmlmime",
+        include_str!("bundled/xmlmime.xsd"),
+    ),
+    (
+        "xop.xsd",
+        "http://www.w3.org/2004/08/xop/include",
+        "http://www.w3.org/2004/08/xop/include",
+        include_str!("bundled/xop.xsd"),
+    ),
+    (
+        "addressing.xsd",
+        "http://www.w3.org/2005/08/addressing",
+        "http://www.w3.org/2005/08/addressing",
+        include_str!("bundled/addressing.xsd"),
+    ),
+    (
+        "envelope.xsd",
+        "http://schemas.xmlsoap.org/soap/envelope/",
+        "http://schemas.xmlsoap.org/soap/envelope/",
+        include_str!("bundled/envelope.xsd"),
+    ),
+];

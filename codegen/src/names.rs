@@ -28,7 +28,9 @@ const TYPES_TAKEN: &[&str] = &[
     "Decimal",
     "Default",
     "Err",
+    "Element",
     "Header",
+    "Items",
     "Member",
     "Nillable",
     "None",
@@ -37,6 +39,8 @@ const TYPES_TAKEN: &[&str] = &[
     "Option",
     "Part",
     "PartialEq",
+    "Place",
+    "Raw",
     "Service",
     "Shape",
     "Some",
@@ -46,6 +50,7 @@ const TYPES_TAKEN: &[&str] = &[
     "Type",
     "Value",
     "Vec",
+    "Version",
     "Xsd",
 ];
 
@@ -121,6 +126,78 @@ pub(crate) fn fields<'n>(members: impl Iterator<Item = &'n str>) -> Vec<String> 
         *field = names.unique(std::mem::take(field), "_");
     }
     fields
+}
+
+/// The names of an enum's variants, in order; those of `taken` are somebody else's.
+///
+/// Where `Y` and `y` meet, `Y` stays what it is.
+pub(crate) fn variants<'n>(values: impl Iterator<Item = &'n str>, taken: &[&str]) -> Vec<String> {
+    let values: Vec<&str> = values.collect();
+    let mut names = Names::default();
+    for name in taken.iter().chain(&["Self"]) {
+        names.take(name);
+    }
+    let mut variants: Vec<String> = values.iter().map(|value| variant(value)).collect();
+    let unchanged: Vec<bool> = variants
+        .iter()
+        .zip(&values)
+        .map(|(variant, value)| variant == value && names.take(variant))
+        .collect();
+    for (variant, _) in variants.iter_mut().zip(&unchanged).filter(|(_, unchanged)| !**unchanged) {
+        *variant = names.unique(std::mem::take(variant), "_");
+    }
+    variants
+}
+
+/// `in-progress` is `InProgress`, `1.0` is `_1_0`, `+` is `Plus`, nothing is `Empty`.
+fn variant(value: &str) -> String {
+    let signs: String = if value.chars().any(char::is_alphanumeric) {
+        String::new()
+    } else {
+        value.chars().filter_map(sign).collect()
+    };
+    match value {
+        "" => "Empty".to_owned(),
+        _ if !signs.is_empty() => signs,
+        _ => {
+            let pieces: Vec<String> = pieces(value).map(|piece| capital(&piece)).collect();
+            let mut name = String::new();
+            for piece in pieces {
+                // digits beside digits are other digits
+                let apart = name.ends_with(|last: char| last.is_ascii_digit())
+                    && piece.starts_with(|first: char| first.is_ascii_digit());
+                name += if apart { "_" } else { "" };
+                name += &piece;
+            }
+            let minus =
+                value.starts_with('-') && value[1..].starts_with(|first: char| first.is_ascii_digit());
+            let name = if minus { format!("Minus{name}") } else { name };
+            started(if name.is_empty() { "Value".to_owned() } else { name })
+        }
+    }
+}
+
+fn sign(character: char) -> Option<&'static str> {
+    Some(match character {
+        '+' => "Plus",
+        '-' => "Minus",
+        '*' => "Star",
+        '/' => "Slash",
+        '%' => "Percent",
+        '=' => "Equal",
+        '<' => "Less",
+        '>' => "Greater",
+        '!' => "Not",
+        '&' => "And",
+        '|' => "Or",
+        '#' => "Hash",
+        '?' => "Question",
+        '.' => "Dot",
+        ',' => "Comma",
+        '_' => "Underscore",
+        ' ' => "Space",
+        _ => return None,
+    })
 }
 
 /// What stands between characters that no identifier has; letters beyond ASCII become their number.
@@ -208,6 +285,30 @@ mod tests {
     #[test]
     fn fields_that_meet_are_told_apart_and_the_unchanged_one_keeps_its_name() {
         assert_eq!(fields(["CLI", "cli", "Cli", "cli_2"].into_iter()), ["cli_3", "cli", "cli_4", "cli_2"]);
+    }
+
+    #[test]
+    fn variants_are_valid_and_never_two_alike() {
+        let values =
+            ["y", "Y", "", "1.0", "10", "+", "in-progress", "-1", "1", "Other", "self", "Self", "++", "é"];
+        let variants = variants(values.into_iter(), &["Other"]);
+        let expected = [
+            "Y_2",
+            "Y",
+            "Empty",
+            "_1_0",
+            "_10",
+            "Plus",
+            "InProgress",
+            "Minus1",
+            "_1",
+            "Other_2",
+            "Self_2",
+            "Self_3",
+            "PlusPlus",
+            "Ue9",
+        ];
+        assert_eq!(variants, expected);
     }
 
     #[test]

@@ -7,3 +7,4 @@ pub(crate) const WSDL_SOAP_12: &str = "http://schemas.xmlsoap.org/wsdl/soap12/";
 pub(crate) const WSDL_HTTP: &str = "http://schemas.xmlsoap.org/wsdl/http/";
 pub(crate) const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 pub(crate) const SOAP_ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
+pub(crate) const SOAP_ENCODING_12: &str = "http://www.w3.org/2003/05/soap-encoding";

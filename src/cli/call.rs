@@ -131,7 +131,7 @@ fn secret_names() -> Vec<&'static str> {
     let mut shapes: Vec<&'static Shape> = Vec::new();
     for operation in SERVICES.iter().flat_map(|service| service.operations) {
         shapes.extend([operation.input.shape, operation.output.shape]);
-        shapes.extend(operation.header.iter().map(|header| header.shape));
+        shapes.extend(operation.headers.iter().map(|header| header.shape));
     }
     while let Some(shape) = shapes.pop() {
         if seen.contains(&shape.name) {

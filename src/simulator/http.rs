@@ -337,7 +337,7 @@ impl Site {
         let fault = self.disturbance.lock().unwrap_or_else(PoisonError::into_inner).fault;
         let mut state = self.state();
         // `ping` and `logout` take the session as a parameter; of a dead one, `ping` says so without a fault
-        if operation.header.is_some() && operation.service != "Session" {
+        if operation.header().is_some() && operation.service != "Session" {
             state.sessions.check(auth, bearer, now)?;
             if let Some(code) = fault {
                 return Err(Fault::new(code, "disturbed on purpose"));

@@ -6,7 +6,9 @@ use super::plan::{Module, Plan};
 use super::structure::documented;
 use super::{Uses, item};
 use crate::error::Error;
-use crate::resolve::{Header, Model, Operation, Part};
+use crate::names::identifier;
+use crate::resolve::{Header, Model, Operation, Part, Style};
+use crate::xml::QName;
 
 /// A service's operations and the service itself.
 pub(super) fn items(model: &Model, plan: &Plan, index: usize, uses: &mut Uses) -> Result<Vec<String>, Error> {
@@ -41,7 +43,7 @@ fn operation_items(
     operation: &Operation,
     uses: &mut Uses,
 ) -> Result<[String; 3], Error> {
-    uses.extend(["Call", "Part", "Style"]);
+    uses.extend(["Call", "Part", "Style", "Version"]);
     let module = Module::Service(service);
     let short = plan.short_name(service);
     let (name, table) = plan.operation(service, position);
@@ -55,38 +57,76 @@ fn operation_items(
         pub struct #name;
     };
     let request = plan.ty(operation.input.structure, module);
-    let response = plan.ty(operation.output.structure, module);
+    let response = operation
+        .output
+        .as_ref()
+        .map_or_else(|| quote! { ::soapstone_soap::Nothing }, |output| plan.ty(output.structure, module));
+    let fault = operation
+        .faults
+        .map_or_else(|| quote! { ::soapstone_soap::Nothing }, |faults| plan.ty(faults, module));
     let call = quote! {
         impl Call for #name {
             type Request = #request;
             type Response = #response;
+            type Fault = #fault;
             fn operation() -> &'static Operation { &#table }
         }
     };
     let Operation { name, namespace, action, documentation, .. } = operation;
-    let header = operation.header.as_ref().map_or_else(
+    let style = match &operation.style {
+        Style::RpcEncoded => quote! { Style::RpcEncoded },
+        Style::RpcLiteral => quote! { Style::RpcLiteral },
+        Style::Document { input, output } => {
+            uses.insert("Element");
+            let (input, output) = (element_value(input), element_value(output));
+            quote! { Style::Document { input: #input, output: #output } }
+        }
+    };
+    let version = identifier(if operation.soap12 { "Soap12" } else { "Soap11" });
+    let one_way = operation.output.is_none();
+    if !operation.headers.is_empty() || !operation.output_headers.is_empty() {
+        uses.insert("Header");
+    }
+    let headers = operation.headers.iter().map(|header| header_value(plan, module, header));
+    let output_headers = operation.output_headers.iter().map(|header| header_value(plan, module, header));
+    let input = part_value(plan, module, &operation.input);
+    let output = operation.output.as_ref().map_or_else(
+        || {
+            let nothing = quote! { ::soapstone_soap::NOTHING };
+            quote! { Part { name: "", shape: &#nothing, empty: || Box::<::soapstone_soap::Nothing>::default() } }
+        },
+        |output| part_value(plan, module, output),
+    );
+    let faults = operation.faults.map_or_else(
         || quote! { None },
-        |header| {
-            uses.insert("Header");
-            header_value(plan, module, header)
+        |structure| {
+            let part = part_value(plan, module, &Part { name: String::new(), structure });
+            quote! { Some(#part) }
         },
     );
-    let input = part_value(plan, module, &operation.input);
-    let output = part_value(plan, module, &operation.output);
     let data = quote! {
         static #table: Operation = Operation {
             service: #short,
             name: #name,
             namespace: #namespace,
             action: #action,
-            style: Style::RpcEncoded,
+            style: #style,
             documentation: #documentation,
-            header: #header,
+            version: Version::#version,
+            one_way: #one_way,
+            headers: &[ #(#headers),* ],
+            output_headers: &[ #(#output_headers),* ],
             input: #input,
             output: #output,
+            faults: #faults,
         };
     };
     Ok([item(declaration)?, item(call)?, item(data)?])
+}
+
+fn element_value(name: &QName) -> proc_macro2::TokenStream {
+    let (name, namespace) = (&*name.local, &*name.namespace);
+    quote! { Element { name: #name, namespace: #namespace } }
 }
 
 fn header_value(plan: &Plan, module: Module, header: &Header) -> proc_macro2::TokenStream {
@@ -94,7 +134,7 @@ fn header_value(plan: &Plan, module: Module, header: &Header) -> proc_macro2::To
     let table = plan.table(*structure, module);
     let ty = plan.ty(*structure, module);
     quote! {
-        Some(Header { name: #name, namespace: #namespace, shape: &#table, empty: || Box::<#ty>::default() })
+        Header { name: #name, namespace: #namespace, shape: &#table, empty: || Box::<#ty>::default() }
     }
 }
 

@@ -71,6 +71,9 @@ impl Plan {
                 .iter()
                 .map(|operation| {
                     let mut name = names::type_name(&operation.name);
+                    if operation.number > 1 {
+                        name += &operation.number.to_string();
+                    }
                     if !taken.take(&name) {
                         name = taken.unique(name + "Call", "");
                     }
@@ -148,6 +151,14 @@ impl Plan {
         self.path(structure, module, identifier(&self.tables[structure]))
     }
 
+    /// The same in two pieces of text.
+    pub(super) fn table_path(&self, structure: usize, module: Module) -> (String, &str) {
+        let home = self.homes[structure];
+        let path =
+            if home == module { String::new() } else { format!("super::{}::", self.module_name(home)) };
+        (path, &self.tables[structure])
+    }
+
     fn path(&self, structure: usize, module: Module, name: Ident) -> TokenStream {
         if self.homes[structure] == module {
             return quote! { #name };
@@ -168,8 +179,7 @@ fn reached(model: &Model, service: usize, homes: &[Module]) -> BTreeSet<usize> {
     let mut open: Vec<usize> =
         (0..homes.len()).filter(|index| homes[*index] == Module::Service(service)).collect();
     for operation in &model.services[service].operations {
-        open.extend([operation.input.structure, operation.output.structure]);
-        open.extend(operation.header.as_ref().map(|header| header.structure));
+        open.extend(operation.structures());
     }
     let mut reached = BTreeSet::new();
     while let Some(index) = open.pop() {

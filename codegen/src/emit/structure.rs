@@ -1,5 +1,7 @@
 //! A structure: the struct, its table, and the two ways from the table to the struct's members.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
@@ -8,7 +10,7 @@ use super::{Uses, documentation, item, wrapped};
 use crate::config::Config;
 use crate::error::Error;
 use crate::names::{self, identifier};
-use crate::resolve::{Member, Model, Simple, Structure, Type};
+use crate::resolve::{Kind, Member, Model, Place, Preset, Simple, Structure, Text, Type};
 
 /// All structures that stand in `module`.
 pub(super) fn items(
@@ -20,10 +22,29 @@ pub(super) fn items(
 ) -> Result<Vec<String>, Error> {
     let mut items = Vec::new();
     let mut names = Vec::new();
+    let mut enumerations = String::new();
+    let mut namespaces = Vec::new();
     for index in plan.structures_in(module) {
-        let mut emitter = Emitter { config, plan, module, uses };
-        emitter.structure(index, &model.structures[index], &mut items)?;
+        let structure = &model.structures[index];
+        if let Kind::Enumeration(values) = &structure.kind {
+            enumeration(plan, index, structure, values, &mut enumerations);
+            continue;
+        }
+        let mut emitter = Emitter { config, plan, module, uses, namespaces: &mut namespaces };
+        emitter.structure(index, structure, &mut items)?;
         names.push(plan.own(index).0.to_string());
+    }
+    if !enumerations.is_empty() {
+        items.push(format!("::soapstone_soap::enumerations! {{\n{enumerations}}}\n"));
+    }
+    for (index, namespace) in namespaces.iter().enumerate().rev() {
+        let name = if index == 0 { "NS".to_owned() } else { format!("NS_{}", index + 1) };
+        let line = if index + 1 == namespaces.len() { "\n" } else { "" };
+        let constant = format!("const {name}: &str = {};\n{line}", quoted(namespace));
+        match items.first_mut() {
+            Some(first) => first.insert_str(0, &constant),
+            None => items.push(constant),
+        }
     }
     if !names.is_empty() {
         let list = wrapped(&names.join(" "), "    ");
@@ -38,11 +59,34 @@ pub(super) fn documented(text: &str) -> TokenStream {
     quote! { #( #[doc = #lines] )* }
 }
 
+/// One enumeration, as the runtime's macro takes it.
+fn enumeration(plan: &Plan, index: usize, structure: &Structure, values: &[Text], out: &mut String) {
+    let comment = |text: &str, indent: &str, out: &mut String| {
+        for line in documentation::lines(text) {
+            *out += format!("{indent}/// {line}").trim_end();
+            out.push('\n');
+        }
+    };
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    comment(&structure.documentation, "    ", out);
+    *out += &format!("    pub enum {} {{\n", plan.own(index).0);
+    let variants = names::variants(values.iter().map(|value| value.text.as_str()), &["Other"]);
+    for (value, variant) in values.iter().zip(variants) {
+        comment(&value.documentation, "        ", out);
+        *out += &format!("        {} = {:?},\n", identifier(&variant), value.text);
+    }
+    *out += "    }\n";
+}
+
 struct Emitter<'a> {
     config: &'a Config,
     plan: &'a Plan,
     module: Module,
     uses: &'a mut Uses,
+    /// Of the module's constants `NS`, `NS_2`, …
+    namespaces: &'a mut Vec<String>,
 }
 
 impl Emitter<'_> {
@@ -52,12 +96,53 @@ impl Emitter<'_> {
         structure: &Structure,
         items: &mut Vec<String>,
     ) -> Result<(), Error> {
-        self.uses.extend(["Shape", "Structure", "Value"]);
-        let fields = names::fields(structure.members.iter().map(|member| member.name.as_str()));
-        items.push(self.declaration(index, structure, &fields)?);
-        items.push(self.table(index, structure)?);
-        items.push(self.access(index, &fields)?);
+        self.uses.insert("Shape");
+        let names = structure.members.iter().map(|member| member.name.as_str());
+        if structure.kind == Kind::Structure {
+            let fields = names::fields(names);
+            items.push(self.declaration(index, structure, &fields)?);
+            items.push(self.table(index, structure));
+            items.push(self.access(index, &fields));
+        } else {
+            let variants = names::variants(names, &[]);
+            items.push(self.choice(index, structure, &variants)?);
+            items.push(self.table(index, structure));
+            items.push(self.chosen(index, structure, &variants));
+        }
         Ok(())
+    }
+
+    fn choice(&mut self, index: usize, structure: &Structure, variants: &[String]) -> Result<String, Error> {
+        let (name, _) = self.plan.own(index);
+        let documentation = documented(&structure.documentation);
+        let mut members = TokenStream::new();
+        for (member, variant) in structure.members.iter().zip(variants) {
+            let documentation = documented(&member.documentation);
+            let variant = identifier(variant);
+            let ty = self.field_type(&Member { optional: member.nillable, ..member.clone() });
+            members.extend(quote! { #documentation #variant(#ty), });
+        }
+        item(quote! {
+            #documentation
+            #[derive(Clone, PartialEq)]
+            pub enum #name { #members }
+        })
+    }
+
+    fn chosen(&mut self, index: usize, structure: &Structure, variants: &[String]) -> String {
+        let (name, table) = self.plan.own(index);
+        let start = match structure.kind {
+            Kind::Choice { default } => default,
+            _ => 0,
+        };
+        let start = variants.get(start).map(|variant| identifier(variant).to_string()).unwrap_or_default();
+        let list: Vec<String> = variants
+            .iter()
+            .enumerate()
+            .map(|(index, variant)| format!("{index} {},", identifier(variant)))
+            .collect();
+        let list = wrapped(&list.join(" "), "        ");
+        format!("::soapstone_soap::choices! {{\n    {name} {table} start {start} {{\n{list}    }}\n}}\n")
     }
 
     fn declaration(
@@ -82,53 +167,98 @@ impl Emitter<'_> {
         })
     }
 
-    fn table(&mut self, index: usize, structure: &Structure) -> Result<String, Error> {
+    fn table(&mut self, index: usize, structure: &Structure) -> String {
         let (_, table) = self.plan.own(index);
-        let name = &*structure.name.local;
         let namespace = &*structure.name.namespace;
-        let documentation = documented_call(&structure.documentation);
-        let members: Vec<_> =
-            structure.members.iter().map(|member| self.table_entry(structure, member)).collect();
-        item(quote! {
-            pub(super) static #table: Shape = Shape::new(#name, #namespace, &[ #(#members),* ]) #documentation;
-        })
+        let elements = structure.members.iter().filter(|member| member.place == Place::Element);
+        let elements_in = match structure.kind {
+            Kind::Derived => "",
+            _ => elements.clone().map(|member| member.namespace.as_str()).next().unwrap_or_default(),
+        };
+        let mut calls = String::new();
+        if !elements_in.is_empty() {
+            if elements_in == namespace {
+                calls += "\n.qualified()";
+            } else {
+                calls += &format!("\n.elements_in({})", self.namespace(elements_in));
+            }
+        }
+        match structure.kind {
+            Kind::Choice { .. } => calls += "\n.choice()",
+            Kind::Derived => calls += "\n.derived()",
+            _ => {}
+        }
+        let mut names = HashSet::new();
+        if structure.kind != Kind::Derived && !elements.clone().all(|member| names.insert(&member.name)) {
+            calls += "\n.told_apart()";
+        }
+        if !structure.documentation.is_empty() {
+            calls += "\n";
+            calls += &documented_call(&structure.documentation);
+        }
+        let mut members = String::new();
+        for member in &structure.members {
+            members += &format!("    {},\n", self.table_entry(structure, member, elements_in));
+        }
+        let (name, namespace) = (quoted(&structure.name.local), self.namespace(namespace));
+        let list = if members.is_empty() { "&[]".to_owned() } else { format!("&[\n{members}]") };
+        format!("pub(super) static {table}: Shape = Shape::new({name}, {namespace}, {list}){calls};\n")
     }
 
-    fn table_entry(&mut self, structure: &Structure, member: &Member) -> TokenStream {
+    /// A namespace, by its constant.
+    fn namespace(&mut self, namespace: &str) -> String {
+        if namespace.is_empty() {
+            return "\"\"".to_owned();
+        }
+        let known = self.namespaces.iter().position(|known| known == namespace);
+        let number = known.unwrap_or_else(|| {
+            self.namespaces.push(namespace.to_owned());
+            self.namespaces.len() - 1
+        });
+        if number == 0 { "NS".to_owned() } else { format!("NS_{}", number + 1) }
+    }
+
+    fn table_entry(&mut self, structure: &Structure, member: &Member, elements_in: &str) -> String {
         self.uses.extend(["Member", "Type"]);
-        let name = &member.name;
         let ty = self.table_type(&member.ty);
-        let mut calls = TokenStream::new();
+        let mut entry = format!("Member::new({}, {ty})", quoted(&member.name));
+        if member.place != Place::Element {
+            self.uses.insert("Place");
+            entry += &format!(".at(Place::{:?})", member.place);
+        }
+        let usual = if member.place == Place::Element { elements_in } else { "" };
+        if member.namespace != usual && structure.kind != Kind::Derived {
+            entry += &format!(".of({})", self.namespace(&member.namespace));
+        }
+        match &member.preset {
+            Some(Preset::Default(value)) => entry += &format!(".default_is({})", quoted(value)),
+            Some(Preset::Fixed(value)) => entry += &format!(".fixed({})", quoted(value)),
+            None => {}
+        }
         if member.optional {
-            calls.extend(quote! { .optional() });
+            entry += ".optional()";
         }
         if member.nillable {
-            calls.extend(quote! { .nillable() });
+            entry += ".nillable()";
         }
-        if self.config.is_secret(&structure.name.local, name) {
-            calls.extend(quote! { .secret() });
+        if self.config.is_secret(&structure.name.local, &member.name) {
+            entry += ".secret()";
         }
-        let documentation = documented_call(&member.documentation);
-        quote! { Member::new(#name, #ty) #calls #documentation }
+        entry + &documented_call(&member.documentation)
     }
 
-    fn access(&mut self, index: usize, fields: &[String]) -> Result<String, Error> {
+    fn access(&mut self, index: usize, fields: &[String]) -> String {
         let (name, table) = self.plan.own(index);
-        let none = quote! { ::soapstone_soap::no_member(&#table, index) };
-        let (mut get, mut get_mut) = (none.clone(), none.clone());
-        if !fields.is_empty() {
-            let numbers: Vec<_> = (0..fields.len()).map(Literal::usize_unsuffixed).collect();
-            let fields: Vec<_> = fields.iter().map(|field| identifier(field)).collect();
-            get = quote! { match index { #( #numbers => &self.#fields, )* _ => #none } };
-            get_mut = quote! { match index { #( #numbers => &mut self.#fields, )* _ => #none } };
+        if fields.is_empty() {
+            return format!("::soapstone_soap::members! {{ {name} {table} {{}} }}\n");
         }
-        item(quote! {
-            impl Structure for #name {
-                fn shape(&self) -> &'static Shape { &#table }
-                fn member(&self, index: usize) -> &dyn Value { #get }
-                fn member_mut(&mut self, index: usize) -> &mut dyn Value { #get_mut }
-            }
-        })
+        let list: Vec<String> = fields
+            .iter()
+            .enumerate()
+            .map(|(index, field)| format!("{index} {},", identifier(field)))
+            .collect();
+        let list = wrapped(&list.join(" "), "        ");
+        format!("::soapstone_soap::members! {{\n    {name} {table} {{\n{list}    }}\n}}\n")
     }
 
     /// A list is never optional: an empty one is none. Nil and absent differ only where both may be.
@@ -139,7 +269,7 @@ impl Emitter<'_> {
         }
         let both = member.optional && member.nillable;
         match &member.ty {
-            Type::Array(_) | Type::Repeated(_) => ty,
+            Type::Array(_) | Type::Repeated(_) | Type::List(_) | Type::Items(..) => ty,
             // it has a nil of its own
             Type::Any if member.optional => quote! { Option<#ty> },
             Type::Any => ty,
@@ -155,8 +285,9 @@ impl Emitter<'_> {
     fn value_type(&mut self, ty: &Type) -> TokenStream {
         match ty {
             Type::Simple(simple) => self.simple_type(*simple),
-            Type::Structure(index) => self.plan.ty(*index, self.module),
-            Type::Array(item) | Type::Repeated(item) => {
+            Type::Structure(index) | Type::Enumeration(index) => self.plan.ty(*index, self.module),
+            Type::Raw => self.runtime("Raw"),
+            Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
                 let item = self.value_type(item);
                 quote! { Vec<#item> }
             }
@@ -196,34 +327,40 @@ impl Emitter<'_> {
     }
 
     /// What the table says: always the definition's own type.
-    fn table_type(&mut self, ty: &Type) -> TokenStream {
+    fn table_type(&mut self, ty: &Type) -> String {
         match ty {
             Type::Simple(simple) => {
                 self.uses.insert("Xsd");
-                let name = identifier(&format!("{simple:?}"));
-                quote! { Type::Xsd(Xsd::#name) }
+                format!("Type::Xsd(Xsd::{simple:?})")
             }
+            Type::Enumeration(_) => {
+                self.uses.insert("Xsd");
+                "Type::Xsd(Xsd::String)".to_owned()
+            }
+            Type::List(item) => format!("Type::List(&{})", self.table_type(item)),
+            Type::Items(name, namespace, item) => {
+                self.uses.insert("Items");
+                let (name, namespace) = (quoted(name), self.namespace(namespace));
+                let ty = self.table_type(item);
+                format!("Type::Items(&Items {{ name: {name}, namespace: {namespace}, ty: {ty} }})")
+            }
+            Type::Raw => "Type::Raw".to_owned(),
             Type::Structure(index) => {
-                let table = self.plan.table(*index, self.module);
-                quote! { Type::Structure(&#table) }
+                let (home, table) = self.plan.table_path(*index, self.module);
+                format!("Type::Structure(&{home}{table})")
             }
-            Type::Array(item) => {
-                let item = self.table_type(item);
-                quote! { Type::Array(&#item) }
-            }
-            Type::Repeated(item) => {
-                let item = self.table_type(item);
-                quote! { Type::Repeated(&#item) }
-            }
-            Type::Any => quote! { Type::Any },
+            Type::Array(item) => format!("Type::Array(&{})", self.table_type(item)),
+            Type::Repeated(item) => format!("Type::Repeated(&{})", self.table_type(item)),
+            Type::Any => "Type::Any".to_owned(),
         }
     }
 }
 
-fn documented_call(text: &str) -> TokenStream {
-    if text.is_empty() {
-        TokenStream::new()
-    } else {
-        quote! { .documented(#text) }
-    }
+fn documented_call(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(".documented({})", quoted(text)) }
+}
+
+/// A string literal.
+fn quoted(text: &str) -> String {
+    Literal::string(text).to_string()
 }

@@ -24,6 +24,8 @@ pub(crate) struct Parsed {
     /// Namespace of what the definition itself declares.
     pub(crate) namespace: Rc<str>,
     pub(crate) documentation: String,
+    /// See [`Document::bundled`].
+    pub(crate) bundled: bool,
 }
 
 /// A name written somewhere that stands for something declared elsewhere.
@@ -43,7 +45,8 @@ pub(crate) fn parse(loaded: &Loaded, diagnostics: &mut Diagnostics) -> Vec<Parse
 fn parse_document(document: &Document, diagnostics: &mut Diagnostics) -> Parsed {
     let root = &document.root;
     if root.is(XSD, "schema") {
-        return Parsed { schemas: vec![schema::parse(root, diagnostics)], ..Parsed::default() };
+        let schemas = vec![schema::parse(root, document.adopted.as_ref(), diagnostics)];
+        return Parsed { schemas, bundled: document.bundled, ..Parsed::default() };
     }
     let namespace: Rc<str> = Rc::from(root.value("targetNamespace").unwrap_or_default());
     let mut parsed = Parsed {
@@ -56,7 +59,7 @@ fn parse_document(document: &Document, diagnostics: &mut Diagnostics) -> Parsed 
         match &*child.name.local {
             "types" => {
                 for inner in child.all(XSD, "schema") {
-                    parsed.schemas.push(schema::parse(inner, diagnostics));
+                    parsed.schemas.push(schema::parse(inner, None, diagnostics));
                 }
             }
             "message" => parsed.messages.extend(wsdl::message(child, &namespace, diagnostics)),

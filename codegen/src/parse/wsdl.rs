@@ -47,6 +47,16 @@ pub(crate) struct PortOperation {
     pub(crate) output: Option<Reference>,
     /// The output stands before the input: the server starts (WSDL 1.1 §2.4.3, §2.4.4).
     pub(crate) server_first: bool,
+    /// `name` of the input, which tells operations of one name apart.
+    pub(crate) input_name: Option<String>,
+    pub(crate) faults: Vec<PortFault>,
+}
+
+/// `wsdl:fault` of a port type's operation.
+#[derive(Debug)]
+pub(crate) struct PortFault {
+    pub(crate) name: String,
+    pub(crate) message: Reference,
 }
 
 /// `wsdl:binding`.
@@ -84,6 +94,11 @@ pub(crate) struct BindingOperation {
     pub(crate) output: Option<Body>,
     /// Of the input.
     pub(crate) headers: Vec<Header>,
+    pub(crate) output_headers: Vec<Header>,
+    /// `name` of the input.
+    pub(crate) input_name: Option<String>,
+    /// Where attachments (WSDL 1.1 §5) are asked for.
+    pub(crate) mime: Option<At>,
 }
 
 /// `soap:body`.
@@ -112,6 +127,13 @@ pub(crate) struct Service {
     pub(crate) documentation: String,
     /// The bindings of its ports.
     pub(crate) bindings: Vec<Reference>,
+}
+
+/// What holds the parts of a SOAP binding, of either version.
+fn soap<'e>(element: &'e Element, local: &'e str) -> impl Iterator<Item = &'e Element> {
+    element.elements().filter(move |child| {
+        &*child.name.local == local && matches!(&*child.name.namespace, WSDL_SOAP | WSDL_SOAP_12)
+    })
 }
 
 pub(super) fn message(
@@ -169,7 +191,21 @@ fn port_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option<Po
         })
     };
     let (input, output) = (message("input"), message("output"));
-    Some(PortOperation { name, documentation: documentation::of(element), input, output, server_first })
+    let faults = element.all(WSDL, "fault").filter_map(|fault| {
+        required(fault, "message", diagnostics)?;
+        let message = reference(fault, "message", diagnostics)?;
+        Some(PortFault { name: fault.value("name").unwrap_or(&message.name.local).to_owned(), message })
+    });
+    let faults = faults.collect();
+    Some(PortOperation {
+        name,
+        documentation: documentation::of(element),
+        input,
+        output,
+        server_first,
+        input_name: input_name(element),
+        faults,
+    })
 }
 
 pub(super) fn binding(
@@ -204,25 +240,44 @@ pub(super) fn binding(
 
 fn binding_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option<BindingOperation> {
     let name = required(element, "name", diagnostics)?;
-    let soap = element.all(WSDL_SOAP, "operation").next();
-    let input = element.all(WSDL, "input").next();
-    let output = element.all(WSDL, "output").next();
-    let headers = input.map_or_else(Vec::new, |input| {
-        input.all(WSDL_SOAP, "header").filter_map(|child| header(child, diagnostics)).collect()
-    });
+    let bound = soap(element, "operation").next();
+    let (input, mime) = message_of(element, "input");
+    let (output, mime_out) = message_of(element, "output");
+    let mut headers = |message: Option<&Element>| {
+        message.map_or_else(Vec::new, |message| {
+            soap(message, "header").filter_map(|child| header(child, diagnostics)).collect()
+        })
+    };
+    let (headers, output_headers) = (headers(input), headers(output));
     Some(BindingOperation {
         name,
         at: element.at,
-        action: soap.and_then(|soap| soap.value("soapAction")).unwrap_or_default().to_owned(),
-        style: soap.and_then(|soap| soap.value("style")).map(str::to_owned),
+        action: bound.and_then(|bound| bound.value("soapAction")).unwrap_or_default().to_owned(),
+        style: bound.and_then(|bound| bound.value("style")).map(str::to_owned),
         input: input.and_then(body),
         output: output.and_then(body),
         headers,
+        output_headers,
+        input_name: input_name(element),
+        mime: mime.or(mime_out),
     })
 }
 
+/// What holds the body of an input or output, and where that is but one part of several (WSDL 1.1 §5).
+fn message_of<'e>(element: &'e Element, local: &str) -> (Option<&'e Element>, Option<At>) {
+    let Some(message) = element.elements().find(|child| child.is(WSDL, local)) else { return (None, None) };
+    let related = message.elements().find(|child| &*child.name.local == "multipartRelated");
+    let Some(related) = related else { return (Some(message), None) };
+    let mut parts = related.elements().filter(|child| &*child.name.local == "part");
+    (parts.find(|part| soap(part, "body").next().is_some()).or(Some(message)), Some(related.at))
+}
+
+fn input_name(element: &Element) -> Option<String> {
+    element.all(WSDL, "input").next()?.value("name").map(str::to_owned)
+}
+
 fn body(element: &Element) -> Option<Body> {
-    let body = element.all(WSDL_SOAP, "body").next()?;
+    let body = soap(element, "body").next()?;
     Some(Body {
         usage: body.value("use").map(str::to_owned),
         namespace: body.value("namespace").map(str::to_owned),

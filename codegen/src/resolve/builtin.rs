@@ -1,7 +1,7 @@
 //! XML Schema's own types, as the runtime has them.
 
 use super::Type;
-use crate::namespace::{SOAP_ENCODING, XSD};
+use crate::namespace::{SOAP_ENCODING, SOAP_ENCODING_12, XSD};
 use crate::xml::QName;
 
 /// The simple types that the runtime knows; named as there.
@@ -32,7 +32,7 @@ pub(crate) enum Simple {
 pub(super) fn look_up(name: &QName) -> Option<Option<Type>> {
     let soap = match &*name.namespace {
         XSD => false,
-        SOAP_ENCODING => true,
+        SOAP_ENCODING | SOAP_ENCODING_12 => true,
         _ => return None,
     };
     Some(match &*name.local {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Model, Structure, Type, UnitModel};
+use super::{Kind, Member, Model, Operation, Structure, Type, UnitModel};
 use crate::diagnostic::Diagnostics;
 
 /// Brings the units together.
@@ -28,26 +28,16 @@ pub(super) fn merge(units: Vec<UnitModel>, diagnostics: &mut Diagnostics) -> Mod
             keepers.push(keeper);
         }
         for mut service in unit.services {
-            for operation in &mut service.operations {
-                operation.input.structure += offset;
-                operation.output.structure += offset;
-                if let Some(header) = &mut operation.header {
-                    header.structure += offset;
-                }
-            }
+            let held = service.operations.iter_mut().flat_map(Operation::structures_mut);
+            held.for_each(|structure| *structure += offset);
             services.push(service);
         }
     }
     let classes = classes(&all);
     let (structures, positions) = first_of_each(all, &keepers, &classes, diagnostics);
     for service in &mut services {
-        for operation in &mut service.operations {
-            operation.input.structure = positions[operation.input.structure];
-            operation.output.structure = positions[operation.output.structure];
-            if let Some(header) = &mut operation.header {
-                header.structure = positions[header.structure];
-            }
-        }
+        let held = service.operations.iter_mut().flat_map(Operation::structures_mut);
+        held.for_each(|structure| *structure = positions[*structure]);
     }
     Model { structures, services }
 }
@@ -81,8 +71,15 @@ fn number<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = (K, Vec<usize>)>) 
 /// A structure's name and members as text, with other structures left out. Documentation doesn't count.
 fn signature(structure: &Structure) -> String {
     let mut text = format!("{:?} {:?}", structure.origin, structure.name);
+    match &structure.kind {
+        Kind::Structure => {}
+        Kind::Choice { .. } => text += " choice",
+        Kind::Derived => text += " derived",
+        Kind::Enumeration(values) => values.iter().for_each(|value| text += &format!("\n{:?}", value.text)),
+    }
     for member in &structure.members {
-        text += &format!("\n{:?} {} {} ", member.name, member.optional, member.nillable);
+        let Member { name, namespace, place, optional, nillable, .. } = member;
+        text += &format!("\n{name:?} {namespace:?} {place:?} {optional} {nillable} ");
         kind(&member.ty, &mut text);
     }
     text
@@ -92,15 +89,21 @@ fn kind(ty: &Type, text: &mut String) {
     match ty {
         Type::Simple(simple) => *text += &format!("{simple:?}"),
         Type::Structure(_) => text.push('S'),
-        Type::Array(item) => {
-            text.push('A');
+        Type::Enumeration(_) => text.push('E'),
+        Type::Array(item) | Type::Repeated(item) | Type::List(item) => {
+            text.push(match ty {
+                Type::Array(_) => 'A',
+                Type::Repeated(_) => 'R',
+                _ => 'L',
+            });
             kind(item, text);
         }
-        Type::Repeated(item) => {
-            text.push('R');
+        Type::Items(name, namespace, item) => {
+            *text += &format!("I{name:?}{namespace:?}");
             kind(item, text);
         }
         Type::Any => text.push('?'),
+        Type::Raw => text.push('X'),
     }
 }
 

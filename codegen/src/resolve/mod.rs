@@ -7,10 +7,12 @@ mod operations;
 mod types;
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use crate::diagnostic::{At, Diagnostics};
 use crate::load::Loaded;
 use crate::parse::Parsed;
+pub(crate) use crate::parse::schema::Preset;
 use crate::xml::QName;
 
 pub(crate) use builtin::Simple;
@@ -28,11 +30,89 @@ pub(crate) struct Structure {
     pub(crate) name: QName,
     pub(crate) at: At,
     pub(crate) origin: Origin,
+    pub(crate) kind: Kind,
     pub(crate) documentation: String,
     pub(crate) members: Vec<Member>,
     /// Of [`Model::services`]: the one that keeps it to itself, because an earlier definition means something
     /// else by the same name.
     pub(crate) home: Option<usize>,
+}
+
+impl Model {
+    /// Leaves out what isn't among `services` and `operations`, where any are named, and what only those needed.
+    pub(crate) fn keep(&mut self, services: &[String], operations: &[String]) {
+        if services.is_empty() && operations.is_empty() {
+            return;
+        }
+        let wanted =
+            |list: &[String], name: &str| list.is_empty() || list.iter().any(|wanted| wanted == name);
+        self.services.retain(|service| wanted(services, &service.name));
+        for service in &mut self.services {
+            service.operations.retain(|operation| wanted(operations, &operation.name));
+        }
+        let mut open: Vec<usize> = self.operations().flat_map(Operation::structures).collect();
+        let mut positions: Vec<Option<usize>> = vec![None; self.structures.len()];
+        while let Some(index) = open.pop() {
+            if positions[index].replace(0).is_none() {
+                open.extend(self.structures[index].members.iter().filter_map(|member| member.ty.structure()));
+            }
+        }
+        for (position, kept) in positions.iter_mut().flatten().enumerate() {
+            *kept = position;
+        }
+        let moved = |index: &mut usize| *index = positions[*index].unwrap_or_default();
+        let mut kept = positions.iter().map(Option::is_some);
+        self.structures.retain(|_| kept.next().unwrap_or_default());
+        for structure in &mut self.structures {
+            // a service that is gone keeps nothing to itself
+            structure.home = None;
+            structure.members.iter_mut().filter_map(|member| member.ty.structure_mut()).for_each(moved);
+        }
+        for service in &mut self.services {
+            service.operations.iter_mut().flat_map(Operation::structures_mut).for_each(moved);
+        }
+    }
+
+    fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.services.iter().flat_map(|service| &service.operations)
+    }
+}
+
+/// What a [`Structure`] is in Rust.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// All members.
+    Structure,
+    /// One of the members: an enum, which starts as the member at `default`.
+    Choice { default: usize },
+    /// One of the types that `xsi:type` may name: an enum whose members are called like the types.
+    Derived,
+    /// One of some texts.
+    Enumeration(Vec<Text>),
+}
+
+/// One value of an enumeration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) documentation: String,
+}
+
+/// Where a [`Member`] stands in its structure's element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// In an element of its name.
+    Element,
+    /// Directly: what it holds has elements, it has none of its own.
+    Inline,
+    /// Any element that no other member has.
+    Wildcard,
+    /// The element's text.
+    Text,
+    /// An attribute of its name.
+    Attribute,
+    /// All attributes that no other member has.
+    OtherAttributes,
 }
 
 /// Where a [`Structure`]'s name comes from.
@@ -50,24 +130,55 @@ pub(crate) enum Origin {
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) name: String,
+    /// Of its element or attribute; empty for an unqualified one.
+    pub(crate) namespace: String,
+    pub(crate) place: Place,
     pub(crate) at: At,
     pub(crate) ty: Type,
     pub(crate) optional: bool,
     pub(crate) nillable: bool,
     /// Stands behind a pointer: the structure would hold itself otherwise.
     pub(crate) boxed: bool,
+    /// `default` or `fixed`.
+    pub(crate) preset: Option<Preset>,
     pub(crate) documentation: String,
+}
+
+impl Member {
+    /// An element that must be there.
+    fn new(name: &QName, at: At, ty: Type) -> Self {
+        Self {
+            name: name.local.to_string(),
+            namespace: name.namespace.to_string(),
+            place: Place::Element,
+            at,
+            ty,
+            optional: false,
+            nillable: false,
+            boxed: false,
+            preset: None,
+            documentation: String::new(),
+        }
+    }
 }
 
 /// What a member or an item holds.
 #[derive(Debug, Clone)]
 pub(crate) enum Type {
     Simple(Simple),
+    /// Of [`Model::structures`], which is of kind [`Kind::Enumeration`].
+    Enumeration(usize),
+    /// Simple values with spaces between them.
+    List(Box<Type>),
     /// Of [`Model::structures`].
     Structure(usize),
     Array(Box<Type>),
+    /// An element of elements of this name, in this namespace.
+    Items(Rc<str>, Rc<str>, Box<Type>),
     Repeated(Box<Type>),
     Any,
+    /// XML as it stands: an element, or attributes.
+    Raw,
 }
 
 /// A service.
@@ -79,16 +190,36 @@ pub(crate) struct Service {
     pub(crate) operations: Vec<Operation>,
 }
 
-/// An operation that can be served: rpc/encoded over SOAP 1.1, for now.
+/// An operation that can be served.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
     pub(crate) name: String,
+    /// For a name that several operations have: which of them it is, from 1.
+    pub(crate) number: usize,
     pub(crate) namespace: String,
     pub(crate) action: String,
     pub(crate) documentation: String,
-    pub(crate) header: Option<Header>,
+    pub(crate) style: Style,
+    pub(crate) soap12: bool,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) output_headers: Vec<Header>,
     pub(crate) input: Part,
-    pub(crate) output: Part,
+    /// `None` for a message without an answer.
+    pub(crate) output: Option<Part>,
+    /// Of [`Model::structures`]: the choice of what a fault's detail may hold.
+    pub(crate) faults: Option<usize>,
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Style {
+    RpcEncoded,
+    RpcLiteral,
+    /// With the names of the body's elements; one without a name is none: what is in it stands in the body.
+    Document {
+        input: QName,
+        output: QName,
+    },
 }
 
 /// What goes in or comes out.
@@ -107,6 +238,24 @@ pub(crate) struct Header {
     pub(crate) namespace: String,
     /// Of [`Model::structures`].
     pub(crate) structure: usize,
+}
+
+impl Operation {
+    /// All of [`Model::structures`] that it names.
+    pub(crate) fn structures(&self) -> impl Iterator<Item = usize> {
+        let headers = self.headers.iter().chain(&self.output_headers).map(|header| header.structure);
+        let parts = std::iter::once(&self.input).chain(&self.output).map(|part| part.structure);
+        parts.chain(headers).chain(self.faults)
+    }
+
+    fn structures_mut(&mut self) -> impl Iterator<Item = &mut usize> {
+        let headers = self.headers.iter_mut().chain(&mut self.output_headers);
+        let parts = std::iter::once(&mut self.input).chain(&mut self.output);
+        parts
+            .map(|part| &mut part.structure)
+            .chain(headers.map(|header| &mut header.structure))
+            .chain(&mut self.faults)
+    }
 }
 
 /// One definition's share of the model, before definitions are brought together.
@@ -139,25 +288,34 @@ pub(crate) fn resolve(loaded: &Loaded, parsed: &[Parsed], diagnostics: &mut Diag
 fn direct(ty: &Type) -> Option<usize> {
     match ty {
         Type::Structure(index) => Some(*index),
-        Type::Simple(_) | Type::Array(_) | Type::Repeated(_) | Type::Any => None,
+        _ => None,
     }
 }
 
 impl Type {
-    /// The structure in it, however deep in lists.
+    /// The structure or enumeration in it, however deep in lists.
     pub(crate) fn structure(&self) -> Option<usize> {
         match self {
-            Type::Structure(index) => Some(*index),
-            Type::Array(item) | Type::Repeated(item) => item.structure(),
-            Type::Simple(_) | Type::Any => None,
+            Type::Structure(index) | Type::Enumeration(index) => Some(*index),
+            Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
+                item.structure()
+            }
+            Type::Simple(_) | Type::Any | Type::Raw => None,
         }
     }
 
     fn structure_mut(&mut self) -> Option<&mut usize> {
         match self {
-            Type::Structure(index) => Some(index),
-            Type::Array(item) | Type::Repeated(item) => item.structure_mut(),
-            Type::Simple(_) | Type::Any => None,
+            Type::Structure(index) | Type::Enumeration(index) => Some(index),
+            Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
+                item.structure_mut()
+            }
+            Type::Simple(_) | Type::Any | Type::Raw => None,
         }
+    }
+
+    /// Whether it is a simple value, or a list of them in one text.
+    fn is_simple(&self) -> bool {
+        matches!(self, Type::Simple(_) | Type::Enumeration(_) | Type::List(_))
     }
 }

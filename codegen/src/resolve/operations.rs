@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::types::{Types, unknown};
-use super::{Header, Member, Operation, Part, Service, Type};
+use super::{Header, Member, Operation, Part, Place, Service, Style, Type};
 use crate::diagnostic::At;
 use crate::parse::wsdl::{
     Binding, BindingOperation, Body, Message, PartContent, PortOperation, PortType, Protocol,
@@ -13,6 +13,9 @@ use crate::xml::QName;
 
 /// The one transport of SOAP bindings that is in use.
 const TRANSPORT_HTTP: &str = "http://schemas.xmlsoap.org/soap/http";
+
+/// The name that SOAP 1.2 has for it.
+const TRANSPORT_HTTP_12: &str = "http://www.w3.org/2003/05/soap/bindings/HTTP/";
 
 /// The services of one definition; `seen` holds those that another definition had, as both import them.
 pub(super) fn services(
@@ -65,122 +68,117 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         resolver
     }
 
-    fn service(&mut self, document: &Parsed, service: &wsdl::Service) -> Option<Service> {
+    /// A service for each of its port types: the first has the service's name, the others their own.
+    fn service(&mut self, document: &Parsed, service: &wsdl::Service) -> Vec<Service> {
         if service.bindings.is_empty() {
             self.leave_out(service.at, format!("service `{}`", service.name), "it has no port");
         }
-        let mut served: Option<(Vec<Operation>, String)> = None;
-        let mut known = HashSet::new();
+        let mut bindings = Vec::new();
         for reference in &service.bindings {
-            let Some((binding, namespace)) = self.bindings.get(&reference.name).copied() else {
-                unknown(self.types.diagnostics, reference, "binding", self.bindings.keys().copied());
-                continue;
-            };
-            if !known.insert(&binding.name) {
-                continue; // a second address of the same
-            }
-            if served.is_some() {
-                self.leave_out(
-                    binding.at,
-                    format!("binding `{}`", binding.name.local),
-                    "the service has one already",
-                );
-                continue;
-            }
-            let operations = self.binding(binding, namespace);
-            if !operations.is_empty() {
-                served = Some((operations, binding.documentation.clone()));
+            match self.bindings.get(&reference.name).copied() {
+                Some(found) => bindings.push(found),
+                None => unknown(self.types.diagnostics, reference, "binding", self.bindings.keys().copied()),
             }
         }
-        let (operations, of_binding) = served?;
-        let documentation = [&service.documentation, &of_binding, &document.documentation]
-            .into_iter()
-            .find(|documentation| !documentation.is_empty());
-        let documentation = documentation.cloned().unwrap_or_default();
-        Some(Service { name: service.name.clone(), documentation, operations })
+        let mut services: Vec<Service> = Vec::new();
+        for (port_type, operations, documentation) in self.served(bindings) {
+            let words = [&service.documentation, &documentation, &document.documentation];
+            let documentation =
+                words.into_iter().find(|words| !words.is_empty()).cloned().unwrap_or_default();
+            let name = if services.is_empty() { service.name.clone() } else { port_type };
+            services.push(Service { name, documentation, operations });
+        }
+        services
     }
 
-    fn bindings_alone(&mut self, document: &Parsed, stem: &str, seen: &mut HashSet<At>) -> Option<Service> {
-        let mut operations = Vec::new();
-        for binding in &document.bindings {
-            if !seen.insert(binding.at) {
+    fn bindings_alone(&mut self, document: &'a Parsed, stem: &str, seen: &mut HashSet<At>) -> Vec<Service> {
+        let bindings = document.bindings.iter().filter(|binding| seen.insert(binding.at));
+        let bindings = bindings.map(|binding| (binding, &*document.namespace)).collect();
+        let name = document.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| stem.to_owned());
+        let mut services: Vec<Service> = Vec::new();
+        for (port_type, operations, _) in self.served(bindings) {
+            let name = if services.is_empty() { name.clone() } else { port_type };
+            services.push(Service { name, documentation: document.documentation.clone(), operations });
+        }
+        services
+    }
+
+    /// Of each port type the name, the operations of the binding that is served, and its documentation.
+    ///
+    /// SOAP 1.1 goes before 1.2 where both are there, since every stack speaks it.
+    fn served(&mut self, bindings: Vec<(&'a Binding, &'a str)>) -> Vec<(String, Vec<Operation>, String)> {
+        let mut of_port_type: Vec<(&'a QName, Vec<(&'a Binding, &'a str)>)> = Vec::new();
+        for (binding, namespace) in bindings {
+            let Some(port_type) = &binding.port_type else { continue };
+            if let Some(reason) = unserved(binding) {
+                self.leave_out(binding.at, format!("binding `{}`", binding.name.local), reason);
                 continue;
             }
-            if operations.is_empty() {
-                operations = self.binding(binding, &document.namespace);
-            } else {
-                self.leave_out(
-                    binding.at,
-                    format!("binding `{}`", binding.name.local),
-                    "there is one already",
-                );
+            match of_port_type.iter_mut().find(|(known, _)| **known == port_type.name) {
+                Some((_, known)) => known.push((binding, namespace)),
+                None => of_port_type.push((&port_type.name, vec![(binding, namespace)])),
             }
         }
-        let name = document.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| stem.to_owned());
-        (!operations.is_empty()).then(|| Service {
-            name,
-            documentation: document.documentation.clone(),
-            operations,
-        })
+        let mut served = Vec::new();
+        for (port_type, mut bindings) in of_port_type {
+            bindings.sort_by_key(|(binding, _)| binding.protocol == Protocol::Soap12);
+            let operations = bindings.iter().find_map(|(binding, namespace)| {
+                let operations = self.binding(binding, namespace);
+                (!operations.is_empty()).then(|| (operations, binding.documentation.clone()))
+            });
+            if let Some((operations, documentation)) = operations {
+                served.push((port_type.local.to_string(), operations, documentation));
+            }
+        }
+        served
     }
 
     /// The operations of a binding that can be served; what can't is reported.
     fn binding(&mut self, binding: &Binding, namespace: &str) -> Vec<Operation> {
-        let name = format!("binding `{}`", binding.name.local);
-        let unserved = match binding.protocol {
-            Protocol::Soap11 => match binding.transport.as_deref() {
-                None | Some(TRANSPORT_HTTP) => None,
-                Some(_) => Some("its transport isn't HTTP"),
-            },
-            Protocol::Soap12 => Some("it is SOAP 1.2, only 1.1 is generated yet"),
-            Protocol::Http => Some("it is plain HTTP, not SOAP"),
-            Protocol::Unknown => Some("it isn't SOAP"),
-        };
-        if let Some(reason) = unserved {
-            self.leave_out(binding.at, name, reason);
-            return Vec::new();
-        }
-        let styles: HashSet<_> =
-            binding.operations.iter().filter_map(|it| unserved_style(binding, it)).collect();
-        let all = binding.operations.iter().all(|operation| unserved_style(binding, operation).is_some());
-        if let (true, 1, Some(style)) = (all, styles.len(), styles.iter().next()) {
-            self.leave_out(binding.at, name, &format!("it is {style}, only rpc/encoded is generated yet"));
-            return Vec::new();
-        }
         let Some(port_type) = binding.port_type.as_ref() else { return Vec::new() };
         let Some(found) = self.port_types.get(&port_type.name).copied() else {
             unknown(self.types.diagnostics, port_type, "port type", self.port_types.keys().copied());
             return Vec::new();
         };
         let mut operations: Vec<Operation> = Vec::new();
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
         for bound in &binding.operations {
-            let abstract_operation = self.abstract_operation(found, bound);
+            let number = numbers.entry(bound.name.as_str()).or_default();
+            *number += 1;
+            let abstract_operation = self.abstract_operation(found, bound, *number);
             let operation = abstract_operation.and_then(|it| self.operation(binding, bound, it, namespace));
-            operations.extend(operation);
+            operations.extend(operation.map(|operation| Operation { number: *number, ..operation }));
         }
         operations
     }
 
-    /// The port type's operation that a binding's operation is about.
+    /// The port type's operation that a binding's operation is about: of several of one name the one whose input is
+    /// called the same, or that stands at the same place.
     fn abstract_operation<'p>(
         &mut self,
         port_type: &'p PortType,
         bound: &BindingOperation,
+        number: usize,
     ) -> Option<&'p PortOperation> {
-        let mut named = port_type.operations.iter().filter(|operation| operation.name == bound.name);
-        let Some(operation) = named.next() else {
+        let named: Vec<_> =
+            port_type.operations.iter().filter(|operation| operation.name == bound.name).collect();
+        if named.is_empty() {
             self.types.diagnostics.error(
                 bound.at,
                 format!("port type `{}` has no operation `{}`", port_type.name.local, bound.name),
                 "declare it there, or remove it from the binding",
             );
             return None;
-        };
-        if named.next().is_some() {
-            self.leave_out_operation(bound, "there are several of that name");
-            return None;
         }
-        Some(operation)
+        if number > 1 {
+            self.types.diagnostics.warning(
+                bound.at,
+                format!("operation `{}` is called `{}{number}`: the name is taken", bound.name, bound.name),
+                "give it a name of its own if a server is to tell them apart",
+            );
+        }
+        let called = named.iter().find(|it| it.input_name.is_some() && it.input_name == bound.input_name);
+        called.or_else(|| named.get(number - 1)).or_else(|| named.first()).copied()
     }
 
     fn operation(
@@ -190,56 +188,112 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         operation: &PortOperation,
         namespace: &str,
     ) -> Option<Operation> {
-        if let Some(style) = unserved_style(binding, bound) {
-            self.leave_out_operation(bound, &format!("it is {style}, only rpc/encoded is generated yet"));
-            return None;
-        }
-        let (Some(input), Some(output), false) =
-            (&operation.input, &operation.output, operation.server_first)
-        else {
-            self.leave_out_operation(bound, "it isn't a request with a response");
+        let kind = match body_kind(binding, bound) {
+            Ok(kind) => kind,
+            Err(style) => {
+                self.leave_out_operation(bound, &format!("it is {style}, which nobody serves"));
+                return None;
+            }
+        };
+        let (Some(input), false) = (&operation.input, operation.server_first) else {
+            self.leave_out_operation(bound, "the server speaks first");
             return None;
         };
+        if let Some(at) = bound.mime {
+            let what = format!("attachments of operation `{}`", bound.name);
+            self.leave_out(at, what + " are", "only the SOAP part is read and written");
+        }
         let of_body = bound.input.as_ref().and_then(|body| body.namespace.as_deref());
+        let (input, input_element) = self.part(input, bound.input.as_ref(), &bound.headers, kind)?;
+        let output = match &operation.output {
+            Some(output) => Some(self.part(output, bound.output.as_ref(), &bound.output_headers, kind)?),
+            None => None,
+        };
+        let (output, output_element) = output.unzip();
+        let style = match kind {
+            BodyKind::RpcEncoded => Style::RpcEncoded,
+            BodyKind::RpcLiteral => Style::RpcLiteral,
+            BodyKind::Document => {
+                Style::Document { input: input_element, output: output_element.unwrap_or_else(no_element) }
+            }
+        };
         Some(Operation {
             name: operation.name.clone(),
+            number: 1,
             namespace: of_body.unwrap_or(namespace).to_owned(),
             action: bound.action.clone(),
             documentation: operation.documentation.clone(),
-            header: self.header(bound, namespace),
-            input: self.part(input, bound.input.as_ref())?,
-            output: self.part(output, bound.output.as_ref())?,
+            style,
+            soap12: binding.protocol == Protocol::Soap12,
+            headers: self.headers(bound, &bound.headers, namespace),
+            output_headers: self.headers(bound, &bound.output_headers, namespace),
+            input,
+            output,
+            faults: self.faults(operation),
         })
     }
 
-    /// What a message's body holds, as one structure.
-    fn part(&mut self, reference: &Reference, body: Option<&Body>) -> Option<Part> {
+    /// What a message's body holds, as one structure, and in document style its element.
+    fn part(
+        &mut self,
+        reference: &Reference,
+        body: Option<&Body>,
+        headers: &[wsdl::Header],
+        kind: BodyKind,
+    ) -> Option<(Part, QName)> {
         let message = self.message(reference)?;
         let listed = body.and_then(|body| body.parts.as_ref());
-        let parts: Vec<_> = message
-            .parts
-            .iter()
-            .filter(|part| listed.is_none_or(|listed| listed.contains(&part.name)))
-            .collect();
-        let mut members = Vec::new();
+        let in_header = |part: &str| {
+            headers.iter().any(|header| {
+                header.part == part && header.message.as_ref().is_some_and(|of| of.name == message.name)
+            })
+        };
+        let in_body = |part: &str| match listed {
+            Some(listed) => listed.iter().any(|listed| listed == part),
+            None => !in_header(part),
+        };
+        let parts: Vec<_> = message.parts.iter().filter(|part| in_body(&part.name)).collect();
+        let mut contents = Vec::new();
         for part in parts {
-            let (_, ty) = self.part_content(part)?;
-            members.push((part, ty));
+            let (name, ty) = self.part_content(part)?;
+            contents.push((part, name, ty));
         }
-        if let [(part, Type::Structure(structure))] = members.as_slice() {
-            return Some(Part { name: part.name.clone(), structure: *structure });
+        match (contents.as_slice(), kind) {
+            ([(_, Some(element), ty)], BodyKind::Document) => {
+                let structure = self.holding(element, message.at, ty.clone());
+                return Some((Part { name: String::new(), structure }, element.clone()));
+            }
+            ([(part, _, Type::Structure(structure))], BodyKind::RpcEncoded | BodyKind::RpcLiteral) => {
+                return Some((Part { name: part.name.clone(), structure: *structure }, no_element()));
+            }
+            _ => {}
         }
-        let members = members.into_iter().map(|(part, ty)| Member {
-            name: part.name.clone(),
-            at: part.at,
-            ty,
-            optional: false,
-            nillable: false,
-            boxed: false,
-            documentation: String::new(),
+        let members = contents.into_iter().map(|(part, element, ty)| {
+            let accessor = QName { namespace: "".into(), local: part.name.as_str().into() };
+            let name = element.filter(|_| kind == BodyKind::Document).unwrap_or(accessor);
+            Member::new(&name, part.at, ty)
         });
-        let structure = self.types.message_structure(&message.name, message.at, members.collect());
-        Some(Part { name: String::new(), structure })
+        let in_body = kind == BodyKind::Document;
+        let structure = self.types.message_structure(&message.name, message.at, in_body, members.collect());
+        Some((Part { name: String::new(), structure }, no_element()))
+    }
+
+    /// The structure that an element of type `ty` is: its own, or one made to hold what isn't a structure.
+    fn holding(&mut self, element: &QName, at: At, ty: Type) -> usize {
+        let unnamed = |local: &str| QName { namespace: "".into(), local: local.into() };
+        let member = match ty {
+            Type::Structure(structure) => return structure,
+            Type::Items(name, namespace, item) => {
+                let ty = Type::Repeated(item);
+                Member { optional: true, ..Member::new(&QName { namespace, local: name }, at, ty) }
+            }
+            ty if ty.is_simple() => Member { place: Place::Text, ..Member::new(&unnamed("value"), at, ty) },
+            _ => {
+                let ty = Type::Repeated(Box::new(Type::Raw));
+                Member { place: Place::Wildcard, optional: true, ..Member::new(&unnamed("any"), at, ty) }
+            }
+        };
+        self.types.message_structure(element, at, false, vec![member])
     }
 
     /// The name and type of a part; for `element` the element's own name.
@@ -252,38 +306,56 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         }
     }
 
-    /// The first header of a request; more than one is left out.
-    fn header(&mut self, bound: &BindingOperation, namespace: &str) -> Option<Header> {
-        let mut headers = bound.headers.iter();
-        let header = headers.next()?;
-        for further in headers {
-            let what = format!("header `{}` of operation `{}`", further.part, bound.name);
-            self.leave_out(further.at, what, "an operation has one header, for now");
-        }
+    fn headers(
+        &mut self,
+        bound: &BindingOperation,
+        headers: &[wsdl::Header],
+        namespace: &str,
+    ) -> Vec<Header> {
+        headers.iter().filter_map(|header| self.header(bound, header, namespace)).collect()
+    }
+
+    fn header(&mut self, bound: &BindingOperation, header: &wsdl::Header, namespace: &str) -> Option<Header> {
         let message = self.message(header.message.as_ref()?)?;
         let Some(part) = message.parts.iter().find(|part| part.name == header.part) else {
-            self.types.diagnostics.error(
+            self.types.diagnostics.warning(
                 header.at,
-                format!("message `{}` has no part `{}`", message.name.local, header.part),
+                format!(
+                    "header `{}` of operation `{}` is left out: message `{}` has no such part",
+                    header.part, bound.name, message.name.local
+                ),
                 "correct the header's `part`",
             );
             return None;
         };
         let (name, ty) = self.part_content(part)?;
-        let Type::Structure(structure) = ty else {
-            let what = format!("header `{}` of operation `{}`", header.part, bound.name);
-            self.leave_out(header.at, what, "it isn't a structure");
-            return None;
-        };
-        Some(match name {
-            Some(name) => {
-                Header { name: name.local.to_string(), namespace: name.namespace.to_string(), structure }
+        let name = name.unwrap_or_else(|| QName {
+            namespace: header.namespace.as_deref().unwrap_or(namespace).into(),
+            local: part.name.as_str().into(),
+        });
+        let structure = self.holding(&name, part.at, ty);
+        Some(Header { name: name.local.to_string(), namespace: name.namespace.to_string(), structure })
+    }
+
+    /// The choice of what a fault's detail may hold, where the definition says anything about it.
+    fn faults(&mut self, operation: &PortOperation) -> Option<usize> {
+        let mut members: Vec<Member> = Vec::new();
+        for fault in &operation.faults {
+            let Some(message) = self.message(&fault.message) else { continue };
+            let [part] = message.parts.as_slice() else { continue };
+            let Some((element, ty)) = self.part_content(part) else { continue };
+            let name =
+                element.unwrap_or_else(|| QName { namespace: "".into(), local: fault.name.as_str().into() });
+            if members.iter().any(|member| *member.name == *name.local) {
+                continue;
             }
-            None => {
-                let namespace = header.namespace.as_deref().unwrap_or(namespace).to_owned();
-                Header { name: part.name.clone(), namespace, structure }
-            }
-        })
+            members.push(Member::new(&name, part.at, ty));
+        }
+        let at = members.first()?.at;
+        let key: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        let name = format!("{}Fault", crate::names::type_name(&operation.name));
+        let name = QName { namespace: key.join(" ").into(), local: name.into() };
+        Some(self.types.fault_choice(name, at, members))
     }
 
     fn message(&mut self, reference: &Reference) -> Option<&'a Message> {
@@ -304,16 +376,41 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
     }
 }
 
-/// How an operation's body is written when that can't be served; `None` for rpc/encoded.
-fn unserved_style(binding: &Binding, operation: &BindingOperation) -> Option<String> {
+/// How an operation's body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyKind {
+    RpcEncoded,
+    RpcLiteral,
+    Document,
+}
+
+fn no_element() -> QName {
+    QName { namespace: "".into(), local: "".into() }
+}
+
+/// Why a binding can't be served.
+fn unserved(binding: &Binding) -> Option<&'static str> {
+    match binding.protocol {
+        Protocol::Soap11 | Protocol::Soap12 => match binding.transport.as_deref() {
+            None | Some(TRANSPORT_HTTP | TRANSPORT_HTTP_12) => None,
+            Some(_) => Some("its transport isn't HTTP"),
+        },
+        Protocol::Http => Some("it is plain HTTP, not SOAP"),
+        Protocol::Unknown => Some("it isn't SOAP"),
+    }
+}
+
+/// The style of an operation, or what it is called when nobody serves it.
+fn body_kind(binding: &Binding, operation: &BindingOperation) -> Result<BodyKind, String> {
     let style = operation.style.as_deref().or(binding.style.as_deref()).unwrap_or("document");
     let usage = |body: &Option<Body>| {
         body.as_ref().map(|body| body.usage.clone().unwrap_or_else(|| "literal".to_owned()))
     };
-    let usages = [usage(&operation.input), usage(&operation.output)];
-    let odd = usages.into_iter().flatten().find(|usage| usage != "encoded");
-    match (style, odd) {
-        ("rpc", None) => None,
-        (style, odd) => Some(format!("{style}/{}", odd.as_deref().unwrap_or("encoded"))),
+    let usage = usage(&operation.input).or_else(|| usage(&operation.output));
+    match (style, usage.as_deref().unwrap_or("literal")) {
+        ("rpc", "encoded") => Ok(BodyKind::RpcEncoded),
+        ("rpc", "literal") => Ok(BodyKind::RpcLiteral),
+        ("document", "literal") => Ok(BodyKind::Document),
+        (style, usage) => Err(format!("{style}/{usage}")),
     }
 }

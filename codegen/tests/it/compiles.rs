@@ -73,14 +73,15 @@ fn any_is_nil(member: &Member) -> bool {
 
 fn opens(value: &mut dyn Value, member: &Member, ty: &Type, depth: usize) {
     match (value.open(), ty) {
-        (Slot::Scalar(_), Type::Xsd(_)) | (Slot::Any(_), Type::Any) => {}
+        (Slot::Scalar(_), Type::Xsd(_) | Type::Raw) | (Slot::Any(_), Type::Any) => {}
         (Slot::Structure(structure), Type::Structure(shape)) => {
             assert!(std::ptr::eq(structure.shape(), *shape), "{member:?}");
             agree(structure, depth - 1);
         }
-        (Slot::List(list), Type::Array(item) | Type::Repeated(item)) => {
+        (Slot::List(list), Type::Array(item) | Type::Repeated(item) | Type::List(item)) => {
             opens(list.push(), member, item, depth)
         }
+        (Slot::List(list), Type::Items(items)) => opens(list.push(), member, &items.ty, depth),
         _ => panic!("not what the table says: {member:?}"),
     }
 }
@@ -139,7 +140,7 @@ fn what_two_definitions_define_alike_is_one_type() {
 fn a_header_has_the_name_and_namespace_of_its_element_or_part() {
     let service = header::SERVICES[0];
     let of = |operation: &str| {
-        let header = service.operation(operation).expect("an operation").header.as_ref()?;
+        let header = service.operation(operation).expect("an operation").header()?;
         Some((header.name, header.namespace, header.shape.name))
     };
     assert_eq!(of("by_element"), Some(("auth_info", "urn:example", "AuthInfo")));

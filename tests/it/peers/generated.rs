@@ -814,7 +814,7 @@ pub mod all {
         UpdateAccountResponse,
     };
 
-    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version};
 
     /// The operation login of All.
     #[derive(Debug, Clone, Copy)]
@@ -823,6 +823,7 @@ pub mod all {
     impl Call for Login {
         type Request = LoginRequest;
         type Response = LoginResponse;
+            type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &LOGIN
         }
@@ -835,7 +836,11 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#login",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
+        faults: None,
         input: Part {
             name: "LoginRequest",
             shape: &super::types::LOGIN_REQUEST,
@@ -855,6 +860,7 @@ pub mod all {
     impl Call for Logout {
         type Request = LogoutRequest;
         type Response = LogoutResponse;
+            type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &LOGOUT
         }
@@ -867,12 +873,16 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#logout",
         style: Style::RpcEncoded,
         documentation: "",
-        header: Some(Header {
+        version: Version::Soap11,
+ one_way: false,
+ output_headers: &[],
+ faults: None,
+ headers: &[Header {
             name: "auth_info",
             namespace: "http://schemas.portaone.com/soap",
             shape: &super::types::AUTH_INFO,
             empty: || Box::<AuthInfo>::default(),
-        }),
+        }],
         input: Part {
             name: "LogoutRequest",
             shape: &super::types::LOGOUT_REQUEST,
@@ -892,6 +902,7 @@ pub mod all {
     impl Call for Ping {
         type Request = PingRequest;
         type Response = PingResponse;
+            type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &PING
         }
@@ -904,12 +915,16 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#ping",
         style: Style::RpcEncoded,
         documentation: "",
-        header: Some(Header {
+        version: Version::Soap11,
+ one_way: false,
+ output_headers: &[],
+ faults: None,
+ headers: &[Header {
             name: "auth_info",
             namespace: "http://schemas.portaone.com/soap",
             shape: &super::types::AUTH_INFO,
             empty: || Box::<AuthInfo>::default(),
-        }),
+        }],
         input: Part {
             name: "PingRequest",
             shape: &super::types::PING_REQUEST,
@@ -929,6 +944,7 @@ pub mod all {
     impl Call for RefreshAccessToken {
         type Request = RefreshAccessTokenRequest;
         type Response = RefreshAccessTokenResponse;
+            type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &REFRESH_ACCESS_TOKEN
         }
@@ -941,7 +957,11 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#refresh_access_token",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
+        faults: None,
         input: Part {
             name: "RefreshAccessTokenRequest",
             shape: &super::types::REFRESH_ACCESS_TOKEN_REQUEST,
@@ -961,6 +981,7 @@ pub mod all {
     impl Call for GetAccountInfo {
         type Request = GetAccountInfoRequest;
         type Response = GetAccountInfoResponse;
+            type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &GET_ACCOUNT_INFO
         }
@@ -973,12 +994,16 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#get_account_info",
         style: Style::RpcEncoded,
         documentation: "",
-        header: Some(Header {
+        version: Version::Soap11,
+ one_way: false,
+ output_headers: &[],
+ faults: None,
+ headers: &[Header {
             name: "auth_info",
             namespace: "http://schemas.portaone.com/soap",
             shape: &super::types::AUTH_INFO,
             empty: || Box::<AuthInfo>::default(),
-        }),
+        }],
         input: Part {
             name: "GetAccountInfoRequest",
             shape: &super::types::GET_ACCOUNT_INFO_REQUEST,
@@ -998,6 +1023,7 @@ pub mod all {
     impl Call for GetAccountList {
         type Request = GetAccountListRequest;
         type Response = GetAccountListResponse;
+            type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &GET_ACCOUNT_LIST
         }
@@ -1010,12 +1036,16 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#get_account_list",
         style: Style::RpcEncoded,
         documentation: "",
-        header: Some(Header {
+        version: Version::Soap11,
+ one_way: false,
+ output_headers: &[],
+ faults: None,
+ headers: &[Header {
             name: "auth_info",
             namespace: "http://schemas.portaone.com/soap",
             shape: &super::types::AUTH_INFO,
             empty: || Box::<AuthInfo>::default(),
-        }),
+        }],
         input: Part {
             name: "GetAccountListRequest",
             shape: &super::types::GET_ACCOUNT_LIST_REQUEST,
@@ -1035,6 +1065,7 @@ pub mod all {
     impl Call for UpdateAccount {
         type Request = UpdateAccountRequest;
         type Response = UpdateAccountResponse;
+            type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &UPDATE_ACCOUNT
         }
@@ -1047,12 +1078,16 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#update_account",
         style: Style::RpcEncoded,
         documentation: "",
-        header: Some(Header {
+        version: Version::Soap11,
+ one_way: false,
+ output_headers: &[],
+ faults: None,
+ headers: &[Header {
             name: "auth_info",
             namespace: "http://schemas.portaone.com/soap",
             shape: &super::types::AUTH_INFO,
             empty: || Box::<AuthInfo>::default(),
-        }),
+        }],
         input: Part {
             name: "UpdateAccountRequest",
             shape: &super::types::UPDATE_ACCOUNT_REQUEST,

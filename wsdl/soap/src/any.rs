@@ -39,3 +39,49 @@ impl Any {
         }
     }
 }
+
+/// XML that a definition says nothing about (`xsd:any`, `xsd:anyAttribute`): an element, or attributes, as text.
+///
+/// As read, it declares every prefix that it uses, so that it means the same wherever it is put.
+///
+/// ```
+/// use soapstone_soap::Raw;
+/// assert!(Raw::element("<a:x xmlns:a=\"urn:a\">1</a:x>").is_ok());
+/// assert!(Raw::element("<x>").is_err());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Raw(String);
+
+impl Raw {
+    /// An element.
+    ///
+    /// # Errors
+    /// Text that isn't one well-formed element.
+    pub fn element(xml: impl Into<String>) -> Result<Self, crate::ReadError> {
+        let xml = xml.into();
+        crate::read::check_element(&xml)?;
+        Ok(Self(xml))
+    }
+
+    /// What it is, as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// As text: what is put in is looked at when it is written.
+impl crate::Scalar for Raw {
+    fn xsd(&self) -> crate::Xsd {
+        crate::Xsd::String
+    }
+    fn read(&mut self, text: std::borrow::Cow<'_, str>) -> Result<(), crate::Invalid> {
+        self.0 = text.into_owned();
+        Ok(())
+    }
+    fn write(&self, out: &mut String) {
+        out.push_str(&self.0);
+    }
+    fn as_text(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+}

@@ -7,10 +7,11 @@ use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::attributes::Attributes;
 use quick_xml::events::{BytesRef, BytesStart};
-use quick_xml::name::{Namespace, NamespaceResolver, QName, ResolveResult};
+use quick_xml::name::{Namespace, NamespaceResolver, PrefixDeclaration, QName, ResolveResult};
 
 use crate::Limits;
 use crate::charset::allowed;
+use crate::envelope::{SOAP_1_1, SOAP_1_2};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::token::{Piece, Tokenizer};
 
@@ -44,6 +45,33 @@ struct Budget {
     of: (&'static str, usize),
     list_bytes: usize,
     sparse: usize,
+}
+
+/// An attribute, read.
+pub(crate) struct Attribute<'a> {
+    pub(crate) local: &'a str,
+    prefix: &'a str,
+    /// Empty where it has none.
+    pub(crate) namespace: String,
+    pub(crate) value: Cow<'a, str>,
+}
+
+impl Attribute<'_> {
+    /// Appends it to other attributes kept as text.
+    pub(crate) fn append(&self, out: &mut String) {
+        let colon = if self.prefix.is_empty() { "" } else { ":" };
+        let declaration = format!(" xmlns:{}=\"", self.prefix);
+        if !self.namespace.is_empty() && self.prefix != "xml" && !out.contains(&declaration) {
+            out.push_str(&declaration);
+            crate::write::escape(out, &self.namespace);
+            out.push('"');
+        }
+        for piece in [" ", self.prefix, colon, self.local, "=\""] {
+            out.push_str(piece);
+        }
+        crate::write::escape(out, &self.value);
+        out.push('"');
+    }
 }
 
 /// What comes next.
@@ -101,6 +129,27 @@ impl<'a> Tag<'a> {
         let named = |key: &str| key.rsplit(':').next() == Some(local);
         let found = self.attributes().flatten().find(|attribute| named(attribute.key.0))?;
         Some(found.value.into_owned())
+    }
+
+    /// The local name of the type that `xsi:type` names.
+    pub(crate) fn type_name(&self) -> Option<&'a str> {
+        if self.name.len() == self.content.len() {
+            return None;
+        }
+        let attribute = self
+            .attributes()
+            .flatten()
+            .find(|attribute| attribute.key.0.rsplit_once(':').is_some_and(|(_, local)| local == "type"))?;
+        match attribute.value {
+            Cow::Borrowed(value) => value.trim().rsplit(':').next(),
+            Cow::Owned(_) => None,
+        }
+    }
+
+    /// The same without what its attributes say: for the text of a structure that has read them.
+    pub(crate) fn bare(&self) -> Self {
+        let marks = Marks { ty: self.marks.ty, ..Marks::default() };
+        Self { marks, ..*self }
     }
 
     /// The attributes. Whether one comes twice is for us to see: quick-xml's own check makes a list for every element.
@@ -356,6 +405,81 @@ impl<'a> Cursor<'a> {
             ResolveResult::Bound(Namespace(namespace)) => namespace,
             ResolveResult::Unbound | ResolveResult::Unknown(_) => "",
         }
+    }
+
+    /// The attributes of a tag that was taken just now, without declarations of namespaces and what belongs to SOAP.
+    pub(crate) fn attributes(&self, tag: &Tag<'a>) -> Result<Vec<Attribute<'a>>, ReadError> {
+        if tag.name.len() == tag.content.len() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for attribute in tag.attributes().flatten() {
+            let (prefix, local) = attribute.key.0.split_once(':').unwrap_or(("", attribute.key.0));
+            if prefix == "xmlns" || attribute.key.0 == "xmlns" {
+                continue;
+            }
+            let namespace = match self.names.resolve_attribute(attribute.key).0 {
+                ResolveResult::Bound(Namespace(namespace)) => namespace,
+                ResolveResult::Unbound | ResolveResult::Unknown(_) => "",
+            };
+            if prefix == "xsi" || matches!(namespace, XSI | SOAP_1_1 | SOAP_1_2) {
+                continue;
+            }
+            let value = attribute
+                .normalized_value(XmlVersion::Implicit1_0)
+                .map_err(|error| self.attribute(tag, &error))?
+                .into_owned();
+            if value.len() > self.limits.value_bytes {
+                return Err(self.limit("bytes in a value", self.limits.value_bytes));
+            }
+            found.push(Attribute {
+                local,
+                prefix,
+                namespace: namespace.to_owned(),
+                value: Cow::Owned(value),
+            });
+        }
+        Ok(found)
+    }
+
+    /// The element whose start tag was taken just now, as it stands, and with the prefixes that it has from around it.
+    pub(crate) fn raw(&mut self, tag: &Tag<'a>) -> Result<String, ReadError> {
+        let declared: Vec<(String, String)> = self
+            .names
+            .bindings()
+            .map(|(prefix, Namespace(namespace))| {
+                let prefix = match prefix {
+                    PrefixDeclaration::Default => String::new(),
+                    PrefixDeclaration::Named(prefix) => prefix.to_owned(),
+                };
+                (prefix, namespace.to_owned())
+            })
+            .collect();
+        self.skip()?;
+        let text = &self.source[tag.offset..self.tokens.position()];
+        if text.len() > self.limits.value_bytes {
+            return Err(self.limit("bytes in a value", self.limits.value_bytes));
+        }
+        let after_name = 1 + tag.name.len();
+        let mut out = String::with_capacity(text.len() + 64);
+        out.push_str(&text[..after_name]);
+        let own = |key: &str| tag.attributes().flatten().any(|attribute| attribute.key.0 == key);
+        for (prefix, namespace) in declared {
+            let (key, used) = if prefix.is_empty() {
+                ("xmlns".to_owned(), !namespace.is_empty())
+            } else {
+                (format!("xmlns:{prefix}"), text.contains(&format!("{prefix}:")))
+            };
+            if used && !own(&key) {
+                out.push(' ');
+                out.push_str(&key);
+                out.push_str("=\"");
+                crate::write::escape(&mut out, &namespace);
+                out.push('"');
+            }
+        }
+        out.push_str(&text[after_name..]);
+        Ok(out)
     }
 
     /// The text up to the end of the current element.

@@ -2,8 +2,8 @@
 
 use crate::cursor::{Cursor, Kind, Tag, Token};
 use crate::error::{ReadError, ReadErrorKind};
-use crate::read::{References, follow, structure, tree};
-use crate::{Any, Fault, Limits, Operation, Shape, Structure};
+use crate::read::{References, follow, members, structure, tree};
+use crate::{Any, Element, Fault, Limits, Operation, Shape, Structure, Style};
 
 /// The namespace of SOAP 1.1 envelopes.
 pub const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
@@ -126,9 +126,37 @@ impl<'a> Envelope<'a> {
         if entry.tag.marks.nil {
             self.cursor.skip()?;
         } else {
-            parameter(&mut self.cursor, &mut references, part, target)?;
+            parameter(&mut self.cursor, &mut references, &entry.tag, part, target)?;
         }
         finish(&mut self.cursor)
+    }
+
+    /// Reads what goes into `operation`, and the rest of the message.
+    ///
+    /// # Errors
+    /// Those of reading, and a body without any element where one is expected.
+    pub fn request(self, operation: &Operation, target: &mut dyn Structure) -> Result<(), ReadError> {
+        match operation.style {
+            Style::Document { input, .. } => self.document(input, target),
+            _ => self.read(operation.input.name, target),
+        }
+    }
+
+    /// A body in document style: one element that is the structure, or the members of the structure side by side.
+    fn document(mut self, element: Element, target: &mut dyn Structure) -> Result<(), ReadError> {
+        match self.entry.take() {
+            Some(entry) if element.name.is_empty() => {
+                let mut references = References::default();
+                members(&mut self.cursor, &mut references, Kind::Other, Some(entry.tag), target)?;
+                finish_envelope(&mut self.cursor)
+            }
+            // its end has been read
+            None if element.name.is_empty() => Ok(()),
+            entry => {
+                self.entry = entry;
+                self.read("", target)
+            }
+        }
     }
 
     /// Reads the answer to `operation`, or the fault that came instead.
@@ -143,7 +171,10 @@ impl<'a> Envelope<'a> {
         if self.is_fault() {
             return self.into_fault().map(Err);
         }
-        self.read(operation.output.name, target).map(Ok)
+        match operation.style {
+            Style::Document { output, .. } => self.document(output, target).map(Ok),
+            _ => self.read(operation.output.name, target).map(Ok),
+        }
     }
 
     /// Reads the fault that the body is, and the rest of the message.
@@ -225,15 +256,16 @@ fn body<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Entry<'a>>, ReadError> {
 
 /// The one accessor in the operation's element. A server that leaves it out and puts the members there directly is
 /// understood by the members' names.
-fn parameter(
-    cursor: &mut Cursor<'_>,
+fn parameter<'a>(
+    cursor: &mut Cursor<'a>,
     references: &mut References,
+    tag: &Tag<'a>,
     part: &str,
     target: &mut dyn Structure,
 ) -> Result<(), ReadError> {
     if part.is_empty() {
         // the structure's members are the message's parts
-        return structure(cursor, references, Kind::Other, target);
+        return structure(cursor, references, tag, target);
     }
     let shape = target.shape();
     let mut seen = false;
@@ -242,7 +274,7 @@ fn parameter(
             Token::Start(tag) => match bare_member(shape, part, &tag) {
                 Some(index) => {
                     let member = &shape.members[index];
-                    crate::read::value(cursor, references, tag.marks, member.ty, target.member_mut(index))
+                    crate::read::value(cursor, references, &tag, member.ty, target.member_mut(index))
                         .map_err(|error| error.inside(member.name))?;
                 }
                 None if seen => cursor.skip()?,
@@ -263,10 +295,10 @@ fn bare_member(shape: &Shape, part: &str, tag: &Tag<'_>) -> Option<usize> {
 }
 
 /// A structure in its accessor element: here, nil, or elsewhere.
-fn accessor(
-    cursor: &mut Cursor<'_>,
+fn accessor<'a>(
+    cursor: &mut Cursor<'a>,
     references: &mut References,
-    tag: Tag<'_>,
+    tag: Tag<'a>,
     target: &mut dyn Structure,
 ) -> Result<(), ReadError> {
     if tag.marks.nil {
@@ -275,11 +307,9 @@ fn accessor(
     match tag.marks.href {
         Some(id) => {
             cursor.skip()?;
-            follow(cursor, references, id, |fork, references, marks| {
-                structure(fork, references, marks.ty, target)
-            })
+            follow(cursor, references, id, |fork, references, tag| structure(fork, references, &tag, target))
         }
-        None => structure(cursor, references, tag.marks.ty, target),
+        None => structure(cursor, references, &tag, target),
     }
 }
 

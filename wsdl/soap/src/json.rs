@@ -117,7 +117,7 @@ impl<'de> Visitor<'de> for StructureSeed<'_> {
         let shape = self.0.shape();
         let mut hint = 0;
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match shape.position(name.as_bytes(), hint) {
+            match shape.index_of(&name, hint) {
                 Some(index) => {
                     hint = index + 1;
                     map.next_value_seed(ValueSeed(self.0.member_mut(index))).map_err(|error| {

@@ -24,23 +24,23 @@ mod token;
 mod value;
 pub mod write;
 
-pub use any::Any;
+pub use any::{Any, Raw};
 pub use charset::{charset_of, decode};
 pub use date::{Date, DateTime};
 pub use envelope::{Block, Envelope, SOAP_1_1, SOAP_1_2, Version};
 pub use error::{ReadError, ReadErrorKind};
 pub use fault::Fault;
 pub use limits::Limits;
-pub use operation::{Call, Header, Operation, Part, Service, Style};
+pub use operation::{Call, Element, Header, Operation, Part, Service, Style};
 pub use rust_decimal::Decimal;
 pub use scalar::{Base64, JsonScalar};
 pub use scalar::{Invalid, Scalar};
 pub use server::{Answer, Invocation, Server};
-pub use shape::{Member, Shape, Type, Xsd};
+pub use shape::{Items, Member, Place, Preset, Shape, Type, Xsd};
 pub use show::show;
+pub use value::{List, NOTHING, Nillable, Nothing, Slot, Structure, Value, View};
 #[doc(hidden)]
-pub use value::no_member;
-pub use value::{List, Nillable, Slot, Structure, Value, View};
+pub use value::{no_member, not_chosen};
 
 #[cfg(feature = "json")]
 mod json;

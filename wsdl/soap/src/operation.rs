@@ -1,6 +1,6 @@
 //! An operation as data: what the registry lists and what a call needs to know.
 
-use crate::{Shape, Structure};
+use crate::{Shape, Structure, Version};
 
 /// A service: the operations of one port type, as a definition has them.
 #[derive(Debug)]
@@ -37,12 +37,35 @@ pub struct Operation {
     pub style: Style,
     /// The definition's own documentation, empty where it has none.
     pub documentation: &'static str,
-    /// The header that a request bears, if any.
-    pub header: Option<Header>,
+    /// Which envelope its messages have.
+    pub version: Version,
+    /// Nothing comes back (WSDL 1.1 §2.4.1).
+    pub one_way: bool,
+    /// The headers that a request may bear.
+    pub headers: &'static [Header],
+    /// The headers that an answer may bear.
+    pub output_headers: &'static [Header],
     /// What goes in.
     pub input: Part,
-    /// What comes out.
+    /// What comes out; nothing for an operation without an answer.
     pub output: Part,
+    /// What the detail of a fault may hold, a choice; `None` where the definition doesn't say.
+    pub faults: Option<Part>,
+}
+
+impl Operation {
+    /// The first of its headers: most operations with headers have one.
+    pub fn header(&self) -> Option<&'static Header> {
+        self.headers.first()
+    }
+
+    /// Local name of the element that a request's body has; empty where what goes in stands in the body itself.
+    pub fn input_element(&self) -> &'static str {
+        match self.style {
+            Style::Document { input, .. } => input.name,
+            _ => self.name,
+        }
+    }
 }
 
 /// How a body is written (WSDL 1.1 §3.3, §3.5).
@@ -50,6 +73,24 @@ pub struct Operation {
 pub enum Style {
     /// A wrapper named like the operation, typed accessors (SOAP 1.1 §5 and §7).
     RpcEncoded,
+    /// A wrapper named like the operation, accessors as their schema has them.
+    RpcLiteral,
+    /// The element of the message's one part (WSDL 1.1 §3.5); the wrapped convention looks no different.
+    Document {
+        /// Of a request.
+        input: Element,
+        /// Of an answer.
+        output: Element,
+    },
+}
+
+/// The element of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Element {
+    /// Its local name; empty where there is none and the message's parts stand in the body themselves.
+    pub name: &'static str,
+    /// Its namespace; empty where it has none.
+    pub namespace: &'static str,
 }
 
 /// A part of a message: its accessor's name and its structure.
@@ -83,6 +124,8 @@ pub trait Call: Send + Sync + 'static {
     type Request: Structure + Default;
     /// What comes out.
     type Response: Structure + Default;
+    /// What the detail of a fault may hold; [`crate::Nothing`] where the definition doesn't say.
+    type Fault: Structure + Default;
     /// The same as data.
     fn operation() -> &'static Operation;
 }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::cursor::{Cursor, Kind, Marks, Token, ids};
+use crate::cursor::{Cursor, Kind, Marks, Tag, Token, ids};
 use crate::error::{ReadError, ReadErrorKind};
-use crate::{Any, Invalid, List, Scalar, Slot, Structure, Type, Value, Xsd};
+use crate::shape::inline_shape;
+use crate::{Any, Invalid, List, Place, Scalar, Shape, Slot, Structure, Type, Value, Xsd};
 
 /// What references need: where the elements with ids are, and which are being read just now.
 #[derive(Default)]
@@ -16,31 +17,224 @@ pub(crate) struct References {
     active: Vec<String>,
 }
 
-/// Reads the members of a structure, up to the end of the current element.
-pub(crate) fn structure(
-    cursor: &mut Cursor<'_>,
+/// Reads a structure: the attributes of its element, and the members up to its end.
+pub(crate) fn structure<'a>(
+    cursor: &mut Cursor<'a>,
+    references: &mut References,
+    tag: &Tag<'a>,
+    target: &mut dyn Structure,
+) -> Result<(), ReadError> {
+    let shape = target.shape();
+    if shape.derived {
+        // a type that the definition doesn't have is read as the first, the base of the others
+        let chosen = tag.type_name().and_then(|name| shape.position(name.as_bytes(), 0)).unwrap_or(0);
+        return match target.member_mut(chosen).open() {
+            Slot::Structure(target) => structure(cursor, references, tag, target),
+            _ => cursor.skip(),
+        };
+    }
+    if shape.has_more_than_elements() {
+        attributes(cursor, tag, target)?;
+        if let Some(index) = shape.text {
+            let member = &shape.members[index];
+            return value(cursor, references, &tag.bare(), member.ty, target.member_mut(index));
+        }
+    }
+    members(cursor, references, tag.marks.ty, None, target)
+}
+
+/// Reads the members of a structure, up to the end of the current element; `first` is a start tag that has been taken.
+pub(crate) fn members<'a>(
+    cursor: &mut Cursor<'a>,
     references: &mut References,
     kind: Kind,
+    mut first: Option<Tag<'a>>,
     target: &mut dyn Structure,
 ) -> Result<(), ReadError> {
     let shape = target.shape();
     let mut hint = 0;
+    let mut path = Path::default();
     loop {
-        match cursor.next()? {
+        let token = match first.take() {
+            Some(tag) => Token::Start(tag),
+            None => cursor.next()?,
+        };
+        match token {
             Token::Start(_) if kind == Kind::Map => map_item(cursor, references, target)?,
-            Token::Start(tag) => match shape.position(tag.local.as_bytes(), hint) {
-                Some(index) => {
-                    hint = index + 1;
-                    let member = &shape.members[index];
-                    value(cursor, references, tag.marks, member.ty, target.member_mut(index))
-                        .map_err(|error| error.inside(member.name))?;
+            Token::Start(tag) => {
+                let found = if shape.told_apart {
+                    shape.qualified_position(tag.local, cursor.namespace(&tag))
+                } else {
+                    shape.position(tag.local.as_bytes(), hint)
+                };
+                match found {
+                    Some(index) => {
+                        hint = index + 1;
+                        let member = &shape.members[index];
+                        let target = target.member_mut(index);
+                        match member.place {
+                            Place::Inline => {
+                                let next = path.of(index, member.ty, tag.local);
+                                inline(cursor, references, &tag, member.ty, target, (&path, &next), 1)
+                                    .map_err(|error| error.inside(member.name))?;
+                                path = next;
+                            }
+                            _ => value(cursor, references, &tag, member.ty, target)
+                                .map_err(|error| error.inside(member.name))?,
+                        }
+                    }
+                    None => match shape.wildcard {
+                        Some(index) => raw(cursor, &tag, target.member_mut(index))?,
+                        None => cursor.skip()?,
+                    },
                 }
-                None => cursor.skip()?,
-            },
+            }
             Token::End => return Ok(()),
             Token::Text(_) => {}
             Token::Eof => return Err(cursor.cut_off()),
         }
+    }
+}
+
+/// Where an element of an inline member stands: the position of the member, and those inside it, one for each level
+/// that has no element of its own.
+#[derive(Default)]
+struct Path {
+    positions: Vec<usize>,
+}
+
+impl Path {
+    fn of(&self, index: usize, ty: Type, name: &str) -> Path {
+        let mut positions = vec![index];
+        let mut next = inline_shape(ty);
+        while let Some(shape) = next {
+            let Some(index) = shape.position(name.as_bytes(), 0) else { break };
+            positions.push(index);
+            let member = &shape.members[index];
+            next = inline_shape(member.ty).filter(|_| member.place == Place::Inline);
+        }
+        Path { positions }
+    }
+}
+
+/// Reads an element of a member that has none of its own; of a list of those, into the last item or a new one.
+fn inline<'a>(
+    cursor: &mut Cursor<'a>,
+    references: &mut References,
+    tag: &Tag<'a>,
+    ty: Type,
+    target: &mut dyn Value,
+    (last, next): (&Path, &Path),
+    level: usize,
+) -> Result<(), ReadError> {
+    let Some(index) = next.positions.get(level).copied() else { return cursor.skip() };
+    let shape = inline_shape(ty);
+    let target = match target.open() {
+        Slot::List(list) => {
+            if list.is_empty() || !goes_on(shape, last, next, level) {
+                push(cursor, list)?;
+            }
+            let end = list.len() - 1;
+            list.item_mut(end)
+        }
+        _ => target,
+    };
+    let Slot::Structure(structure) = target.open() else { return cursor.skip() };
+    let Some(member) = structure.shape().members.get(index) else { return cursor.skip() };
+    let target = structure.member_mut(index);
+    if member.place == Place::Inline {
+        return inline(cursor, references, tag, member.ty, target, (last, next), level + 1);
+    }
+    value(cursor, references, tag, member.ty, target).map_err(|error| error.inside(member.name))
+}
+
+/// Whether an element belongs to the item that the last one went into: it may stand behind that one.
+fn goes_on(shape: Option<&'static Shape>, last: &Path, next: &Path, level: usize) -> bool {
+    let Some(shape) = shape else { return false };
+    if last.positions.get(..level) != next.positions.get(..level) {
+        return false;
+    }
+    let (Some(before), Some(now)) = (last.positions.get(level), next.positions.get(level)) else {
+        return false;
+    };
+    let member = &shape.members[*now];
+    if before != now {
+        return now > before && !shape.choice;
+    }
+    match member.place {
+        Place::Inline => {
+            matches!(member.ty, Type::Repeated(_)) || goes_on(inline_shape(member.ty), last, next, level + 1)
+        }
+        _ => matches!(member.ty, Type::Repeated(_)),
+    }
+}
+
+/// Reads the attributes of a structure's element.
+fn attributes<'a>(
+    cursor: &mut Cursor<'a>,
+    tag: &Tag<'a>,
+    target: &mut dyn Structure,
+) -> Result<(), ReadError> {
+    let shape = target.shape();
+    let mut others = String::new();
+    for attribute in cursor.attributes(tag)? {
+        let of_name = |index: &usize| {
+            let member = &shape.members[*index];
+            member.place == Place::Attribute && member.name == attribute.local
+        };
+        let mut named = (shape.elements..shape.members.len()).filter(of_name);
+        let first = named.next();
+        // an xml:lang beside a lang
+        let exact = |index: &usize| shape.namespace_of(&shape.members[*index]) == attribute.namespace;
+        match first.filter(exact).or_else(|| named.find(exact)).or(first) {
+            Some(index) => {
+                let member = &shape.members[index];
+                text(cursor, attribute.value, Kind::Other, member.ty, target.member_mut(index))
+                    .map_err(|error| error.inside(member.name))?;
+            }
+            None if shape.other_attributes.is_some() => attribute.append(&mut others),
+            None => {}
+        }
+    }
+    if let (Some(index), false) = (shape.other_attributes, others.is_empty())
+        && let Slot::Scalar(scalar) = target.member_mut(index).open()
+    {
+        scalar
+            .read(Cow::Owned(others))
+            .map_err(|invalid| cursor.error(ReadErrorKind::Value(String::new(), invalid)))?;
+    }
+    Ok(())
+}
+
+/// Keeps an element as it stands.
+fn raw<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>, target: &mut dyn Value) -> Result<(), ReadError> {
+    let xml = cursor.raw(tag)?;
+    let target = match target.open() {
+        Slot::List(list) => {
+            cursor.spend_list(xml.len())?;
+            push(cursor, list)?
+        }
+        _ => target,
+    };
+    match target.open() {
+        Slot::Scalar(scalar) => scalar
+            .read(Cow::Owned(xml))
+            .map_err(|invalid| cursor.error(ReadErrorKind::Value(String::new(), invalid))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a text is one well-formed element.
+pub(crate) fn check_element(xml: &str) -> Result<(), ReadError> {
+    let limits = crate::Limits::default();
+    let mut cursor = Cursor::new(xml, &limits);
+    match cursor.next()? {
+        Token::Start(_) => cursor.skip()?,
+        _ => return Err(cursor.error(ReadErrorKind::Malformed("no element".into()))),
+    }
+    match cursor.next()? {
+        Token::Eof => Ok(()),
+        _ => Err(cursor.error(ReadErrorKind::Malformed("something follows the element".into()))),
     }
 }
 
@@ -61,7 +255,7 @@ fn map_item(
             Token::Start(tag) => match index {
                 Some(index) if tag.local == "value" => {
                     let member = &shape.members[index];
-                    value(cursor, references, tag.marks, member.ty, target.member_mut(index))
+                    value(cursor, references, &tag, member.ty, target.member_mut(index))
                         .map_err(|error| error.inside(member.name))?;
                 }
                 _ => cursor.skip()?,
@@ -74,16 +268,17 @@ fn map_item(
 }
 
 /// Reads one value: the start tag has been taken, the end tag is taken here.
-pub(crate) fn value(
-    cursor: &mut Cursor<'_>,
+pub(crate) fn value<'a>(
+    cursor: &mut Cursor<'a>,
     references: &mut References,
-    marks: Marks<'_>,
+    tag: &Tag<'a>,
     ty: Type,
     target: &mut dyn Value,
 ) -> Result<(), ReadError> {
+    let marks = &tag.marks;
     if let (Type::Repeated(item), Slot::List(list)) = (ty, target.open()) {
         let target = push(cursor, list)?;
-        return value(cursor, references, marks, *item, target);
+        return value(cursor, references, tag, *item, target);
     }
     if marks.nil {
         target.set_nil();
@@ -95,10 +290,16 @@ pub(crate) fn value(
     }
     match (ty, target.open()) {
         (Type::Xsd(xsd), _) => scalar(cursor, marks.ty, xsd, target),
-        (Type::Structure(_), Slot::Structure(target)) => structure(cursor, references, marks.ty, target),
-        (Type::Array(item), Slot::List(list)) => array(cursor, references, &marks, *item, list),
+        (Type::Structure(_), Slot::Structure(target)) => structure(cursor, references, tag, target),
+        (Type::Array(item), Slot::List(list)) => array(cursor, references, marks, *item, list),
+        (Type::Items(items), Slot::List(list)) => array(cursor, references, marks, items.ty, list),
+        (Type::List(_), Slot::List(_)) => {
+            let whole = cursor.text()?;
+            text(cursor, whole, marks.ty, ty, target)
+        }
+        (Type::Raw, _) => raw(cursor, tag, target),
         (Type::Any, Slot::Any(any)) => {
-            *any = tree(cursor, references, &marks)?;
+            *any = tree(cursor, references, marks)?;
             Ok(())
         }
         // a table that contradicts its type: generated code can't, and hand-written code sees its value missing
@@ -108,7 +309,39 @@ pub(crate) fn value(
 
 /// A simple value. An empty element is the empty string for text, and nothing for a number or a date.
 fn scalar(cursor: &mut Cursor<'_>, kind: Kind, xsd: Xsd, target: &mut dyn Value) -> Result<(), ReadError> {
-    let mut text = cursor.text()?;
+    let whole = cursor.text()?;
+    simple(cursor, whole, kind, xsd, target)
+}
+
+/// Reads a text that is a simple value or a list of them.
+fn text(
+    cursor: &mut Cursor<'_>,
+    text: Cow<'_, str>,
+    kind: Kind,
+    ty: Type,
+    target: &mut dyn Value,
+) -> Result<(), ReadError> {
+    match (ty, target.open()) {
+        (Type::List(item), Slot::List(list)) => {
+            for word in text.split_ascii_whitespace() {
+                let Type::Xsd(xsd) = *item else { continue };
+                let target = push(cursor, list)?;
+                simple(cursor, Cow::Borrowed(word), Kind::Other, xsd, target)?;
+            }
+            Ok(())
+        }
+        (Type::Xsd(xsd), _) => simple(cursor, text, kind, xsd, target),
+        _ => Ok(()),
+    }
+}
+
+fn simple(
+    cursor: &mut Cursor<'_>,
+    mut text: Cow<'_, str>,
+    kind: Kind,
+    xsd: Xsd,
+    target: &mut dyn Value,
+) -> Result<(), ReadError> {
     if kind == Kind::Base64 && xsd != Xsd::Base64Binary {
         text = unwrapped(cursor, &text)?;
     }
@@ -169,8 +402,7 @@ fn array(
                 pad(cursor, list, tag.marks.position.unwrap_or(0))?;
                 let index = list.len();
                 let target = push(cursor, list)?;
-                value(cursor, references, tag.marks, item, target)
-                    .map_err(|error| error.inside_item(index))?;
+                value(cursor, references, &tag, item, target).map_err(|error| error.inside_item(index))?;
             }
             Token::Text(text) => bare.push_str(&text),
             Token::End => break,
@@ -208,15 +440,15 @@ fn referred(
     ty: Type,
     target: &mut dyn Value,
 ) -> Result<(), ReadError> {
-    follow(cursor, references, id, |fork, references, marks| value(fork, references, marks, ty, target))
+    follow(cursor, references, id, |fork, references, tag| value(fork, references, &tag, ty, target))
 }
 
 /// Opens a cursor at the element with `id` and lets `read` read it; refuses missing ones and cycles.
-pub(crate) fn follow<T>(
-    cursor: &mut Cursor<'_>,
+pub(crate) fn follow<'a, T>(
+    cursor: &mut Cursor<'a>,
     references: &mut References,
     id: &str,
-    read: impl FnOnce(&mut Cursor<'_>, &mut References, Marks<'_>) -> Result<T, ReadError>,
+    read: impl FnOnce(&mut Cursor<'a>, &mut References, Tag<'a>) -> Result<T, ReadError>,
 ) -> Result<T, ReadError> {
     let wrong = |how| ReadErrorKind::Reference(id.chars().take(60).collect(), how);
     if references.active.iter().any(|active| active == id) {
@@ -235,7 +467,7 @@ pub(crate) fn follow<T>(
     let mut fork = cursor.fork(offset);
     let Token::Start(tag) = fork.next()? else { return Err(cursor.cut_off()) };
     references.active.push(id.to_string());
-    let read = read(&mut fork, references, tag.marks);
+    let read = read(&mut fork, references, tag);
     references.active.pop();
     cursor.rejoin(fork);
     read
@@ -253,7 +485,7 @@ pub(crate) fn tree(
     }
     if let Some(id) = marks.href {
         cursor.skip()?;
-        return follow(cursor, references, id, |fork, references, marks| tree(fork, references, &marks));
+        return follow(cursor, references, id, |fork, references, tag| tree(fork, references, &tag.marks));
     }
     let mut members = Vec::new();
     let mut text = String::new();

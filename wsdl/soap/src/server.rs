@@ -53,21 +53,35 @@ impl Server {
     /// The fault to answer with: `Client` for what can't be read, `Client.UnknownMethod`, `VersionMismatch`,
     /// `MustUnderstand`. Nothing has been carried out.
     pub fn accept(&self, content_type: Option<&str>, body: &[u8]) -> Result<Invocation, Fault> {
+        self.accept_for(None, content_type, body)
+    }
+
+    /// The same with the action that the request names, which tells operations with the same element apart.
+    ///
+    /// # Errors
+    /// As for [`Server::accept`].
+    pub fn accept_for(
+        &self,
+        action: Option<&str>,
+        content_type: Option<&str>,
+        body: &[u8],
+    ) -> Result<Invocation, Fault> {
         if body.is_empty() {
             return Err(Fault::new("Client", "the request is empty"));
         }
         let charset = content_type.and_then(charset_of);
         let text = decode(body, charset, &self.limits).map_err(unreadable)?;
         let envelope = Envelope::open(&text, &self.limits).map_err(unreadable)?;
-        if envelope.version() == Version::Soap12 {
+        let spoken = |operation: &Operation| operation.version == Version::Soap12;
+        if envelope.version() == Version::Soap12 && !self.operations().any(spoken) {
             return Err(Fault::new(
                 "VersionMismatch",
                 "SOAP 1.2 is not spoken here, send a SOAP 1.1 envelope",
             ));
         }
-        let operation = self.operation(&envelope)?;
+        let operation = self.operation(&envelope, action)?;
         understand(&envelope, operation)?;
-        let header = match &operation.header {
+        let header = match operation.header() {
             Some(declared) => {
                 let mut header = (declared.empty)();
                 envelope.header(declared.name, &mut *header).map_err(unreadable)?.then_some(header)
@@ -75,7 +89,7 @@ impl Server {
             None => None,
         };
         let mut parameter = (operation.input.empty)();
-        envelope.read(operation.input.name, &mut *parameter).map_err(unreadable)?;
+        envelope.request(operation, &mut *parameter).map_err(unreadable)?;
         Ok(Invocation { operation, header, parameter })
     }
 
@@ -96,14 +110,29 @@ impl Server {
         }
     }
 
-    fn operation(&self, envelope: &Envelope<'_>) -> Result<&'static Operation, Fault> {
-        let Some(name) = envelope.name() else {
+    fn operations(&self) -> impl Iterator<Item = &'static Operation> {
+        self.services.iter().flat_map(|service| service.operations.iter().copied())
+    }
+
+    /// By the body's element first; among several by the action; an empty body is known by nothing else.
+    fn operation(&self, envelope: &Envelope<'_>, action: Option<&str>) -> Result<&'static Operation, Fault> {
+        let name = envelope.name().unwrap_or_default();
+        let action = action.map(|action| action.trim().trim_matches('"')).filter(|action| !action.is_empty());
+        let mut named = self.operations().filter(|operation| operation.input_element() == name);
+        let by_action = |operation: &&'static Operation| Some(operation.action) == action;
+        if let Some(first) = named.next().filter(|_| !name.is_empty()) {
+            return Ok(std::iter::once(first).chain(named).find(by_action).unwrap_or(first));
+        }
+        // one whose body has no element of its own
+        let loose = |operation: &&'static Operation| operation.input_element().is_empty();
+        if let Some(found) = self.operations().filter(loose).find(by_action) {
+            return Ok(found);
+        }
+        if name.is_empty() {
             return Err(Fault::new("Client", "the request has an empty Body"));
-        };
-        self.services.iter().find_map(|service| service.operation(name)).ok_or_else(|| {
-            let name: String = name.chars().take(100).collect();
-            Fault::new("Client.UnknownMethod", format!("there is no method {name:?}"))
-        })
+        }
+        let name: String = name.chars().take(100).collect();
+        Err(Fault::new("Client.UnknownMethod", format!("there is no method {name:?}")))
     }
 }
 
@@ -148,11 +177,12 @@ fn unreadable(error: ReadError) -> Fault {
 
 /// SOAP 1.1 §4.2.3: a block that must be understood, is meant for us and isn't the operation's own is a fault.
 fn understand(envelope: &Envelope<'_>, operation: &Operation) -> Result<(), Fault> {
-    let known = operation.header.as_ref().map(|header| header.name);
+    let known = |name: &str| operation.headers.iter().any(|header| header.name == name);
     let ours = |actor: Option<&str>| matches!(actor.unwrap_or_default().trim(), "" | NEXT);
-    let foreign = envelope.headers().iter().find(|block| {
-        block.must_understand && ours(block.actor.as_deref()) && known != Some(block.name.as_str())
-    });
+    let foreign = envelope
+        .headers()
+        .iter()
+        .find(|block| block.must_understand && ours(block.actor.as_deref()) && !known(&block.name));
     match foreign {
         Some(block) => {
             let name: String = block.name.chars().take(100).collect();

@@ -14,8 +14,21 @@ pub struct Shape {
     pub namespace: &'static str,
     /// The definition's own documentation, empty where it has none.
     pub documentation: &'static str,
-    /// The members, in the order in which they are written.
+    /// The members, in the order in which they are written: elements first, then text and attributes.
     pub members: &'static [Member],
+    /// The namespace of its elements in a literal message; empty where they have none.
+    pub elements_in: &'static str,
+    /// Its members are types that `xsi:type` may name, and one of them is there: it has no element of its own.
+    pub derived: bool,
+    /// One of its members is there: a choice.
+    pub choice: bool,
+    /// Two members differ by nothing but their namespace.
+    pub told_apart: bool,
+    /// How many of the members are elements, or stand for some.
+    pub(crate) elements: usize,
+    pub(crate) text: Option<usize>,
+    pub(crate) wildcard: Option<usize>,
+    pub(crate) other_attributes: Option<usize>,
     lookup: OnceLock<Lookup>,
     tags: OnceLock<Box<[Tags]>>,
 }
@@ -28,6 +41,32 @@ pub(crate) struct Tags {
     pub(crate) end: Box<str>,
 }
 
+/// Where a [`Member`] stands in its structure's element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In an element of its name.
+    Element,
+    /// Directly: what it holds (a choice, a group that repeats) has elements, it has none of its own.
+    Inline,
+    /// Any element that no other member has, kept as it stands.
+    Wildcard,
+    /// The element's text.
+    Text,
+    /// An attribute of its name.
+    Attribute,
+    /// All attributes that no other member has, kept as they stand.
+    OtherAttributes,
+}
+
+/// A value that a definition gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// What is meant where none is there (`default`).
+    Default(&'static str),
+    /// The only one allowed (`fixed`); written where none is there and one must be.
+    Fixed(&'static str),
+}
+
 /// One member of a [`Shape`].
 #[derive(Debug)]
 pub struct Member {
@@ -35,6 +74,12 @@ pub struct Member {
     pub name: &'static str,
     /// What it holds.
     pub ty: Type,
+    /// Where it stands.
+    pub place: Place,
+    /// Its own namespace, where it isn't that of [`Shape::elements_in`]; an attribute has none otherwise.
+    pub namespace: Option<&'static str>,
+    /// The value that the definition gives, if any.
+    pub preset: Option<Preset>,
     /// May be left out (`minOccurs="0"`).
     pub optional: bool,
     /// May be an explicit nil (`nillable="true"`).
@@ -56,8 +101,25 @@ pub enum Type {
     Array(&'static Type),
     /// An element that may stand several times (`maxOccurs` over one).
     Repeated(&'static Type),
+    /// Simple values in one text, with spaces between them (`xsd:list`).
+    List(&'static Type),
+    /// One element that holds items of a name of their own (`ArrayOfX`).
+    Items(&'static Items),
+    /// XML kept as it stands, see [`crate::Raw`].
+    Raw,
     /// Anything (`xsd:anyType`): kept as it came, see [`crate::Any`].
     Any,
+}
+
+/// What [`Type::Items`] holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Items {
+    /// The name of each item.
+    pub name: &'static str,
+    /// Its namespace; empty where it has none.
+    pub namespace: &'static str,
+    /// What each holds.
+    pub ty: Type,
 }
 
 /// The simple types of XML Schema that definitions in use name.
@@ -86,7 +148,67 @@ pub enum Xsd {
 impl Shape {
     /// A table; `const`, so that generated code can keep it in a `static`.
     pub const fn new(name: &'static str, namespace: &'static str, members: &'static [Member]) -> Self {
-        Self { name, namespace, documentation: "", members, lookup: OnceLock::new(), tags: OnceLock::new() }
+        let (mut elements, mut text, mut wildcard, mut other_attributes) = (0, None, None, None);
+        let mut index = 0;
+        while index < members.len() {
+            match members[index].place {
+                Place::Element | Place::Inline => elements = index + 1,
+                Place::Wildcard => {
+                    elements = index + 1;
+                    wildcard = Some(index);
+                }
+                Place::Text => text = Some(index),
+                Place::Attribute => {}
+                Place::OtherAttributes => other_attributes = Some(index),
+            }
+            index += 1;
+        }
+        Self {
+            name,
+            namespace,
+            documentation: "",
+            members,
+            elements_in: "",
+            derived: false,
+            choice: false,
+            told_apart: false,
+            elements,
+            text,
+            wildcard,
+            other_attributes,
+            lookup: OnceLock::new(),
+            tags: OnceLock::new(),
+        }
+    }
+
+    /// Its elements are in `namespace`.
+    pub const fn elements_in(mut self, namespace: &'static str) -> Self {
+        self.elements_in = namespace;
+        self
+    }
+
+    /// Its elements are in the namespace that it is in itself.
+    pub const fn qualified(mut self) -> Self {
+        self.elements_in = self.namespace;
+        self
+    }
+
+    /// A choice: one of the members is there.
+    pub const fn choice(mut self) -> Self {
+        self.choice = true;
+        self
+    }
+
+    /// A choice of types that `xsi:type` tells apart.
+    pub const fn derived(mut self) -> Self {
+        self.derived = true;
+        self
+    }
+
+    /// Two members differ by nothing but their namespace.
+    pub const fn told_apart(mut self) -> Self {
+        self.told_apart = true;
+        self
     }
 
     /// The same with documentation.
@@ -95,15 +217,52 @@ impl Shape {
         self
     }
 
-    /// The position of the member called `name`; `hint` is where it usually stands, looked at first.
+    /// The position of the member whose element is called `name`, or that has such an element in it; `hint` is where
+    /// it usually stands, looked at first.
     ///
     /// A sender that keeps the definition's order pays one comparison; one that doesn't (Perl's hashes come in
     /// an order that changes with every process) pays one hash.
     pub fn position(&self, name: &[u8], hint: usize) -> Option<usize> {
-        if self.members.get(hint).is_some_and(|member| member.name.as_bytes() == name) {
+        if hint < self.elements && self.members[hint].name.as_bytes() == name {
             return Some(hint);
         }
-        self.lookup.get_or_init(|| Lookup::new(self.members)).find(self.members, name)
+        self.lookup.get_or_init(|| Lookup::new(self)).find(name)
+    }
+
+    /// The position of the member called `name` in JSON and on the command line: elements, attributes, text and all.
+    pub fn index_of(&self, name: &str, hint: usize) -> Option<usize> {
+        if self.members.get(hint).is_some_and(|member| member.name == name) {
+            return Some(hint);
+        }
+        let found = self.position(name.as_bytes(), usize::MAX);
+        if found.is_some_and(|index| self.members[index].name == name) {
+            return found;
+        }
+        self.members.iter().position(|member| member.name == name)
+    }
+
+    /// The position of the element `name` in `namespace`, for a shape whose members only that tells apart.
+    pub(crate) fn qualified_position(&self, name: &str, namespace: &str) -> Option<usize> {
+        let elements = &self.members[..self.elements];
+        let matches = |member: &Member| member.place == Place::Element && member.name == name;
+        elements
+            .iter()
+            .position(|member| matches(member) && self.namespace_of(member) == namespace)
+            .or_else(|| self.position(name.as_bytes(), usize::MAX))
+    }
+
+    /// The namespace of a member's element or attribute.
+    pub(crate) fn namespace_of(&self, member: &Member) -> &'static str {
+        match (member.namespace, member.place) {
+            (Some(own), _) => own,
+            (None, Place::Element) => self.elements_in,
+            (None, _) => "",
+        }
+    }
+
+    /// Whether it has text or attributes.
+    pub(crate) fn has_more_than_elements(&self) -> bool {
+        self.elements < self.members.len()
     }
 
     /// The tags of each member, in order; made when the first structure is written.
@@ -120,14 +279,48 @@ impl Shape {
 
     /// The member called `name`.
     pub fn member(&self, name: &str) -> Option<&'static Member> {
-        self.position(name.as_bytes(), 0).map(|index| &self.members[index])
+        self.index_of(name, 0).map(|index| &self.members[index])
     }
 }
 
 impl Member {
     /// A member that must be there.
     pub const fn new(name: &'static str, ty: Type) -> Self {
-        Self { name, ty, optional: false, nillable: false, secret: false, documentation: "" }
+        Self {
+            name,
+            ty,
+            place: Place::Element,
+            namespace: None,
+            preset: None,
+            optional: false,
+            nillable: false,
+            secret: false,
+            documentation: "",
+        }
+    }
+
+    /// Where it stands, if not in an element of its name.
+    pub const fn at(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// In a namespace of its own; empty for none.
+    pub const fn of(mut self, namespace: &'static str) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    /// `default`.
+    pub const fn default_is(mut self, value: &'static str) -> Self {
+        self.preset = Some(Preset::Default(value));
+        self
+    }
+
+    /// `fixed`.
+    pub const fn fixed(mut self, value: &'static str) -> Self {
+        self.preset = Some(Preset::Fixed(value));
+        self
     }
 
     /// `minOccurs="0"`.
@@ -182,21 +375,29 @@ impl Xsd {
     }
 }
 
-/// Open addressing over the members' names, built when the first message arrives out of order.
+/// Open addressing over the elements' names, built when the first message arrives out of order.
 #[derive(Debug)]
 struct Lookup {
     slots: Box<[u16]>,
     mask: usize,
+    /// Names of elements, and the positions of the members that have them.
+    names: Box<[(&'static str, u16)]>,
 }
 
 const EMPTY: u16 = u16::MAX;
 
 impl Lookup {
-    fn new(members: &[Member]) -> Self {
-        let size = (members.len() * 4).next_power_of_two().max(4);
-        let mut lookup = Self { slots: vec![EMPTY; size].into_boxed_slice(), mask: size - 1 };
-        for (index, member) in members.iter().enumerate().take(usize::from(EMPTY)) {
-            let mut slot = hash(member.name.as_bytes()) & lookup.mask;
+    fn new(shape: &Shape) -> Self {
+        let mut names = Vec::with_capacity(shape.elements);
+        for (index, member) in shape.members[..shape.elements].iter().enumerate().take(usize::from(EMPTY)) {
+            add_names(member, index as u16, &mut names, 0);
+        }
+        names.truncate(usize::from(EMPTY));
+        let size = (names.len() * 4).next_power_of_two().max(4);
+        let mut lookup =
+            Self { slots: vec![EMPTY; size].into_boxed_slice(), mask: size - 1, names: names.into() };
+        for index in 0..lookup.names.len() {
+            let mut slot = hash(lookup.names[index].0.as_bytes()) & lookup.mask;
             while lookup.slots[slot] != EMPTY {
                 slot = (slot + 1) & lookup.mask;
             }
@@ -205,18 +406,42 @@ impl Lookup {
         lookup
     }
 
-    fn find(&self, members: &[Member], name: &[u8]) -> Option<usize> {
+    fn find(&self, name: &[u8]) -> Option<usize> {
         let mut slot = hash(name) & self.mask;
         loop {
             let index = self.slots[slot];
             if index == EMPTY {
                 return None;
             }
-            if members[usize::from(index)].name.as_bytes() == name {
-                return Some(usize::from(index));
+            let (known, position) = self.names[usize::from(index)];
+            if known.as_bytes() == name {
+                return Some(usize::from(position));
             }
             slot = (slot + 1) & self.mask;
         }
+    }
+}
+
+/// The names of the elements that a member has: its own, or those of what stands for it. Definitions nest choices a
+/// few levels deep; a table by hand that holds itself ends here too.
+fn add_names(member: &Member, position: u16, names: &mut Vec<(&'static str, u16)>, depth: usize) {
+    match (member.place, inline_shape(member.ty)) {
+        (Place::Element, _) => names.push((member.name, position)),
+        (Place::Inline, Some(shape)) if depth < 32 => {
+            for inner in &shape.members[..shape.elements] {
+                add_names(inner, position, names, depth + 1);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The shape of a member that stands inline, alone or repeated.
+pub(crate) fn inline_shape(ty: Type) -> Option<&'static Shape> {
+    match ty {
+        Type::Structure(shape) => Some(shape),
+        Type::Repeated(Type::Structure(shape)) => Some(*shape),
+        _ => None,
     }
 }
 

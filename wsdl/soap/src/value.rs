@@ -77,6 +77,12 @@ pub trait List: Send + Sync {
     /// When `index` is not below [`List::len`].
     fn item(&self, index: usize) -> &dyn Value;
 
+    /// The item at `index`, to be filled in.
+    ///
+    /// # Panics
+    /// When `index` is not below [`List::len`].
+    fn item_mut(&mut self, index: usize) -> &mut dyn Value;
+
     /// What an item takes in the list itself, in bytes.
     fn item_bytes(&self) -> usize;
 
@@ -205,6 +211,9 @@ impl<T: Value + Default> List for Vec<T> {
     fn item(&self, index: usize) -> &dyn Value {
         &self[index]
     }
+    fn item_mut(&mut self, index: usize) -> &mut dyn Value {
+        &mut self[index]
+    }
     fn item_bytes(&self) -> usize {
         size_of::<T>()
     }
@@ -231,6 +240,105 @@ impl Value for Any {
     fn set_absent(&mut self) {
         *self = Any::Nil;
     }
+}
+
+/// What an alternative of a choice is that isn't the one chosen.
+struct NotChosen;
+
+impl Value for NotChosen {
+    fn view(&self) -> View<'_> {
+        View::Absent
+    }
+    fn open(&mut self) -> Slot<'_> {
+        unreachable!("never given out to be filled in")
+    }
+    fn set_nil(&mut self) {}
+    fn set_absent(&mut self) {}
+}
+
+#[doc(hidden)]
+pub fn not_chosen() -> &'static dyn Value {
+    &NotChosen
+}
+
+/// A message that there is nothing in: the answer to an operation that has none, the detail of a fault that is
+/// declared nowhere.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Nothing;
+
+/// The table of [`Nothing`].
+pub static NOTHING: Shape = Shape::new("Nothing", "", &[]);
+
+impl Structure for Nothing {
+    fn shape(&self) -> &'static Shape {
+        &NOTHING
+    }
+    fn member(&self, index: usize) -> &dyn Value {
+        no_member(&NOTHING, index)
+    }
+    fn member_mut(&mut self, index: usize) -> &mut dyn Value {
+        no_member(&NOTHING, index)
+    }
+}
+
+crate::structures! { Nothing }
+
+/// How generated code gets from a structure's table to its fields: one for each member, in their order.
+#[macro_export]
+macro_rules! members {
+    ($($name:ident $table:ident { $($index:literal $field:ident,)* })*) => {$(
+        impl $crate::Structure for $name {
+            fn shape(&self) -> &'static $crate::Shape {
+                &$table
+            }
+            fn member(&self, index: usize) -> &dyn $crate::Value {
+                match index {
+                    $($index => &self.$field,)*
+                    _ => $crate::no_member(&$table, index),
+                }
+            }
+            fn member_mut(&mut self, index: usize) -> &mut dyn $crate::Value {
+                match index {
+                    $($index => &mut self.$field,)*
+                    _ => $crate::no_member(&$table, index),
+                }
+            }
+        }
+    )*};
+}
+
+/// What generated code says for each structure that is a choice: an enum whose variants are the members, in their
+/// order. Opening a member chooses it; `start` is what a new one is.
+#[macro_export]
+macro_rules! choices {
+    ($($name:ident $table:ident start $start:ident { $($index:literal $variant:ident,)* })*) => {$(
+        impl ::core::default::Default for $name {
+            fn default() -> Self {
+                $name::$start(::core::default::Default::default())
+            }
+        }
+        impl $crate::Structure for $name {
+            fn shape(&self) -> &'static $crate::Shape {
+                &$table
+            }
+            fn member(&self, index: usize) -> &dyn $crate::Value {
+                match (index, self) {
+                    $(($index, $name::$variant(value)) => value,)*
+                    _ => $crate::not_chosen(),
+                }
+            }
+            fn member_mut(&mut self, index: usize) -> &mut dyn $crate::Value {
+                match (index, &*self) {
+                    $(($index, $name::$variant(_)) => {})*
+                    $(($index, _) => *self = $name::$variant(::core::default::Default::default()),)*
+                    _ => $crate::no_member(&$table, index),
+                }
+                match self {
+                    $($name::$variant(value) => value,)*
+                }
+            }
+        }
+    )*};
 }
 
 /// Where generated code ends up when it is asked for a member that isn't there.

@@ -120,12 +120,16 @@ static GET: Operation = Operation {
     action: "http://schemas.portaone.com/soap#get",
     style: Style::RpcEncoded,
     documentation: "",
-    header: Some(Header {
+    version: Version::Soap11,
+    one_way: false,
+    output_headers: &[],
+    faults: None,
+    headers: &[Header {
         name: "auth_info",
         namespace: NS,
         shape: &FEATURE,
         empty: || Box::new(Feature::default()),
-    }),
+    }],
     input: Part { name: "GetRequest", shape: &ACCOUNT, empty: || Box::new(Account::default()) },
     output: Part { name: "GetResponse", shape: &ACCOUNT, empty: || Box::new(Account::default()) },
 };
@@ -205,7 +209,11 @@ fn a_message_of_several_parts_has_them_in_the_body_element_itself() {
         action: "",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
+        faults: None,
     };
     let parts = Feature { name: Some("n".into()), values: vec![Some("v".into())] };
     let text = write::request(&LOGIN, None, &parts).unwrap();

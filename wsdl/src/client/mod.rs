@@ -169,7 +169,7 @@ impl Client {
         response: &mut dyn Structure,
     ) -> (Option<Exchange>, Result<(), Error>) {
         let name = |cause| Error { service: operation.service, method: operation.name, cause };
-        let header = match operation.header {
+        let header = match operation.header() {
             None => None,
             Some(_) => match self.session().await {
                 Ok((session, _)) => Some(self.auth_info(&session)),
@@ -188,7 +188,7 @@ impl Client {
         request: &dyn Structure,
         response: &mut dyn Structure,
     ) -> Result<(), Cause> {
-        if operation.header.is_none() {
+        if operation.header().is_none() {
             return self.exchange(operation, None, request, response).await;
         }
         let (session, login) = self.session().await?;

@@ -1,17 +1,20 @@
 //! Types by name: what a definition's schemas say, as structures with members in wire order.
 
+mod choices;
+mod derived;
 mod members;
+mod simple;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::rc::Rc;
 
-use super::{Member, Origin, Structure, Type, builtin};
+use super::{Kind, Member, Origin, Structure, Type, builtin};
 use crate::diagnostic::{At, Diagnostics};
 use crate::names;
 use crate::parse::schema::{
-    Array, ComplexType, Content, Definition, ElementContent, ElementDeclaration, NamedGroup, SimpleBase,
-    SimpleType,
+    Array, AttributeDeclaration, ComplexType, Content, Definition, ElementContent, ElementDeclaration,
+    GroupKind, NamedAttributes, NamedGroup, Particle,
 };
 use crate::parse::{self, Parsed, Reference};
 use crate::xml::QName;
@@ -25,6 +28,14 @@ const SUGGESTIONS_MAX: usize = 50;
 /// The types of one definition, resolved as they are asked for.
 pub(super) struct Types<'a> {
     named: HashMap<&'a QName, &'a parse::schema::Type>,
+    /// What redefined types are made from.
+    originals: HashMap<&'a QName, &'a parse::schema::Type>,
+    attributes: HashMap<&'a QName, &'a AttributeDeclaration>,
+    attribute_groups: HashMap<&'a QName, &'a NamedAttributes>,
+    /// By the type that they are derived from, in one step.
+    derived: HashMap<&'a QName, Vec<&'a parse::schema::Type>>,
+    /// By the element that they may stand for, in one step.
+    substitutes: HashMap<&'a QName, Vec<&'a ElementDeclaration>>,
     elements: HashMap<&'a QName, &'a ElementDeclaration>,
     groups: HashMap<&'a QName, &'a NamedGroup>,
     /// In the order of the files.
@@ -34,6 +45,8 @@ pub(super) struct Types<'a> {
     /// Structures whose members are still to be found.
     queue: VecDeque<(usize, &'a ComplexType)>,
     made_names: HashSet<Rc<str>>,
+    /// Choices of which none may be there.
+    optional_choices: HashSet<usize>,
     pub(super) diagnostics: &'a mut Diagnostics,
 }
 
@@ -42,12 +55,20 @@ pub(super) struct Types<'a> {
 enum Key {
     Named(QName),
     At(At),
+    Derived(usize),
+    Substitution(QName),
+    Message(QName, bool),
 }
 
 impl<'a> Types<'a> {
     pub(super) fn new(documents: &[&'a Parsed], diagnostics: &'a mut Diagnostics) -> Self {
         let mut types = Self {
             named: HashMap::new(),
+            originals: HashMap::new(),
+            attributes: HashMap::new(),
+            attribute_groups: HashMap::new(),
+            derived: HashMap::new(),
+            substitutes: HashMap::new(),
             elements: HashMap::new(),
             groups: HashMap::new(),
             order: Vec::new(),
@@ -55,27 +76,63 @@ impl<'a> Types<'a> {
             known: HashMap::new(),
             queue: VecDeque::new(),
             made_names: HashSet::new(),
+            optional_choices: HashSet::new(),
             diagnostics,
         };
-        for schema in documents.iter().flat_map(|document| &document.schemas) {
-            for ty in &schema.types {
-                types.declare(ty);
-            }
-            for element in &schema.elements {
-                types.elements.entry(&element.name).or_insert(element);
-            }
-            for group in &schema.groups {
-                types.groups.entry(&group.name).or_insert(group);
+        for document in documents {
+            for schema in &document.schemas {
+                for ty in &schema.types {
+                    types.declare(ty, document.bundled);
+                }
+                for element in &schema.elements {
+                    types.elements.entry(&element.name).or_insert(element);
+                }
+                for group in &schema.groups {
+                    types.groups.entry(&group.name).or_insert(group);
+                }
+                for attribute in &schema.attributes {
+                    types.attributes.entry(&attribute.name).or_insert(attribute);
+                }
+                for group in &schema.attribute_groups {
+                    types.attribute_groups.entry(&group.name).or_insert(group);
+                }
             }
         }
+        types.relate(documents);
         types
     }
 
-    fn declare(&mut self, ty: &'a parse::schema::Type) {
+    /// Who is derived from whom, and which element may stand for which.
+    fn relate(&mut self, documents: &[&'a Parsed]) {
+        for ty in &self.order {
+            if let Definition::Complex(complex) = &ty.definition
+                && let Content::Members { base: Some(base), .. } | Content::Simple { base: Some(base), .. } =
+                    &complex.content
+                && base.name != ty.name
+            {
+                self.derived.entry(&base.name).or_default().push(ty);
+            }
+        }
+        for schema in documents.iter().flat_map(|document| &document.schemas) {
+            for element in &schema.elements {
+                if let Some(head) = &element.substitutes
+                    && self.elements.get(&element.name).is_some_and(|known| known.at == element.at)
+                {
+                    self.substitutes.entry(&head.name).or_default().push(element);
+                }
+            }
+        }
+    }
+
+    fn declare(&mut self, ty: &'a parse::schema::Type, bundled: bool) {
         if builtin::look_up(&ty.name).is_some() {
             return; // a copy of a schema that is known anyway
         }
         if let Some(first) = self.named.get(&ty.name) {
+            if first.redefines && !ty.redefines {
+                self.originals.insert(&ty.name, ty);
+                return;
+            }
             let place = self.diagnostics.place(first.at);
             self.diagnostics.warning(
                 ty.at,
@@ -85,17 +142,26 @@ impl<'a> Types<'a> {
             return;
         }
         self.named.insert(&ty.name, ty);
-        self.order.push(ty);
+        if !bundled {
+            self.order.push(ty);
+        }
     }
 
-    /// Resolves every structure that has a name, used or not.
+    /// The type that `base` names in the definition of `of`, which may be made from an earlier one of its own name.
+    fn base(&self, base: &Reference, of: Option<&QName>) -> Option<&'a parse::schema::Type> {
+        let original = self.originals.get(&base.name).filter(|_| of == Some(&base.name));
+        original.or_else(|| self.named.get(&base.name)).copied()
+    }
+
+    /// Resolves every structure and enumeration that has a name, used or not.
     pub(super) fn all_named(&mut self) {
         for ty in self.order.clone() {
-            if let Definition::Complex(complex) = &ty.definition {
-                match &complex.content {
-                    Content::Members { .. } => drop(self.structure(&ty.name, complex)),
-                    Content::Array(array) => drop(self.array(array, &ty.name.local, 0)),
-                    Content::Simple { .. } => {}
+            match &ty.definition {
+                Definition::Complex(complex) => {
+                    drop(self.complex(complex, Some(&ty.name), &ty.name.local, 0));
+                }
+                Definition::Simple(simple) => {
+                    drop(self.simple(simple, Some(&ty.name), &ty.name.local, 0));
                 }
             }
         }
@@ -127,21 +193,46 @@ impl<'a> Types<'a> {
         Some((element.name.clone(), ty))
     }
 
-    /// A structure for a message whose parts aren't one.
-    pub(super) fn message_structure(&mut self, name: &QName, at: At, members: Vec<Member>) -> usize {
-        if let Some(known) = self.known.get(&Key::At(at)) {
+    /// A structure for a message whose parts aren't one; `in_body` when its members stand beside each other there.
+    pub(super) fn message_structure(
+        &mut self,
+        name: &QName,
+        at: At,
+        in_body: bool,
+        members: Vec<Member>,
+    ) -> usize {
+        let key = Key::Message(name.clone(), in_body);
+        if let Some(known) = self.known.get(&key) {
             return *known;
         }
+        self.add(key, name.clone(), at, Origin::Message, Kind::Structure, String::new(), members)
+    }
+
+    /// The choice of what an operation's faults hold.
+    pub(super) fn fault_choice(&mut self, name: QName, at: At, members: Vec<Member>) -> usize {
+        let key = Key::Named(name.clone());
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        let kind = Kind::Choice { default: 0 };
+        let documentation = String::from("What the detail of a fault may hold.");
+        self.add(key, name, at, Origin::Message, kind, documentation, members)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn add(
+        &mut self,
+        key: Key,
+        name: QName,
+        at: At,
+        origin: Origin,
+        kind: Kind,
+        documentation: String,
+        members: Vec<Member>,
+    ) -> usize {
         let index = self.structures.len();
-        self.structures.push(Structure {
-            name: name.clone(),
-            at,
-            origin: Origin::Message,
-            documentation: String::new(),
-            members,
-            home: None,
-        });
-        self.known.insert(Key::At(at), index);
+        self.structures.push(Structure { name, at, origin, kind, documentation, members, home: None });
+        self.known.insert(key, index);
         index
     }
 
@@ -168,7 +259,7 @@ impl<'a> Types<'a> {
         };
         match &ty.definition {
             Definition::Complex(complex) => self.complex(complex, Some(&ty.name), &ty.name.local, depth),
-            Definition::Simple(simple) => self.simple(simple, depth),
+            Definition::Simple(simple) => self.simple(simple, Some(&ty.name), &ty.name.local, depth),
         }
     }
 
@@ -180,25 +271,42 @@ impl<'a> Types<'a> {
         around: &str,
         depth: usize,
     ) -> Option<Type> {
-        match (&complex.content, name) {
-            (Content::Members { .. }, Some(name)) => Some(Type::Structure(self.structure(name, complex))),
-            (Content::Members { .. }, None) => Some(Type::Structure(self.inline(complex, around))),
-            (Content::Array(array), _) => {
-                self.array(array, around, depth).map(|item| Type::Array(Box::new(item)))
+        match &complex.content {
+            Content::Members { .. } => {
+                if let Some(items) = name.and_then(|name| self.items(name, complex)) {
+                    let around = format!("{around}{}", names::type_name(&items.name.local));
+                    let ty = self.content(items, &around, depth + 1)?;
+                    let ty = self.opened(ty);
+                    let QName { namespace, local } = items.name.clone();
+                    return Some(Type::Items(local, namespace, Box::new(ty)));
+                }
+                Some(Type::Structure(self.structure(complex, name, around)))
             }
-            (Content::Simple { base: Some(base) }, _) => self.by_name_at(base, depth + 1),
-            (Content::Simple { base: None }, _) => Some(Type::Simple(builtin::Simple::String)),
+            Content::Array(array) => {
+                let item = self.array(array, around, depth)?;
+                Some(Type::Array(Box::new(self.opened(item))))
+            }
+            Content::Simple { .. } => {
+                if self.has_attributes(complex, name) {
+                    return Some(Type::Structure(self.structure(complex, name, around)));
+                }
+                self.text_of(complex, name, around, depth)
+            }
         }
     }
 
-    fn simple(&mut self, simple: &'a SimpleType, depth: usize) -> Option<Type> {
-        let mut simple = simple;
-        loop {
-            match &simple.base {
-                SimpleBase::Restriction(base) => return self.by_name_at(base, depth + 1),
-                SimpleBase::Inline(inner) => simple = inner,
-                SimpleBase::Text => return Some(Type::Simple(builtin::Simple::String)),
+    /// The one repeated element of an `ArrayOfX`, which is a list.
+    fn items(&self, name: &QName, complex: &'a ComplexType) -> Option<&'a ElementDeclaration> {
+        let Content::Members { base: None, group: Some(group), .. } = &complex.content else { return None };
+        let plain = !complex.mixed && !complex.is_abstract && !self.has_attributes(complex, Some(name));
+        let once = !group.occurs.repeated && group.kind != GroupKind::Choice;
+        match group.particles.as_slice() {
+            [Particle::Element(element)] if plain && once && element.occurs.repeated => {
+                let alone = !self.derived.contains_key(name);
+                let substituted = matches!(&element.content, ElementContent::Element(head) if self.substitutes.contains_key(&head.name));
+                (name.local.starts_with("ArrayOf") && alone && !substituted).then_some(element)
             }
+            _ => None,
         }
     }
 
@@ -235,40 +343,29 @@ impl<'a> Types<'a> {
         }
     }
 
-    fn structure(&mut self, name: &QName, complex: &'a ComplexType) -> usize {
-        let key = Key::Named(name.clone());
-        self.enter(key, complex, name.clone(), Origin::Named)
-    }
-
-    fn inline(&mut self, complex: &'a ComplexType, around: &str) -> usize {
-        let key = Key::At(complex.at);
+    fn structure(&mut self, complex: &'a ComplexType, name: Option<&QName>, around: &str) -> usize {
+        let key = name.map_or(Key::At(complex.at), |name| Key::Named(name.clone()));
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
+        let (name, origin) = match name {
+            Some(name) => (name.clone(), Origin::Named),
+            None => (self.made(around), Origin::Inline),
+        };
+        let documentation = complex.documentation.clone();
+        let index = self.add(key, name, complex.at, origin, Kind::Structure, documentation, Vec::new());
+        self.queue.push_back((index, complex));
+        index
+    }
+
+    /// A name that nothing else was given, for a type that has none.
+    fn made(&mut self, around: &str) -> QName {
         let name = (1_usize..)
             .map(|number| if number == 1 { around.to_owned() } else { format!("{around}{number}") })
             .find(|name| !self.made_names.contains(name.as_str()));
         let local: Rc<str> = Rc::from(name.unwrap_or_default());
         self.made_names.insert(local.clone());
-        self.enter(key, complex, QName { namespace: Rc::from(""), local }, Origin::Inline)
-    }
-
-    fn enter(&mut self, key: Key, complex: &'a ComplexType, name: QName, origin: Origin) -> usize {
-        if let Some(known) = self.known.get(&key) {
-            return *known;
-        }
-        let index = self.structures.len();
-        self.structures.push(Structure {
-            name,
-            at: complex.at,
-            origin,
-            documentation: complex.documentation.clone(),
-            members: Vec::new(),
-            home: None,
-        });
-        self.known.insert(key, index);
-        self.queue.push_back((index, complex));
-        index
+        QName { namespace: Rc::from(""), local }
     }
 
     /// What an element holds.
@@ -286,7 +383,7 @@ impl<'a> Types<'a> {
             ElementContent::Complex(complex) => {
                 self.complex(complex, None, &names::type_name(around), depth + 1)
             }
-            ElementContent::Simple(simple) => self.simple(simple, depth),
+            ElementContent::Simple(simple) => self.simple(simple, None, &names::type_name(around), depth),
             ElementContent::Untyped => Some(Type::Any),
         }
     }
@@ -315,6 +412,8 @@ impl<'a> Types<'a> {
         let names: Vec<&QName> = match kind {
             "type" => self.named.keys().copied().collect(),
             "group" => self.groups.keys().copied().collect(),
+            "attribute" => self.attributes.keys().copied().collect(),
+            "attribute group" => self.attribute_groups.keys().copied().collect(),
             _ => self.elements.keys().copied().collect(),
         };
         unknown(self.diagnostics, reference, kind, names.into_iter());

@@ -3,7 +3,9 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Any, Member, Shape, Structure, Type, Value};
+    use ::soapstone_soap::{Any, Member, Place, Raw, Shape, Type};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -13,67 +15,33 @@ pub mod types {
         pub untyped: Any,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[
-            Member::new("required", Type::Any),
-            Member::new("optional", Type::Any).optional(),
-            Member::new("both", Type::Any).optional().nillable(),
-            Member::new("untyped", Type::Any),
-        ],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("required", Type::Any),
+        Member::new("optional", Type::Any).optional(),
+        Member::new("both", Type::Any).optional().nillable(),
+        Member::new("untyped", Type::Any),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.required,
-                1 => &self.optional,
-                2 => &self.both,
-                3 => &self.untyped,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.required,
-                1 => &mut self.optional,
-                2 => &mut self.both,
-                3 => &mut self.untyped,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 required, 1 optional, 2 both, 3 untyped,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
+        pub any: Vec<Raw>,
         pub map: Any,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new(
-        "Response",
-        "urn:example",
-        &[Member::new("map", Type::Any)],
-    );
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
+        Member::new("any", Type::Repeated(&Type::Raw)).at(Place::Wildcard).optional(),
+        Member::new("map", Type::Any),
+    ]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.map,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.map,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        Response RESPONSE {
+            0 any, 1 map,
         }
     }
 
@@ -87,7 +55,7 @@ pub mod types {
 pub mod example {
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -96,6 +64,7 @@ pub mod example {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -108,7 +77,10 @@ pub mod example {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -119,6 +91,7 @@ pub mod example {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Example`.

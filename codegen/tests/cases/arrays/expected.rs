@@ -3,34 +3,22 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Any, Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Any, Member, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Item {
         pub name: String,
     }
 
-    pub(super) static ITEM: Shape = Shape::new(
-        "Item",
-        "urn:example",
-        &[Member::new("name", Type::Xsd(Xsd::String))],
-    );
+    pub(super) static ITEM: Shape = Shape::new("Item", NS, &[
+        Member::new("name", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for Item {
-        fn shape(&self) -> &'static Shape {
-            &ITEM
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.name,
-                _ => ::soapstone_soap::no_member(&ITEM, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.name,
-                _ => ::soapstone_soap::no_member(&ITEM, index),
-            }
+    ::soapstone_soap::members! {
+        Item ITEM {
+            0 name,
         }
     }
 
@@ -41,36 +29,15 @@ pub mod types {
         pub nested: Vec<Vec<String>>,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[
-            Member::new("numbers", Type::Array(&Type::Xsd(Xsd::Int))),
-            Member::new("rows", Type::Array(&Type::Array(&Type::Xsd(Xsd::String)))),
-            Member::new("nested", Type::Array(&Type::Array(&Type::Xsd(Xsd::String))))
-                .optional(),
-        ],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("numbers", Type::Array(&Type::Xsd(Xsd::Int))),
+        Member::new("rows", Type::Array(&Type::Array(&Type::Xsd(Xsd::String)))),
+        Member::new("nested", Type::Array(&Type::Array(&Type::Xsd(Xsd::String)))).optional(),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.numbers,
-                1 => &self.rows,
-                2 => &self.nested,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.numbers,
-                1 => &mut self.rows,
-                2 => &mut self.nested,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 numbers, 1 rows, 2 nested,
         }
     }
 
@@ -83,41 +50,17 @@ pub mod types {
         pub repeated: Vec<String>,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new(
-        "Response",
-        "urn:example",
-        &[
-            Member::new("items", Type::Array(&Type::Structure(&ITEM))).optional().nillable(),
-            Member::new("bare", Type::Array(&Type::Any)),
-            Member::new("open", Type::Array(&Type::Any)),
-            Member::new("listed", Type::Array(&Type::Structure(&ITEM))),
-            Member::new("repeated", Type::Repeated(&Type::Xsd(Xsd::String))).optional(),
-        ],
-    );
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
+        Member::new("items", Type::Array(&Type::Structure(&ITEM))).optional().nillable(),
+        Member::new("bare", Type::Array(&Type::Any)),
+        Member::new("open", Type::Array(&Type::Any)),
+        Member::new("listed", Type::Array(&Type::Structure(&ITEM))),
+        Member::new("repeated", Type::Repeated(&Type::Xsd(Xsd::String))).optional(),
+    ]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.items,
-                1 => &self.bare,
-                2 => &self.open,
-                3 => &self.listed,
-                4 => &self.repeated,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.items,
-                1 => &mut self.bare,
-                2 => &mut self.open,
-                3 => &mut self.listed,
-                4 => &mut self.repeated,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        Response RESPONSE {
+            0 items, 1 bare, 2 open, 3 listed, 4 repeated,
         }
     }
 
@@ -131,7 +74,7 @@ pub mod types {
 pub mod example {
     pub use super::types::{Item, Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -140,6 +83,7 @@ pub mod example {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -152,7 +96,10 @@ pub mod example {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -163,6 +110,7 @@ pub mod example {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Example`.

@@ -3,34 +3,22 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Member, Place, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Base {
         pub base: i32,
     }
 
-    pub(super) static BASE: Shape = Shape::new(
-        "Base",
-        "urn:example",
-        &[Member::new("base", Type::Xsd(Xsd::Int))],
-    );
+    pub(super) static BASE: Shape = Shape::new("Base", NS, &[
+        Member::new("base", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for Base {
-        fn shape(&self) -> &'static Shape {
-            &BASE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.base,
-                _ => ::soapstone_soap::no_member(&BASE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.base,
-                _ => ::soapstone_soap::no_member(&BASE, index),
-            }
+    ::soapstone_soap::members! {
+        Base BASE {
+            0 base,
         }
     }
 
@@ -39,27 +27,13 @@ pub mod types {
         pub inside: i32,
     }
 
-    pub(super) static OUTSIDE: Shape = Shape::new(
-        "Outside",
-        "",
-        &[Member::new("inside", Type::Xsd(Xsd::Int))],
-    );
+    pub(super) static OUTSIDE: Shape = Shape::new("Outside", "", &[
+        Member::new("inside", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for Outside {
-        fn shape(&self) -> &'static Shape {
-            &OUTSIDE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.inside,
-                _ => ::soapstone_soap::no_member(&OUTSIDE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.inside,
-                _ => ::soapstone_soap::no_member(&OUTSIDE, index),
-            }
+    ::soapstone_soap::members! {
+        Outside OUTSIDE {
+            0 inside,
         }
     }
 
@@ -67,83 +41,63 @@ pub mod types {
     pub struct Request {
         pub base: i32,
         pub own: i32,
-        pub this: Option<i32>,
-        pub that: Option<i32>,
+        pub choice: RequestChoice,
         pub rest: Option<i32>,
         pub outside: Vec<Outside>,
+        pub lost: Option<String>,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[
-            Member::new("base", Type::Xsd(Xsd::Int)),
-            Member::new("own", Type::Xsd(Xsd::Int)),
-            Member::new("this", Type::Xsd(Xsd::Int)).optional(),
-            Member::new("that", Type::Xsd(Xsd::Int)).optional(),
-            Member::new("rest", Type::Xsd(Xsd::Int)).optional(),
-            Member::new("outside", Type::Repeated(&Type::Structure(&OUTSIDE)))
-                .optional()
-                .nillable(),
-        ],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("base", Type::Xsd(Xsd::Int)),
+        Member::new("own", Type::Xsd(Xsd::Int)),
+        Member::new("choice", Type::Structure(&REQUEST_CHOICE)).at(Place::Inline),
+        Member::new("rest", Type::Xsd(Xsd::Int)).optional(),
+        Member::new("outside", Type::Repeated(&Type::Structure(&OUTSIDE))).of(NS).optional().nillable(),
+        Member::new("lost", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 base, 1 own, 2 choice, 3 rest, 4 outside, 5 lost,
         }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.base,
-                1 => &self.own,
-                2 => &self.this,
-                3 => &self.that,
-                4 => &self.rest,
-                5 => &self.outside,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.base,
-                1 => &mut self.own,
-                2 => &mut self.this,
-                3 => &mut self.that,
-                4 => &mut self.rest,
-                5 => &mut self.outside,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    }
+
+    #[derive(Clone, PartialEq)]
+    pub enum RequestChoice {
+        This(i32),
+        That(i32),
+    }
+
+    pub(super) static REQUEST_CHOICE: Shape = Shape::new("RequestChoice", "", &[
+        Member::new("this", Type::Xsd(Xsd::Int)),
+        Member::new("that", Type::Xsd(Xsd::Int)),
+    ])
+    .choice();
+
+    ::soapstone_soap::choices! {
+        RequestChoice REQUEST_CHOICE start This {
+            0 This, 1 That,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", "urn:example", &[]);
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-    }
+    ::soapstone_soap::members! { Response RESPONSE {} }
 
     ::soapstone_soap::structures! {
-        Base Outside Request Response
+        Base Outside Request RequestChoice Response
     }
 }
 
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
-    pub use super::types::{Outside, Request, Response};
+    pub use super::types::{Outside, Request, RequestChoice, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -152,6 +106,7 @@ pub mod example {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -164,7 +119,10 @@ pub mod example {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -175,6 +133,7 @@ pub mod example {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Example`.

@@ -3,7 +3,9 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     /// Says "what" is\\asked for.
     #[derive(Clone, Default, PartialEq)]
@@ -15,33 +17,14 @@ pub mod types {
         pub a: String,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-            "Request",
-            "urn:example",
-            &[
-                Member::new("a", Type::Xsd(Xsd::String))
-                    .documented(
-                        "A [link]<tag> and `code [x]`, see https://example.com/x_y.\n\n* one\n* two",
-                    ),
-            ],
-        )
-        .documented("Says \"what\" is\\asked for.");
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("a", Type::Xsd(Xsd::String)).documented("A [link]<tag> and `code [x]`, see https://example.com/x_y.\n\n* one\n* two"),
+    ])
+    .documented("Says \"what\" is\\asked for.");
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.a,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.a,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 a,
         }
     }
 
@@ -50,20 +33,10 @@ pub mod types {
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", "urn:example", &[])
-        .documented("# Not a heading\n1. not a list");
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[])
+    .documented("# Not a heading\n1. not a list");
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-    }
+    ::soapstone_soap::members! { Response RESPONSE {} }
 
     ::soapstone_soap::structures! {
         Request Response
@@ -75,7 +48,7 @@ pub mod types {
 pub mod ask {
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// Asks once.
     #[derive(Debug, Clone, Copy)]
@@ -84,6 +57,7 @@ pub mod ask {
     impl Call for Ask {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &ASK
         }
@@ -96,7 +70,10 @@ pub mod ask {
         action: "urn:example#ask",
         style: Style::RpcEncoded,
         documentation: "Asks once.",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -107,6 +84,7 @@ pub mod ask {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Ask`.

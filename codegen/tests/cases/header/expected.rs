@@ -3,82 +3,65 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Member, Place, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct AuthInfo {
         pub session_id: Option<String>,
     }
 
-    pub(super) static AUTH_INFO: Shape = Shape::new(
-        "AuthInfo",
-        "urn:example",
-        &[Member::new("session_id", Type::Xsd(Xsd::String)).optional().secret()],
-    );
+    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
+        Member::new("session_id", Type::Xsd(Xsd::String)).optional().secret(),
+    ]);
 
-    impl Structure for AuthInfo {
-        fn shape(&self) -> &'static Shape {
-            &AUTH_INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.session_id,
-                _ => ::soapstone_soap::no_member(&AUTH_INFO, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.session_id,
-                _ => ::soapstone_soap::no_member(&AUTH_INFO, index),
-            }
+    ::soapstone_soap::members! {
+        AuthInfo AUTH_INFO {
+            0 session_id,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {}
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", "urn:example", &[]);
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&REQUEST, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&REQUEST, index)
-        }
-    }
+    ::soapstone_soap::members! { Request REQUEST {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", "urn:example", &[]);
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
+    ::soapstone_soap::members! { Response RESPONSE {} }
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct Text {
+        pub value: String,
+    }
+
+    pub(super) static TEXT: Shape = Shape::new("text", NS, &[
+        Member::new("value", Type::Xsd(Xsd::String)).at(Place::Text),
+    ]);
+
+    ::soapstone_soap::members! {
+        Text TEXT {
+            0 value,
         }
     }
 
     ::soapstone_soap::structures! {
-        AuthInfo Request Response
+        AuthInfo Request Response Text
     }
 }
 
 /// The service `SignedService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod signed {
-    pub use super::types::{AuthInfo, Request, Response};
+    pub use super::types::{AuthInfo, Request, Response, Text};
 
-    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version};
 
     /// The operation by_element of Signed.
     #[derive(Debug, Clone, Copy)]
@@ -87,6 +70,7 @@ pub mod signed {
     impl Call for ByElement {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &BY_ELEMENT
         }
@@ -99,12 +83,17 @@ pub mod signed {
         action: "urn:example#by_element",
         style: Style::RpcEncoded,
         documentation: "",
-        header: Some(Header {
-            name: "auth_info",
-            namespace: "urn:example",
-            shape: &super::types::AUTH_INFO,
-            empty: || Box::<AuthInfo>::default(),
-        }),
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[
+            Header {
+                name: "auth_info",
+                namespace: "urn:example",
+                shape: &super::types::AUTH_INFO,
+                empty: || Box::<AuthInfo>::default(),
+            },
+        ],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -115,6 +104,7 @@ pub mod signed {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The operation by_type of Signed.
@@ -124,6 +114,7 @@ pub mod signed {
     impl Call for ByType {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &BY_TYPE
         }
@@ -136,12 +127,17 @@ pub mod signed {
         action: "urn:example#by_type",
         style: Style::RpcEncoded,
         documentation: "",
-        header: Some(Header {
-            name: "auth_info",
-            namespace: "urn:other",
-            shape: &super::types::AUTH_INFO,
-            empty: || Box::<AuthInfo>::default(),
-        }),
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[
+            Header {
+                name: "auth_info",
+                namespace: "urn:other",
+                shape: &super::types::AUTH_INFO,
+                empty: || Box::<AuthInfo>::default(),
+            },
+        ],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -152,6 +148,7 @@ pub mod signed {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The operation none of Signed.
@@ -161,6 +158,7 @@ pub mod signed {
     impl Call for NoneCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &NONE
         }
@@ -173,7 +171,10 @@ pub mod signed {
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -184,6 +185,7 @@ pub mod signed {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The operation two of Signed.
@@ -193,6 +195,7 @@ pub mod signed {
     impl Call for Two {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &TWO
         }
@@ -205,12 +208,23 @@ pub mod signed {
         action: "urn:example#two",
         style: Style::RpcEncoded,
         documentation: "",
-        header: Some(Header {
-            name: "auth_info",
-            namespace: "urn:example",
-            shape: &super::types::AUTH_INFO,
-            empty: || Box::<AuthInfo>::default(),
-        }),
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[
+            Header {
+                name: "auth_info",
+                namespace: "urn:example",
+                shape: &super::types::AUTH_INFO,
+                empty: || Box::<AuthInfo>::default(),
+            },
+            Header {
+                name: "auth_info",
+                namespace: "urn:example",
+                shape: &super::types::AUTH_INFO,
+                empty: || Box::<AuthInfo>::default(),
+            },
+        ],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -221,15 +235,17 @@ pub mod signed {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The operation text of Signed.
     #[derive(Debug, Clone, Copy)]
-    pub struct Text;
+    pub struct TextCall;
 
-    impl Call for Text {
+    impl Call for TextCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &TEXT
         }
@@ -242,7 +258,17 @@ pub mod signed {
         action: "urn:example#text",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[
+            Header {
+                name: "text",
+                namespace: "urn:example",
+                shape: &super::types::TEXT,
+                empty: || Box::<Text>::default(),
+            },
+        ],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -253,6 +279,7 @@ pub mod signed {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Signed`.

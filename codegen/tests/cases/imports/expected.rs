@@ -3,34 +3,23 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+
+    const NS: &str = "urn:more";
+    const NS_2: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Deep {
         pub value: i32,
     }
 
-    pub(super) static DEEP: Shape = Shape::new(
-        "Deep",
-        "urn:more",
-        &[Member::new("value", Type::Xsd(Xsd::Int))],
-    );
+    pub(super) static DEEP: Shape = Shape::new("Deep", NS, &[
+        Member::new("value", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for Deep {
-        fn shape(&self) -> &'static Shape {
-            &DEEP
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.value,
-                _ => ::soapstone_soap::no_member(&DEEP, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.value,
-                _ => ::soapstone_soap::no_member(&DEEP, index),
-            }
+    ::soapstone_soap::members! {
+        Deep DEEP {
+            0 value,
         }
     }
 
@@ -39,27 +28,13 @@ pub mod types {
         pub deep: Deep,
     }
 
-    pub(super) static MORE: Shape = Shape::new(
-        "More",
-        "urn:more",
-        &[Member::new("deep", Type::Structure(&DEEP))],
-    );
+    pub(super) static MORE: Shape = Shape::new("More", NS, &[
+        Member::new("deep", Type::Structure(&DEEP)),
+    ]);
 
-    impl Structure for More {
-        fn shape(&self) -> &'static Shape {
-            &MORE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.deep,
-                _ => ::soapstone_soap::no_member(&MORE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.deep,
-                _ => ::soapstone_soap::no_member(&MORE, index),
-            }
+    ::soapstone_soap::members! {
+        More MORE {
+            0 deep,
         }
     }
 
@@ -68,46 +43,22 @@ pub mod types {
         pub more: More,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[Member::new("more", Type::Structure(&MORE))],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS_2, &[
+        Member::new("more", Type::Structure(&MORE)),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.more,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.more,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 more,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", "urn:example", &[]);
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS_2, &[]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-    }
+    ::soapstone_soap::members! { Response RESPONSE {} }
 
     ::soapstone_soap::structures! {
         Deep More Request Response
@@ -119,7 +70,7 @@ pub mod types {
 pub mod import {
     pub use super::types::{Deep, More, Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Import.
     #[derive(Debug, Clone, Copy)]
@@ -128,6 +79,7 @@ pub mod import {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -140,7 +92,10 @@ pub mod import {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -151,6 +106,7 @@ pub mod import {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Import`.

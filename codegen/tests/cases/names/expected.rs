@@ -3,97 +3,51 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Call2 {
         pub again: Option2,
     }
 
-    pub(super) static CALL2: Shape = Shape::new(
-        "call",
-        "urn:example",
-        &[Member::new("again", Type::Structure(&OPTION2))],
-    );
+    pub(super) static CALL2: Shape = Shape::new("call", NS, &[
+        Member::new("again", Type::Structure(&OPTION2)),
+    ]);
 
-    impl Structure for Call2 {
-        fn shape(&self) -> &'static Shape {
-            &CALL2
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.again,
-                _ => ::soapstone_soap::no_member(&CALL2, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.again,
-                _ => ::soapstone_soap::no_member(&CALL2, index),
-            }
+    ::soapstone_soap::members! {
+        Call2 CALL2 {
+            0 again,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct DIDInfo {}
 
-    pub(super) static DID_INFO_2: Shape = Shape::new("DIDInfo", "urn:example", &[]);
+    pub(super) static DID_INFO_2: Shape = Shape::new("DIDInfo", NS, &[]);
 
-    impl Structure for DIDInfo {
-        fn shape(&self) -> &'static Shape {
-            &DID_INFO_2
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&DID_INFO_2, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&DID_INFO_2, index)
-        }
-    }
+    ::soapstone_soap::members! { DIDInfo DID_INFO_2 {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct DidInfo {}
 
-    pub(super) static DID_INFO: Shape = Shape::new("did_info", "urn:example", &[]);
+    pub(super) static DID_INFO: Shape = Shape::new("did_info", NS, &[]);
 
-    impl Structure for DidInfo {
-        fn shape(&self) -> &'static Shape {
-            &DID_INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&DID_INFO, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&DID_INFO, index)
-        }
-    }
+    ::soapstone_soap::members! { DidInfo DID_INFO {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Option2 {
         pub value: Service2,
     }
 
-    pub(super) static OPTION2: Shape = Shape::new(
-        "Option",
-        "urn:example",
-        &[Member::new("value", Type::Structure(&SERVICE2))],
-    );
+    pub(super) static OPTION2: Shape = Shape::new("Option", NS, &[
+        Member::new("value", Type::Structure(&SERVICE2)),
+    ]);
 
-    impl Structure for Option2 {
-        fn shape(&self) -> &'static Shape {
-            &OPTION2
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.value,
-                _ => ::soapstone_soap::no_member(&OPTION2, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.value,
-                _ => ::soapstone_soap::no_member(&OPTION2, index),
-            }
+    ::soapstone_soap::members! {
+        Option2 OPTION2 {
+            0 value,
         }
     }
 
@@ -118,123 +72,52 @@ pub mod types {
         pub r#match: Option<String>,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[
-            Member::new("CLI", Type::Xsd(Xsd::String)).optional(),
-            Member::new("cli", Type::Xsd(Xsd::String)).optional(),
-            Member::new("Cli", Type::Xsd(Xsd::String)).optional(),
-            Member::new("type", Type::Xsd(Xsd::String)).optional(),
-            Member::new("self", Type::Xsd(Xsd::String)).optional(),
-            Member::new("Self", Type::Xsd(Xsd::String)).optional(),
-            Member::new("gen", Type::Xsd(Xsd::String)).optional(),
-            Member::new("async", Type::Xsd(Xsd::String)).optional(),
-            Member::new("a.b", Type::Xsd(Xsd::String)).optional(),
-            Member::new("a-b", Type::Xsd(Xsd::String)).optional(),
-            Member::new("_", Type::Xsd(Xsd::String)).optional(),
-            Member::new("1st", Type::Xsd(Xsd::String)).optional(),
-            Member::new("é", Type::Xsd(Xsd::String)).optional(),
-            Member::new("DIDNumber", Type::Xsd(Xsd::String)).optional(),
-            Member::new("h323_password", Type::Xsd(Xsd::String)).optional().secret(),
-            Member::new("index", Type::Xsd(Xsd::String)).optional(),
-            Member::new("match", Type::Xsd(Xsd::String)).optional(),
-        ],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("CLI", Type::Xsd(Xsd::String)).optional(),
+        Member::new("cli", Type::Xsd(Xsd::String)).optional(),
+        Member::new("Cli", Type::Xsd(Xsd::String)).optional(),
+        Member::new("type", Type::Xsd(Xsd::String)).optional(),
+        Member::new("self", Type::Xsd(Xsd::String)).optional(),
+        Member::new("Self", Type::Xsd(Xsd::String)).optional(),
+        Member::new("gen", Type::Xsd(Xsd::String)).optional(),
+        Member::new("async", Type::Xsd(Xsd::String)).optional(),
+        Member::new("a.b", Type::Xsd(Xsd::String)).optional(),
+        Member::new("a-b", Type::Xsd(Xsd::String)).optional(),
+        Member::new("_", Type::Xsd(Xsd::String)).optional(),
+        Member::new("1st", Type::Xsd(Xsd::String)).optional(),
+        Member::new("é", Type::Xsd(Xsd::String)).optional(),
+        Member::new("DIDNumber", Type::Xsd(Xsd::String)).optional(),
+        Member::new("h323_password", Type::Xsd(Xsd::String)).optional().secret(),
+        Member::new("index", Type::Xsd(Xsd::String)).optional(),
+        Member::new("match", Type::Xsd(Xsd::String)).optional(),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.cli_2,
-                1 => &self.cli,
-                2 => &self.cli_3,
-                3 => &self.r#type,
-                4 => &self.self_,
-                5 => &self.self_2,
-                6 => &self.r#gen,
-                7 => &self.r#async,
-                8 => &self.a_b,
-                9 => &self.a_b_2,
-                10 => &self.value,
-                11 => &self._1st,
-                12 => &self.ue9,
-                13 => &self.did_number,
-                14 => &self.h323_password,
-                15 => &self.index,
-                16 => &self.r#match,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.cli_2,
-                1 => &mut self.cli,
-                2 => &mut self.cli_3,
-                3 => &mut self.r#type,
-                4 => &mut self.self_,
-                5 => &mut self.self_2,
-                6 => &mut self.r#gen,
-                7 => &mut self.r#async,
-                8 => &mut self.a_b,
-                9 => &mut self.a_b_2,
-                10 => &mut self.value,
-                11 => &mut self._1st,
-                12 => &mut self.ue9,
-                13 => &mut self.did_number,
-                14 => &mut self.h323_password,
-                15 => &mut self.index,
-                16 => &mut self.r#match,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 cli_2, 1 cli, 2 cli_3, 3 r#type, 4 self_, 5 self_2, 6 r#gen, 7 r#async, 8 a_b, 9 a_b_2, 10
+            value, 11 _1st, 12 ue9, 13 did_number, 14 h323_password, 15 index, 16 r#match,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", "urn:example", &[]);
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-    }
+    ::soapstone_soap::members! { Response RESPONSE {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Service2 {
         pub name: String,
     }
 
-    pub(super) static SERVICE2: Shape = Shape::new(
-        "Service",
-        "urn:example",
-        &[Member::new("name", Type::Xsd(Xsd::String))],
-    );
+    pub(super) static SERVICE2: Shape = Shape::new("Service", NS, &[
+        Member::new("name", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for Service2 {
-        fn shape(&self) -> &'static Shape {
-            &SERVICE2
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.name,
-                _ => ::soapstone_soap::no_member(&SERVICE2, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.name,
-                _ => ::soapstone_soap::no_member(&SERVICE2, index),
-            }
+    ::soapstone_soap::members! {
+        Service2 SERVICE2 {
+            0 name,
         }
     }
 
@@ -243,46 +126,22 @@ pub mod types {
         pub name: String,
     }
 
-    pub(super) static SERVICE3: Shape = Shape::new(
-        "service",
-        "urn:example",
-        &[Member::new("name", Type::Xsd(Xsd::String))],
-    );
+    pub(super) static SERVICE3: Shape = Shape::new("service", NS, &[
+        Member::new("name", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for Service3 {
-        fn shape(&self) -> &'static Shape {
-            &SERVICE3
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.name,
-                _ => ::soapstone_soap::no_member(&SERVICE3, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.name,
-                _ => ::soapstone_soap::no_member(&SERVICE3, index),
-            }
+    ::soapstone_soap::members! {
+        Service3 SERVICE3 {
+            0 name,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Types {}
 
-    pub(super) static TYPES: Shape = Shape::new("types", "urn:example", &[]);
+    pub(super) static TYPES: Shape = Shape::new("types", NS, &[]);
 
-    impl Structure for Types {
-        fn shape(&self) -> &'static Shape {
-            &TYPES
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&TYPES, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&TYPES, index)
-        }
-    }
+    ::soapstone_soap::members! { Types TYPES {} }
 
     ::soapstone_soap::structures! {
         Call2 DIDInfo DidInfo Option2 Request Response Service2 Service3 Types
@@ -294,7 +153,7 @@ pub mod types {
 pub mod types_2 {
     pub use super::types::{Call2, Option2, Request, Response, Service2};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Types.
     #[derive(Debug, Clone, Copy)]
@@ -303,6 +162,7 @@ pub mod types_2 {
     impl Call for CallCall {
         type Request = Request;
         type Response = Call2;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -315,7 +175,10 @@ pub mod types_2 {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -326,6 +189,7 @@ pub mod types_2 {
             shape: &super::types::CALL2,
             empty: || Box::<Call2>::default(),
         },
+        faults: None,
     };
 
     /// The operation service of Types.
@@ -335,6 +199,7 @@ pub mod types_2 {
     impl Call for ServiceCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &SERVICE_2
         }
@@ -347,7 +212,10 @@ pub mod types_2 {
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -358,6 +226,7 @@ pub mod types_2 {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The operation Service of Types.
@@ -367,6 +236,7 @@ pub mod types_2 {
     impl Call for ServiceCall2 {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &SERVICE_3
         }
@@ -379,7 +249,10 @@ pub mod types_2 {
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -390,6 +263,7 @@ pub mod types_2 {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The operation match of Types.
@@ -399,6 +273,7 @@ pub mod types_2 {
     impl Call for Match {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &MATCH
         }
@@ -411,7 +286,10 @@ pub mod types_2 {
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -422,6 +300,7 @@ pub mod types_2 {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Types`.
@@ -438,7 +317,7 @@ pub mod types_2 {
 pub mod r#type {
     pub use super::types::{Call2, Option2, Request, Response, Service2};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Type.
     #[derive(Debug, Clone, Copy)]
@@ -447,6 +326,7 @@ pub mod r#type {
     impl Call for CallCall {
         type Request = Request;
         type Response = Call2;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -459,7 +339,10 @@ pub mod r#type {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -470,6 +353,7 @@ pub mod r#type {
             shape: &super::types::CALL2,
             empty: || Box::<Call2>::default(),
         },
+        faults: None,
     };
 
     /// The operation service of Type.
@@ -479,6 +363,7 @@ pub mod r#type {
     impl Call for ServiceCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &SERVICE_2
         }
@@ -491,7 +376,10 @@ pub mod r#type {
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -502,6 +390,7 @@ pub mod r#type {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The operation Service of Type.
@@ -511,6 +400,7 @@ pub mod r#type {
     impl Call for ServiceCall2 {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &SERVICE_3
         }
@@ -523,7 +413,10 @@ pub mod r#type {
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -534,6 +427,7 @@ pub mod r#type {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The operation match of Type.
@@ -543,6 +437,7 @@ pub mod r#type {
     impl Call for Match {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &MATCH
         }
@@ -555,7 +450,10 @@ pub mod r#type {
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -566,6 +464,7 @@ pub mod r#type {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Type`.

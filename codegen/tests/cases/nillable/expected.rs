@@ -3,7 +3,9 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Nillable, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Member, Nillable, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -13,38 +15,16 @@ pub mod types {
         pub both: Nillable<i32>,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[
-            Member::new("required", Type::Xsd(Xsd::Int)),
-            Member::new("optional", Type::Xsd(Xsd::Int)).optional(),
-            Member::new("nillable", Type::Xsd(Xsd::Int)).nillable(),
-            Member::new("both", Type::Xsd(Xsd::Int)).optional().nillable(),
-        ],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("required", Type::Xsd(Xsd::Int)),
+        Member::new("optional", Type::Xsd(Xsd::Int)).optional(),
+        Member::new("nillable", Type::Xsd(Xsd::Int)).nillable(),
+        Member::new("both", Type::Xsd(Xsd::Int)).optional().nillable(),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.required,
-                1 => &self.optional,
-                2 => &self.nillable,
-                3 => &self.both,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.required,
-                1 => &mut self.optional,
-                2 => &mut self.nillable,
-                3 => &mut self.both,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 required, 1 optional, 2 nillable, 3 both,
         }
     }
 
@@ -56,38 +36,16 @@ pub mod types {
         pub both: Nillable<Request>,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new(
-        "Response",
-        "urn:example",
-        &[
-            Member::new("required", Type::Structure(&REQUEST)),
-            Member::new("optional", Type::Structure(&REQUEST)).optional(),
-            Member::new("nillable", Type::Structure(&REQUEST)).nillable(),
-            Member::new("both", Type::Structure(&REQUEST)).optional().nillable(),
-        ],
-    );
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
+        Member::new("required", Type::Structure(&REQUEST)),
+        Member::new("optional", Type::Structure(&REQUEST)).optional(),
+        Member::new("nillable", Type::Structure(&REQUEST)).nillable(),
+        Member::new("both", Type::Structure(&REQUEST)).optional().nillable(),
+    ]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.required,
-                1 => &self.optional,
-                2 => &self.nillable,
-                3 => &self.both,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.required,
-                1 => &mut self.optional,
-                2 => &mut self.nillable,
-                3 => &mut self.both,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        Response RESPONSE {
+            0 required, 1 optional, 2 nillable, 3 both,
         }
     }
 
@@ -101,7 +59,7 @@ pub mod types {
 pub mod example {
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -110,6 +68,7 @@ pub mod example {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -122,7 +81,10 @@ pub mod example {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -133,6 +95,7 @@ pub mod example {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Example`.

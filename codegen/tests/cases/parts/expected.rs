@@ -3,51 +3,29 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct None2 {}
 
-    pub(super) static NONE2: Shape = Shape::new("None", "urn:example", &[]);
+    pub(super) static NONE2: Shape = Shape::new("None", NS, &[]);
 
-    impl Structure for None2 {
-        fn shape(&self) -> &'static Shape {
-            &NONE2
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&NONE2, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&NONE2, index)
-        }
-    }
+    ::soapstone_soap::members! { None2 NONE2 {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
         pub a: i32,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[Member::new("a", Type::Xsd(Xsd::Int))],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("a", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.a,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.a,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 a,
         }
     }
 
@@ -56,27 +34,13 @@ pub mod types {
         pub b: i32,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new(
-        "Response",
-        "urn:example",
-        &[Member::new("b", Type::Xsd(Xsd::Int))],
-    );
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
+        Member::new("b", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.b,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.b,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        Response RESPONSE {
+            0 b,
         }
     }
 
@@ -86,32 +50,14 @@ pub mod types {
         pub request: Request,
     }
 
-    pub(super) static SEVERAL: Shape = Shape::new(
-        "Several",
-        "urn:example",
-        &[
-            Member::new("login", Type::Xsd(Xsd::String)),
-            Member::new("request", Type::Structure(&REQUEST)),
-        ],
-    );
+    pub(super) static SEVERAL: Shape = Shape::new("Several", NS, &[
+        Member::new("login", Type::Xsd(Xsd::String)),
+        Member::new("request", Type::Structure(&REQUEST)),
+    ]);
 
-    impl Structure for Several {
-        fn shape(&self) -> &'static Shape {
-            &SEVERAL
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.login,
-                1 => &self.request,
-                _ => ::soapstone_soap::no_member(&SEVERAL, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.login,
-                1 => &mut self.request,
-                _ => ::soapstone_soap::no_member(&SEVERAL, index),
-            }
+    ::soapstone_soap::members! {
+        Several SEVERAL {
+            0 login, 1 request,
         }
     }
 
@@ -120,27 +66,13 @@ pub mod types {
         pub session_id: String,
     }
 
-    pub(super) static SIMPLE: Shape = Shape::new(
-        "Simple",
-        "urn:example",
-        &[Member::new("session_id", Type::Xsd(Xsd::String)).secret()],
-    );
+    pub(super) static SIMPLE: Shape = Shape::new("Simple", NS, &[
+        Member::new("session_id", Type::Xsd(Xsd::String)).secret(),
+    ]);
 
-    impl Structure for Simple {
-        fn shape(&self) -> &'static Shape {
-            &SIMPLE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.session_id,
-                _ => ::soapstone_soap::no_member(&SIMPLE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.session_id,
-                _ => ::soapstone_soap::no_member(&SIMPLE, index),
-            }
+    ::soapstone_soap::members! {
+        Simple SIMPLE {
+            0 session_id,
         }
     }
 
@@ -154,7 +86,7 @@ pub mod types {
 pub mod odd {
     pub use super::types::{None2, Request, Response, Several, Simple};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation none of Odd.
     #[derive(Debug, Clone, Copy)]
@@ -163,6 +95,7 @@ pub mod odd {
     impl Call for NoneCall {
         type Request = None2;
         type Response = None2;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &NONE
         }
@@ -175,7 +108,10 @@ pub mod odd {
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::NONE2,
@@ -186,6 +122,7 @@ pub mod odd {
             shape: &super::types::NONE2,
             empty: || Box::<None2>::default(),
         },
+        faults: None,
     };
 
     /// The operation simple of Odd.
@@ -195,6 +132,7 @@ pub mod odd {
     impl Call for SimpleCall {
         type Request = Simple;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &SIMPLE
         }
@@ -207,7 +145,10 @@ pub mod odd {
         action: "urn:example#simple",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::SIMPLE,
@@ -218,6 +159,7 @@ pub mod odd {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The operation several of Odd.
@@ -227,6 +169,7 @@ pub mod odd {
     impl Call for SeveralCall {
         type Request = Several;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &SEVERAL
         }
@@ -239,7 +182,10 @@ pub mod odd {
         action: "urn:example#several",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::SEVERAL,
@@ -250,6 +196,7 @@ pub mod odd {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Odd`.

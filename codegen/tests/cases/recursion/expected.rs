@@ -3,34 +3,22 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Nillable, Shape, Structure, Type, Value};
+    use ::soapstone_soap::{Member, Nillable, Shape, Type};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Endless {
         pub endless: Option<Box<Endless>>,
     }
 
-    pub(super) static ENDLESS: Shape = Shape::new(
-        "Endless",
-        "urn:example",
-        &[Member::new("endless", Type::Structure(&ENDLESS)).optional()],
-    );
+    pub(super) static ENDLESS: Shape = Shape::new("Endless", NS, &[
+        Member::new("endless", Type::Structure(&ENDLESS)).optional(),
+    ]);
 
-    impl Structure for Endless {
-        fn shape(&self) -> &'static Shape {
-            &ENDLESS
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.endless,
-                _ => ::soapstone_soap::no_member(&ENDLESS, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.endless,
-                _ => ::soapstone_soap::no_member(&ENDLESS, index),
-            }
+    ::soapstone_soap::members! {
+        Endless ENDLESS {
+            0 endless,
         }
     }
 
@@ -39,27 +27,13 @@ pub mod types {
         pub right: Right,
     }
 
-    pub(super) static LEFT: Shape = Shape::new(
-        "Left",
-        "urn:example",
-        &[Member::new("right", Type::Structure(&RIGHT))],
-    );
+    pub(super) static LEFT: Shape = Shape::new("Left", NS, &[
+        Member::new("right", Type::Structure(&RIGHT)),
+    ]);
 
-    impl Structure for Left {
-        fn shape(&self) -> &'static Shape {
-            &LEFT
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.right,
-                _ => ::soapstone_soap::no_member(&LEFT, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.right,
-                _ => ::soapstone_soap::no_member(&LEFT, index),
-            }
+    ::soapstone_soap::members! {
+        Left LEFT {
+            0 right,
         }
     }
 
@@ -68,27 +42,13 @@ pub mod types {
         pub tree: Tree,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[Member::new("tree", Type::Structure(&TREE))],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("tree", Type::Structure(&TREE)),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.tree,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.tree,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 tree,
         }
     }
 
@@ -97,27 +57,13 @@ pub mod types {
         pub left: Left,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new(
-        "Response",
-        "urn:example",
-        &[Member::new("left", Type::Structure(&LEFT))],
-    );
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
+        Member::new("left", Type::Structure(&LEFT)),
+    ]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.left,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.left,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        Response RESPONSE {
+            0 left,
         }
     }
 
@@ -126,27 +72,13 @@ pub mod types {
         pub left: Option<Box<Left>>,
     }
 
-    pub(super) static RIGHT: Shape = Shape::new(
-        "Right",
-        "urn:example",
-        &[Member::new("left", Type::Structure(&LEFT)).optional()],
-    );
+    pub(super) static RIGHT: Shape = Shape::new("Right", NS, &[
+        Member::new("left", Type::Structure(&LEFT)).optional(),
+    ]);
 
-    impl Structure for Right {
-        fn shape(&self) -> &'static Shape {
-            &RIGHT
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.left,
-                _ => ::soapstone_soap::no_member(&RIGHT, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.left,
-                _ => ::soapstone_soap::no_member(&RIGHT, index),
-            }
+    ::soapstone_soap::members! {
+        Right RIGHT {
+            0 left,
         }
     }
 
@@ -156,32 +88,14 @@ pub mod types {
         pub parent: Nillable<Box<Tree>>,
     }
 
-    pub(super) static TREE: Shape = Shape::new(
-        "Tree",
-        "urn:example",
-        &[
-            Member::new("children", Type::Array(&Type::Structure(&TREE))).optional(),
-            Member::new("parent", Type::Structure(&TREE)).optional().nillable(),
-        ],
-    );
+    pub(super) static TREE: Shape = Shape::new("Tree", NS, &[
+        Member::new("children", Type::Array(&Type::Structure(&TREE))).optional(),
+        Member::new("parent", Type::Structure(&TREE)).optional().nillable(),
+    ]);
 
-    impl Structure for Tree {
-        fn shape(&self) -> &'static Shape {
-            &TREE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.children,
-                1 => &self.parent,
-                _ => ::soapstone_soap::no_member(&TREE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.children,
-                1 => &mut self.parent,
-                _ => ::soapstone_soap::no_member(&TREE, index),
-            }
+    ::soapstone_soap::members! {
+        Tree TREE {
+            0 children, 1 parent,
         }
     }
 
@@ -195,7 +109,7 @@ pub mod types {
 pub mod example {
     pub use super::types::{Left, Request, Response, Right, Tree};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -204,6 +118,7 @@ pub mod example {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -216,7 +131,10 @@ pub mod example {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -227,6 +145,7 @@ pub mod example {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Example`.

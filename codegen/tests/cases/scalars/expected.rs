@@ -3,9 +3,26 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{
-        Base64, Date, DateTime, Decimal, Member, Shape, Structure, Type, Value, Xsd,
-    };
+    use ::soapstone_soap::{Base64, Date, DateTime, Decimal, Member, Place, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct Money {
+        pub value: Decimal,
+        pub currency: Option<String>,
+    }
+
+    pub(super) static MONEY: Shape = Shape::new("Money", NS, &[
+        Member::new("value", Type::Xsd(Xsd::Decimal)).at(Place::Text),
+        Member::new("currency", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
+    ]);
+
+    ::soapstone_soap::members! {
+        Money MONEY {
+            0 value, 1 currency,
+        }
+    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -33,157 +50,83 @@ pub mod types {
         pub hex_binary: String,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[
-            Member::new("string", Type::Xsd(Xsd::String)),
-            Member::new("token", Type::Xsd(Xsd::String)).secret(),
-            Member::new("boolean", Type::Xsd(Xsd::Boolean)),
-            Member::new("byte", Type::Xsd(Xsd::Byte)),
-            Member::new("short", Type::Xsd(Xsd::Short)),
-            Member::new("int", Type::Xsd(Xsd::Int)),
-            Member::new("long", Type::Xsd(Xsd::Long)),
-            Member::new("integer", Type::Xsd(Xsd::Integer)),
-            Member::new("nonNegativeInteger", Type::Xsd(Xsd::Integer)),
-            Member::new("unsignedByte", Type::Xsd(Xsd::UnsignedInt)),
-            Member::new("unsignedInt", Type::Xsd(Xsd::UnsignedInt)),
-            Member::new("unsignedLong", Type::Xsd(Xsd::UnsignedLong)),
-            Member::new("decimal", Type::Xsd(Xsd::Decimal)),
-            Member::new("float", Type::Xsd(Xsd::Float)),
-            Member::new("double", Type::Xsd(Xsd::Double)),
-            Member::new("date", Type::Xsd(Xsd::Date)),
-            Member::new("dateTime", Type::Xsd(Xsd::DateTime)),
-            Member::new("time", Type::Xsd(Xsd::Time)),
-            Member::new("duration", Type::Xsd(Xsd::String)),
-            Member::new("anyURI", Type::Xsd(Xsd::AnyUri)),
-            Member::new("base64Binary", Type::Xsd(Xsd::Base64Binary)),
-            Member::new("hexBinary", Type::Xsd(Xsd::String)),
-        ],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("string", Type::Xsd(Xsd::String)),
+        Member::new("token", Type::Xsd(Xsd::String)).secret(),
+        Member::new("boolean", Type::Xsd(Xsd::Boolean)),
+        Member::new("byte", Type::Xsd(Xsd::Byte)),
+        Member::new("short", Type::Xsd(Xsd::Short)),
+        Member::new("int", Type::Xsd(Xsd::Int)),
+        Member::new("long", Type::Xsd(Xsd::Long)),
+        Member::new("integer", Type::Xsd(Xsd::Integer)),
+        Member::new("nonNegativeInteger", Type::Xsd(Xsd::Integer)),
+        Member::new("unsignedByte", Type::Xsd(Xsd::UnsignedInt)),
+        Member::new("unsignedInt", Type::Xsd(Xsd::UnsignedInt)),
+        Member::new("unsignedLong", Type::Xsd(Xsd::UnsignedLong)),
+        Member::new("decimal", Type::Xsd(Xsd::Decimal)),
+        Member::new("float", Type::Xsd(Xsd::Float)),
+        Member::new("double", Type::Xsd(Xsd::Double)),
+        Member::new("date", Type::Xsd(Xsd::Date)),
+        Member::new("dateTime", Type::Xsd(Xsd::DateTime)),
+        Member::new("time", Type::Xsd(Xsd::Time)),
+        Member::new("duration", Type::Xsd(Xsd::String)),
+        Member::new("anyURI", Type::Xsd(Xsd::AnyUri)),
+        Member::new("base64Binary", Type::Xsd(Xsd::Base64Binary)),
+        Member::new("hexBinary", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.string,
-                1 => &self.token,
-                2 => &self.boolean,
-                3 => &self.byte,
-                4 => &self.short,
-                5 => &self.int,
-                6 => &self.long,
-                7 => &self.integer,
-                8 => &self.non_negative_integer,
-                9 => &self.unsigned_byte,
-                10 => &self.unsigned_int,
-                11 => &self.unsigned_long,
-                12 => &self.decimal,
-                13 => &self.float,
-                14 => &self.double,
-                15 => &self.date,
-                16 => &self.date_time,
-                17 => &self.time,
-                18 => &self.duration,
-                19 => &self.any_uri,
-                20 => &self.base64_binary,
-                21 => &self.hex_binary,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.string,
-                1 => &mut self.token,
-                2 => &mut self.boolean,
-                3 => &mut self.byte,
-                4 => &mut self.short,
-                5 => &mut self.int,
-                6 => &mut self.long,
-                7 => &mut self.integer,
-                8 => &mut self.non_negative_integer,
-                9 => &mut self.unsigned_byte,
-                10 => &mut self.unsigned_int,
-                11 => &mut self.unsigned_long,
-                12 => &mut self.decimal,
-                13 => &mut self.float,
-                14 => &mut self.double,
-                15 => &mut self.date,
-                16 => &mut self.date_time,
-                17 => &mut self.time,
-                18 => &mut self.duration,
-                19 => &mut self.any_uri,
-                20 => &mut self.base64_binary,
-                21 => &mut self.hex_binary,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 string, 1 token, 2 boolean, 3 byte, 4 short, 5 int, 6 long, 7 integer, 8
+            non_negative_integer, 9 unsigned_byte, 10 unsigned_int, 11 unsigned_long, 12 decimal, 13
+            float, 14 double, 15 date, 16 date_time, 17 time, 18 duration, 19 any_uri, 20 base64_binary,
+            21 hex_binary,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
-        pub state: String,
-        pub again: String,
-        pub list: String,
+        pub state: State,
+        pub again: State,
+        pub list: Vec<String>,
         pub encoded: String,
-        pub money: Decimal,
+        pub money: Money,
         pub inline: i32,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new(
-        "Response",
-        "urn:example",
-        &[
-            Member::new("state", Type::Xsd(Xsd::String)),
-            Member::new("again", Type::Xsd(Xsd::String)),
-            Member::new("list", Type::Xsd(Xsd::String)),
-            Member::new("encoded", Type::Xsd(Xsd::String)),
-            Member::new("money", Type::Xsd(Xsd::Decimal)),
-            Member::new("inline", Type::Xsd(Xsd::Int)),
-        ],
-    );
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
+        Member::new("state", Type::Xsd(Xsd::String)),
+        Member::new("again", Type::Xsd(Xsd::String)),
+        Member::new("list", Type::List(&Type::Xsd(Xsd::String))),
+        Member::new("encoded", Type::Xsd(Xsd::String)),
+        Member::new("money", Type::Structure(&MONEY)),
+        Member::new("inline", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
+    ::soapstone_soap::members! {
+        Response RESPONSE {
+            0 state, 1 again, 2 list, 3 encoded, 4 money, 5 inline,
         }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.state,
-                1 => &self.again,
-                2 => &self.list,
-                3 => &self.encoded,
-                4 => &self.money,
-                5 => &self.inline,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.state,
-                1 => &mut self.again,
-                2 => &mut self.list,
-                3 => &mut self.encoded,
-                4 => &mut self.money,
-                5 => &mut self.inline,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
+    }
+
+    ::soapstone_soap::enumerations! {
+        pub enum State {
+            Open = "open",
+            Closed = "closed",
         }
     }
 
     ::soapstone_soap::structures! {
-        Request Response
+        Money Request Response
     }
 }
 
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
-    pub use super::types::{Request, Response};
+    pub use super::types::{Money, Request, Response, State};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -192,6 +135,7 @@ pub mod example {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -204,7 +148,10 @@ pub mod example {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -215,6 +162,7 @@ pub mod example {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Example`.

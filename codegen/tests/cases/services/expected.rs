@@ -3,41 +3,23 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Shape, Structure, Value};
+    use ::soapstone_soap::Shape;
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {}
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", "urn:example", &[]);
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&REQUEST, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&REQUEST, index)
-        }
-    }
+    ::soapstone_soap::members! { Request REQUEST {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", "urn:example", &[]);
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-    }
+    ::soapstone_soap::members! { Response RESPONSE {} }
 
     ::soapstone_soap::structures! {
         Request Response
@@ -49,7 +31,7 @@ pub mod types {
 pub mod did {
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of DID.
     #[derive(Debug, Clone, Copy)]
@@ -58,6 +40,7 @@ pub mod did {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -70,7 +53,10 @@ pub mod did {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -81,6 +67,7 @@ pub mod did {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `DID`.
@@ -97,7 +84,7 @@ pub mod did {
 pub mod self_ {
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Self.
     #[derive(Debug, Clone, Copy)]
@@ -106,6 +93,7 @@ pub mod self_ {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -118,7 +106,10 @@ pub mod self_ {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -129,6 +120,7 @@ pub mod self_ {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Self`.
@@ -145,7 +137,7 @@ pub mod self_ {
 pub mod did_2 {
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Did.
     #[derive(Debug, Clone, Copy)]
@@ -154,6 +146,7 @@ pub mod did_2 {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -166,7 +159,10 @@ pub mod did_2 {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -177,6 +173,7 @@ pub mod did_2 {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Did`.
@@ -193,7 +190,7 @@ pub mod did_2 {
 pub mod zz_alone {
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of zz-alone.
     #[derive(Debug, Clone, Copy)]
@@ -202,6 +199,7 @@ pub mod zz_alone {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -214,7 +212,10 @@ pub mod zz_alone {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -225,6 +226,7 @@ pub mod zz_alone {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `zz-alone`.

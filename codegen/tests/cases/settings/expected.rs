@@ -3,7 +3,9 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Decimal, Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Decimal, Member, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct PaymentMethodInfo {
@@ -11,32 +13,14 @@ pub mod types {
         pub pin: String,
     }
 
-    pub(super) static PAYMENT_METHOD_INFO: Shape = Shape::new(
-        "PaymentMethodInfo",
-        "urn:example",
-        &[
-            Member::new("number", Type::Xsd(Xsd::String)).secret(),
-            Member::new("pin", Type::Xsd(Xsd::String)),
-        ],
-    );
+    pub(super) static PAYMENT_METHOD_INFO: Shape = Shape::new("PaymentMethodInfo", NS, &[
+        Member::new("number", Type::Xsd(Xsd::String)).secret(),
+        Member::new("pin", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for PaymentMethodInfo {
-        fn shape(&self) -> &'static Shape {
-            &PAYMENT_METHOD_INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.number,
-                1 => &self.pin,
-                _ => ::soapstone_soap::no_member(&PAYMENT_METHOD_INFO, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.number,
-                1 => &mut self.pin,
-                _ => ::soapstone_soap::no_member(&PAYMENT_METHOD_INFO, index),
-            }
+    ::soapstone_soap::members! {
+        PaymentMethodInfo PAYMENT_METHOD_INFO {
+            0 number, 1 pin,
         }
     }
 
@@ -52,50 +36,20 @@ pub mod types {
         pub decimal: Decimal,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[
-            Member::new("byte", Type::Xsd(Xsd::Byte)),
-            Member::new("short", Type::Xsd(Xsd::Short)),
-            Member::new("int", Type::Xsd(Xsd::Int)),
-            Member::new("long", Type::Xsd(Xsd::Long)),
-            Member::new("unsignedInt", Type::Xsd(Xsd::UnsignedInt)),
-            Member::new("float", Type::Xsd(Xsd::Float)),
-            Member::new("double", Type::Xsd(Xsd::Double)),
-            Member::new("decimal", Type::Xsd(Xsd::Decimal)),
-        ],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("byte", Type::Xsd(Xsd::Byte)),
+        Member::new("short", Type::Xsd(Xsd::Short)),
+        Member::new("int", Type::Xsd(Xsd::Int)),
+        Member::new("long", Type::Xsd(Xsd::Long)),
+        Member::new("unsignedInt", Type::Xsd(Xsd::UnsignedInt)),
+        Member::new("float", Type::Xsd(Xsd::Float)),
+        Member::new("double", Type::Xsd(Xsd::Double)),
+        Member::new("decimal", Type::Xsd(Xsd::Decimal)),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.byte,
-                1 => &self.short,
-                2 => &self.int,
-                3 => &self.long,
-                4 => &self.unsigned_int,
-                5 => &self.float,
-                6 => &self.double,
-                7 => &self.decimal,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.byte,
-                1 => &mut self.short,
-                2 => &mut self.int,
-                3 => &mut self.long,
-                4 => &mut self.unsigned_int,
-                5 => &mut self.float,
-                6 => &mut self.double,
-                7 => &mut self.decimal,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 byte, 1 short, 2 int, 3 long, 4 unsigned_int, 5 float, 6 double, 7 decimal,
         }
     }
 
@@ -106,35 +60,15 @@ pub mod types {
         pub number: String,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new(
-        "Response",
-        "urn:example",
-        &[
-            Member::new("password", Type::Xsd(Xsd::String)).optional().secret(),
-            Member::new("pin", Type::Xsd(Xsd::String)).secret(),
-            Member::new("number", Type::Xsd(Xsd::String)),
-        ],
-    );
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
+        Member::new("password", Type::Xsd(Xsd::String)).optional().secret(),
+        Member::new("pin", Type::Xsd(Xsd::String)).secret(),
+        Member::new("number", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.password,
-                1 => &self.pin,
-                2 => &self.number,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.password,
-                1 => &mut self.pin,
-                2 => &mut self.number,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        Response RESPONSE {
+            0 password, 1 pin, 2 number,
         }
     }
 
@@ -148,7 +82,7 @@ pub mod types {
 pub mod example {
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -157,6 +91,7 @@ pub mod example {
     impl Call for CallCall {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &CALL
         }
@@ -169,7 +104,10 @@ pub mod example {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -180,6 +118,7 @@ pub mod example {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Example`.

@@ -3,34 +3,22 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct AuthInfo {
         pub session_id: Option<String>,
     }
 
-    pub(super) static AUTH_INFO: Shape = Shape::new(
-        "AuthInfo",
-        "urn:example",
-        &[Member::new("session_id", Type::Xsd(Xsd::String)).optional().secret()],
-    );
+    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
+        Member::new("session_id", Type::Xsd(Xsd::String)).optional().secret(),
+    ]);
 
-    impl Structure for AuthInfo {
-        fn shape(&self) -> &'static Shape {
-            &AUTH_INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.session_id,
-                _ => ::soapstone_soap::no_member(&AUTH_INFO, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.session_id,
-                _ => ::soapstone_soap::no_member(&AUTH_INFO, index),
-            }
+    ::soapstone_soap::members! {
+        AuthInfo AUTH_INFO {
+            0 session_id,
         }
     }
 
@@ -39,27 +27,13 @@ pub mod types {
         pub id: i32,
     }
 
-    pub(super) static GET_ACCOUNT_REQUEST: Shape = Shape::new(
-        "GetAccountRequest",
-        "urn:example",
-        &[Member::new("id", Type::Xsd(Xsd::Int))],
-    );
+    pub(super) static GET_ACCOUNT_REQUEST: Shape = Shape::new("GetAccountRequest", NS, &[
+        Member::new("id", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for GetAccountRequest {
-        fn shape(&self) -> &'static Shape {
-            &GET_ACCOUNT_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.id,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.id,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        GetAccountRequest GET_ACCOUNT_REQUEST {
+            0 id,
         }
     }
 
@@ -70,35 +44,15 @@ pub mod types {
         pub holder: Holder,
     }
 
-    pub(super) static GET_ACCOUNT_RESPONSE: Shape = Shape::new(
-        "GetAccountResponse",
-        "urn:example",
-        &[
-            Member::new("items", Type::Array(&Type::Structure(&ITEM))),
-            Member::new("info", Type::Structure(&INFO)),
-            Member::new("holder", Type::Structure(&HOLDER)),
-        ],
-    );
+    pub(super) static GET_ACCOUNT_RESPONSE: Shape = Shape::new("GetAccountResponse", NS, &[
+        Member::new("items", Type::Array(&Type::Structure(&ITEM))),
+        Member::new("info", Type::Structure(&INFO)),
+        Member::new("holder", Type::Structure(&HOLDER)),
+    ]);
 
-    impl Structure for GetAccountResponse {
-        fn shape(&self) -> &'static Shape {
-            &GET_ACCOUNT_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.items,
-                1 => &self.info,
-                2 => &self.holder,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.items,
-                1 => &mut self.info,
-                2 => &mut self.holder,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        GetAccountResponse GET_ACCOUNT_RESPONSE {
+            0 items, 1 info, 2 holder,
         }
     }
 
@@ -107,27 +61,13 @@ pub mod types {
         pub id: i32,
     }
 
-    pub(super) static GET_CUSTOMER_REQUEST: Shape = Shape::new(
-        "GetCustomerRequest",
-        "urn:example",
-        &[Member::new("id", Type::Xsd(Xsd::Int))],
-    );
+    pub(super) static GET_CUSTOMER_REQUEST: Shape = Shape::new("GetCustomerRequest", NS, &[
+        Member::new("id", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for GetCustomerRequest {
-        fn shape(&self) -> &'static Shape {
-            &GET_CUSTOMER_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.id,
-                _ => ::soapstone_soap::no_member(&GET_CUSTOMER_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.id,
-                _ => ::soapstone_soap::no_member(&GET_CUSTOMER_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        GetCustomerRequest GET_CUSTOMER_REQUEST {
+            0 id,
         }
     }
 
@@ -138,35 +78,15 @@ pub mod types {
         pub holder: super::customer::Holder,
     }
 
-    pub(super) static GET_CUSTOMER_RESPONSE: Shape = Shape::new(
-        "GetCustomerResponse",
-        "urn:example",
-        &[
-            Member::new("items", Type::Array(&Type::Structure(&ITEM))),
-            Member::new("info", Type::Structure(&super::customer::INFO)),
-            Member::new("holder", Type::Structure(&super::customer::HOLDER)),
-        ],
-    );
+    pub(super) static GET_CUSTOMER_RESPONSE: Shape = Shape::new("GetCustomerResponse", NS, &[
+        Member::new("items", Type::Array(&Type::Structure(&ITEM))),
+        Member::new("info", Type::Structure(&super::customer::INFO)),
+        Member::new("holder", Type::Structure(&super::customer::HOLDER)),
+    ]);
 
-    impl Structure for GetCustomerResponse {
-        fn shape(&self) -> &'static Shape {
-            &GET_CUSTOMER_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.items,
-                1 => &self.info,
-                2 => &self.holder,
-                _ => ::soapstone_soap::no_member(&GET_CUSTOMER_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.items,
-                1 => &mut self.info,
-                2 => &mut self.holder,
-                _ => ::soapstone_soap::no_member(&GET_CUSTOMER_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        GetCustomerResponse GET_CUSTOMER_RESPONSE {
+            0 items, 1 info, 2 holder,
         }
     }
 
@@ -175,27 +95,13 @@ pub mod types {
         pub id: i32,
     }
 
-    pub(super) static GET_PRODUCT_REQUEST: Shape = Shape::new(
-        "GetProductRequest",
-        "urn:example",
-        &[Member::new("id", Type::Xsd(Xsd::Int))],
-    );
+    pub(super) static GET_PRODUCT_REQUEST: Shape = Shape::new("GetProductRequest", NS, &[
+        Member::new("id", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for GetProductRequest {
-        fn shape(&self) -> &'static Shape {
-            &GET_PRODUCT_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.id,
-                _ => ::soapstone_soap::no_member(&GET_PRODUCT_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.id,
-                _ => ::soapstone_soap::no_member(&GET_PRODUCT_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        GetProductRequest GET_PRODUCT_REQUEST {
+            0 id,
         }
     }
 
@@ -206,35 +112,15 @@ pub mod types {
         pub holder: Holder,
     }
 
-    pub(super) static GET_PRODUCT_RESPONSE: Shape = Shape::new(
-        "GetProductResponse",
-        "urn:example",
-        &[
-            Member::new("items", Type::Array(&Type::Structure(&ITEM))),
-            Member::new("info", Type::Structure(&INFO)),
-            Member::new("holder", Type::Structure(&HOLDER)),
-        ],
-    );
+    pub(super) static GET_PRODUCT_RESPONSE: Shape = Shape::new("GetProductResponse", NS, &[
+        Member::new("items", Type::Array(&Type::Structure(&ITEM))),
+        Member::new("info", Type::Structure(&INFO)),
+        Member::new("holder", Type::Structure(&HOLDER)),
+    ]);
 
-    impl Structure for GetProductResponse {
-        fn shape(&self) -> &'static Shape {
-            &GET_PRODUCT_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.items,
-                1 => &self.info,
-                2 => &self.holder,
-                _ => ::soapstone_soap::no_member(&GET_PRODUCT_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.items,
-                1 => &mut self.info,
-                2 => &mut self.holder,
-                _ => ::soapstone_soap::no_member(&GET_PRODUCT_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        GetProductResponse GET_PRODUCT_RESPONSE {
+            0 items, 1 info, 2 holder,
         }
     }
 
@@ -243,27 +129,13 @@ pub mod types {
         pub info: Info,
     }
 
-    pub(super) static HOLDER: Shape = Shape::new(
-        "Holder",
-        "urn:example",
-        &[Member::new("info", Type::Structure(&INFO))],
-    );
+    pub(super) static HOLDER: Shape = Shape::new("Holder", NS, &[
+        Member::new("info", Type::Structure(&INFO)),
+    ]);
 
-    impl Structure for Holder {
-        fn shape(&self) -> &'static Shape {
-            &HOLDER
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.info,
-                _ => ::soapstone_soap::no_member(&HOLDER, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.info,
-                _ => ::soapstone_soap::no_member(&HOLDER, index),
-            }
+    ::soapstone_soap::members! {
+        Holder HOLDER {
+            0 info,
         }
     }
 
@@ -272,27 +144,13 @@ pub mod types {
         pub a: i32,
     }
 
-    pub(super) static INFO: Shape = Shape::new(
-        "Info",
-        "urn:example",
-        &[Member::new("a", Type::Xsd(Xsd::Int))],
-    );
+    pub(super) static INFO: Shape = Shape::new("Info", NS, &[
+        Member::new("a", Type::Xsd(Xsd::Int)),
+    ]);
 
-    impl Structure for Info {
-        fn shape(&self) -> &'static Shape {
-            &INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.a,
-                _ => ::soapstone_soap::no_member(&INFO, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.a,
-                _ => ::soapstone_soap::no_member(&INFO, index),
-            }
+    ::soapstone_soap::members! {
+        Info INFO {
+            0 a,
         }
     }
 
@@ -301,27 +159,13 @@ pub mod types {
         pub name: String,
     }
 
-    pub(super) static ITEM: Shape = Shape::new(
-        "Item",
-        "urn:example",
-        &[Member::new("name", Type::Xsd(Xsd::String))],
-    );
+    pub(super) static ITEM: Shape = Shape::new("Item", NS, &[
+        Member::new("name", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for Item {
-        fn shape(&self) -> &'static Shape {
-            &ITEM
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.name,
-                _ => ::soapstone_soap::no_member(&ITEM, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.name,
-                _ => ::soapstone_soap::no_member(&ITEM, index),
-            }
+    ::soapstone_soap::members! {
+        Item ITEM {
+            0 name,
         }
     }
 
@@ -336,7 +180,7 @@ pub mod types {
 pub mod account {
     pub use super::types::{GetAccountRequest, GetAccountResponse, Holder, Info, Item};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation get_account of Account.
     #[derive(Debug, Clone, Copy)]
@@ -345,6 +189,7 @@ pub mod account {
     impl Call for GetAccount {
         type Request = GetAccountRequest;
         type Response = GetAccountResponse;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &GET_ACCOUNT
         }
@@ -357,7 +202,10 @@ pub mod account {
         action: "urn:example#get_account",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::GET_ACCOUNT_REQUEST,
@@ -368,6 +216,7 @@ pub mod account {
             shape: &super::types::GET_ACCOUNT_RESPONSE,
             empty: || Box::<GetAccountResponse>::default(),
         },
+        faults: None,
     };
 
     /// The service `Account`.
@@ -385,35 +234,23 @@ pub mod customer {
     pub use super::types::{GetCustomerRequest, GetCustomerResponse, Item};
 
     use ::soapstone_soap::{
-        Call, Member, Operation, Part, Service, Shape, Structure, Style, Type, Value, Xsd,
+        Call, Member, Operation, Part, Service, Shape, Style, Type, Version, Xsd,
     };
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Holder {
         pub info: Info,
     }
 
-    pub(super) static HOLDER: Shape = Shape::new(
-        "Holder",
-        "urn:example",
-        &[Member::new("info", Type::Structure(&INFO))],
-    );
+    pub(super) static HOLDER: Shape = Shape::new("Holder", NS, &[
+        Member::new("info", Type::Structure(&INFO)),
+    ]);
 
-    impl Structure for Holder {
-        fn shape(&self) -> &'static Shape {
-            &HOLDER
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.info,
-                _ => ::soapstone_soap::no_member(&HOLDER, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.info,
-                _ => ::soapstone_soap::no_member(&HOLDER, index),
-            }
+    ::soapstone_soap::members! {
+        Holder HOLDER {
+            0 info,
         }
     }
 
@@ -422,27 +259,13 @@ pub mod customer {
         pub a: String,
     }
 
-    pub(super) static INFO: Shape = Shape::new(
-        "Info",
-        "urn:example",
-        &[Member::new("a", Type::Xsd(Xsd::String))],
-    );
+    pub(super) static INFO: Shape = Shape::new("Info", NS, &[
+        Member::new("a", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for Info {
-        fn shape(&self) -> &'static Shape {
-            &INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.a,
-                _ => ::soapstone_soap::no_member(&INFO, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.a,
-                _ => ::soapstone_soap::no_member(&INFO, index),
-            }
+    ::soapstone_soap::members! {
+        Info INFO {
+            0 a,
         }
     }
 
@@ -457,6 +280,7 @@ pub mod customer {
     impl Call for GetCustomer {
         type Request = GetCustomerRequest;
         type Response = GetCustomerResponse;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &GET_CUSTOMER
         }
@@ -469,7 +293,10 @@ pub mod customer {
         action: "urn:example#get_customer",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::GET_CUSTOMER_REQUEST,
@@ -480,6 +307,7 @@ pub mod customer {
             shape: &super::types::GET_CUSTOMER_RESPONSE,
             empty: || Box::<GetCustomerResponse>::default(),
         },
+        faults: None,
     };
 
     /// The service `Customer`.
@@ -496,7 +324,7 @@ pub mod customer {
 pub mod product {
     pub use super::types::{GetProductRequest, GetProductResponse, Holder, Info, Item};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation get_product of Product.
     #[derive(Debug, Clone, Copy)]
@@ -505,6 +333,7 @@ pub mod product {
     impl Call for GetProduct {
         type Request = GetProductRequest;
         type Response = GetProductResponse;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &GET_PRODUCT
         }
@@ -517,7 +346,10 @@ pub mod product {
         action: "urn:example#get_product",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::GET_PRODUCT_REQUEST,
@@ -528,6 +360,7 @@ pub mod product {
             shape: &super::types::GET_PRODUCT_RESPONSE,
             empty: || Box::<GetProductResponse>::default(),
         },
+        faults: None,
     };
 
     /// The service `Product`.

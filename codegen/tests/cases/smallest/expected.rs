@@ -3,34 +3,22 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Structure, Type, Value, Xsd};
+    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
         pub name: String,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new(
-        "Request",
-        "urn:example",
-        &[Member::new("name", Type::Xsd(Xsd::String))],
-    );
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
+        Member::new("name", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.name,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.name,
-                _ => ::soapstone_soap::no_member(&REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        Request REQUEST {
+            0 name,
         }
     }
 
@@ -39,27 +27,13 @@ pub mod types {
         pub greeting: String,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new(
-        "Response",
-        "urn:example",
-        &[Member::new("greeting", Type::Xsd(Xsd::String))],
-    );
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
+        Member::new("greeting", Type::Xsd(Xsd::String)),
+    ]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.greeting,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.greeting,
-                _ => ::soapstone_soap::no_member(&RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        Response RESPONSE {
+            0 greeting,
         }
     }
 
@@ -73,7 +47,7 @@ pub mod types {
 pub mod example {
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     /// The operation greet of Example.
     #[derive(Debug, Clone, Copy)]
@@ -82,6 +56,7 @@ pub mod example {
     impl Call for Greet {
         type Request = Request;
         type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &GREET
         }
@@ -94,7 +69,10 @@ pub mod example {
         action: "urn:example#greet",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -105,6 +83,7 @@ pub mod example {
             shape: &super::types::RESPONSE,
             empty: || Box::<Response>::default(),
         },
+        faults: None,
     };
 
     /// The service `Example`.

@@ -3,61 +3,74 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Shape, Structure, Value};
+    use ::soapstone_soap::{Member, Shape, Type};
+
+    const NS: &str = "urn:example";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {}
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", "urn:example", &[]);
+    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
 
-    impl Structure for Request {
-        fn shape(&self) -> &'static Shape {
-            &REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&REQUEST, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&REQUEST, index)
+    ::soapstone_soap::members! { Request REQUEST {} }
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct Request2 {
+        pub request: Request,
+    }
+
+    pub(super) static REQUEST2: Shape = Shape::new("Request", NS, &[
+        Member::new("Request", Type::Structure(&REQUEST)),
+    ]);
+
+    ::soapstone_soap::members! {
+        Request2 REQUEST2 {
+            0 request,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", "urn:example", &[]);
+    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
 
-    impl Structure for Response {
-        fn shape(&self) -> &'static Shape {
-            &RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            ::soapstone_soap::no_member(&RESPONSE, index)
+    ::soapstone_soap::members! { Response RESPONSE {} }
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct Response2 {
+        pub response: Response,
+    }
+
+    pub(super) static RESPONSE2: Shape = Shape::new("Response", NS, &[
+        Member::new("Response", Type::Structure(&RESPONSE)),
+    ]);
+
+    ::soapstone_soap::members! {
+        Response2 RESPONSE2 {
+            0 response,
         }
     }
 
     ::soapstone_soap::structures! {
-        Request Response
+        Request Request2 Response Response2
     }
 }
 
 /// The service `MixedService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod mixed {
-    pub use super::types::{Request, Response};
+    pub use super::types::{Request, Request2, Response, Response2};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
 
     /// The operation kept of Mixed.
     #[derive(Debug, Clone, Copy)]
     pub struct Kept;
 
     impl Call for Kept {
-        type Request = Request;
-        type Response = Response;
+        type Request = Request2;
+        type Response = Response2;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &KEPT
         }
@@ -68,19 +81,26 @@ pub mod mixed {
         name: "kept",
         namespace: "urn:example",
         action: "urn:example#kept",
-        style: Style::RpcEncoded,
+        style: Style::Document {
+            input: Element { name: "", namespace: "" },
+            output: Element { name: "", namespace: "" },
+        },
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
         input: Part {
-            name: "Request",
-            shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            name: "",
+            shape: &super::types::REQUEST2,
+            empty: || Box::<Request2>::default(),
         },
         output: Part {
-            name: "Response",
-            shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            name: "",
+            shape: &super::types::RESPONSE2,
+            empty: || Box::<Response2>::default(),
         },
+        faults: None,
     };
 
     /// The service `Mixed`.

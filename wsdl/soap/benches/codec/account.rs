@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use soapstone_soap::{DateTime, Decimal, Member, Operation, Part, Shape, Structure, Style, Type, Value, Xsd};
+use soapstone_soap::{
+    DateTime, Decimal, Member, Operation, Part, Shape, Structure, Style, Type, Value, Version, Xsd,
+};
 
 /// Structures over tables, in a module: every member may be left out.
 macro_rules! tables {
@@ -173,7 +175,11 @@ const fn operation(shape: &'static Shape, empty: fn() -> Box<dyn Structure>) -> 
         action: "",
         style: Style::RpcEncoded,
         documentation: "",
-        header: None,
+        version: Version::Soap11,
+        one_way: false,
+        headers: &[],
+        output_headers: &[],
+        faults: None,
         input: Part { name: "GetAccountInfoRequest", shape, empty },
         output: Part { name: "GetAccountInfoResponse", shape, empty },
     }
