@@ -118,10 +118,8 @@ pub(crate) fn fields<'n>(members: impl Iterator<Item = &'n str>) -> Vec<String> 
     let members: Vec<&str> = members.collect();
     let mut names = Names::default();
     let mut fields: Vec<String> = members.iter().map(|name| snake(name)).collect();
-    let unchanged: Vec<bool> = fields.iter().zip(&members).map(|(field, name)| field == name).collect();
-    for (field, _) in fields.iter().zip(&unchanged).filter(|(_, unchanged)| **unchanged) {
-        names.take(field);
-    }
+    let unchanged: Vec<bool> =
+        fields.iter().zip(&members).map(|(field, name)| field == name && names.take(field)).collect();
     for (field, _) in fields.iter_mut().zip(&unchanged).filter(|(_, unchanged)| !**unchanged) {
         *field = names.unique(std::mem::take(field), "_");
     }
@@ -144,7 +142,8 @@ pub(crate) fn variants<'n>(values: impl Iterator<Item = &'n str>, taken: &[&str]
         .map(|(variant, value)| variant == value && names.take(variant))
         .collect();
     for (variant, _) in variants.iter_mut().zip(&unchanged).filter(|(_, unchanged)| !**unchanged) {
-        *variant = names.unique(std::mem::take(variant), "_");
+        let separator = if variant.ends_with(|last: char| last.is_ascii_digit()) { "_" } else { "" };
+        *variant = names.unique(std::mem::take(variant), separator);
     }
     variants
 }
@@ -293,7 +292,7 @@ mod tests {
             ["y", "Y", "", "1.0", "10", "+", "in-progress", "-1", "1", "Other", "self", "Self", "++", "é"];
         let variants = variants(values.into_iter(), &["Other"]);
         let expected = [
-            "Y_2",
+            "Y2",
             "Y",
             "Empty",
             "_1_0",
@@ -302,9 +301,9 @@ mod tests {
             "InProgress",
             "Minus1",
             "_1",
-            "Other_2",
-            "Self_2",
-            "Self_3",
+            "Other2",
+            "Self2",
+            "Self3",
             "PlusPlus",
             "Ue9",
         ];

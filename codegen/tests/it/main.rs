@@ -4,4 +4,5 @@ mod compiles;
 mod corpus;
 mod golden;
 mod hostile;
+mod round_trip;
 mod writing;
