@@ -117,6 +117,8 @@ pub struct StoreSettings {
     pub queue: u64,
     /// How many of them one commit carries at most.
     pub batch_max: u64,
+    /// How many events may be accepted before they get their indexes and deliveries, if nobody asks for them earlier.
+    pub inbox_max: u64,
     /// How long a request waits for the writer, or for a reader, before it fails.
     #[serde(serialize_with = "serialize_duration")]
     pub patience: Duration,
@@ -155,6 +157,7 @@ impl StoreSettings {
             path,
             queue: default.queue as u64,
             batch_max: default.batch_max as u64,
+            inbox_max: default.inbox_max as u64,
             patience: default.patience,
             readers: default.readers as u64,
             busy_timeout: default.busy_timeout,
@@ -174,6 +177,7 @@ impl StoreSettings {
         sqlite::StoreSettings {
             queue: size(self.queue),
             batch_max: size(self.batch_max),
+            inbox_max: size(self.inbox_max),
             patience: self.patience,
             readers: size(self.readers),
             busy_timeout: self.busy_timeout,

@@ -9,6 +9,7 @@
 
 mod batch;
 mod deliveries;
+mod inbox;
 mod query;
 mod readers;
 mod row;
@@ -20,6 +21,8 @@ mod writer;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,13 +46,16 @@ pub struct StoreSettings {
     pub queue: usize,
     /// How many verbs one commit carries at most; 512.
     pub batch_max: usize,
+    /// How many events may be accepted before they are filed, if nobody asks for them earlier; 256.
+    pub inbox_max: usize,
     /// How long a verb waits for a place in the queue, or for a reader, before it fails; 5 s.
     pub patience: Duration,
     /// How many connections read at the same time; 4.
     pub readers: usize,
     /// How long to wait for somebody else's lock on the database, such as an operator's `sqlite3`; 5 s.
     pub busy_timeout: Duration,
-    /// How much memory the writer's page cache takes, in KiB; 65 536.
+    /// How much memory the writer's page cache takes, in KiB; 16 384. A larger one makes commits slower: SQLite walks
+    /// through all of it after most commits that split a page.
     pub cache_kib: i64,
     /// How often the log is copied into the database, beside the writing; 1 s.
     pub checkpoint_every: Duration,
@@ -68,10 +74,11 @@ impl Default for StoreSettings {
         Self {
             queue: 4096,
             batch_max: 512,
+            inbox_max: 256,
             patience: Duration::from_secs(5),
             readers: 4,
             busy_timeout: Duration::from_secs(5),
-            cache_kib: 65_536,
+            cache_kib: 16_384,
             checkpoint_every: Duration::from_secs(1),
             log_pages_max: 32_768,
             samples: 1000,
@@ -86,6 +93,7 @@ impl Default for StoreSettings {
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    unfiled: Arc<AtomicUsize>,
     settings: StoreSettings,
 }
 
@@ -101,15 +109,32 @@ impl SqliteStore {
         // checkpoint, would let it grow without end.
         writer::checkpoint(&db, "TRUNCATE")?;
         schema::migrate(&mut db)?;
-        let db = Batch::new(db);
-        let (deliveries, statuses) =
-            db.transaction(|db| Ok((deliveries::recover(db, now)?, statuses::recover(db)?)))?;
+        let db = Batch::new(db, settings.inbox_max);
+        let (deliveries, statuses) = db.transaction(|db| {
+            inbox::file(db)?;
+            Ok((deliveries::recover(db, now)?, statuses::recover(db)?))
+        })?;
         if deliveries + statuses > 0 {
             tracing::info!(deliveries, statuses, "taken up again what was interrupted");
         }
         let checkpointer = connect(path, &settings)?;
+        let unfiled = db.unfiled();
         let writer = Writer::start(Files { db, checkpointer, lock }, &settings)?;
-        Ok(Self { writer, readers: Readers::new(path, &settings), settings })
+        Ok(Self { writer, readers: Readers::new(path, &settings), unfiled, settings })
+    }
+
+    /// Reads, and finds all that is accepted. Should the disk be full, what is filed can still be read.
+    async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        if self.unfiled.load(Ordering::Acquire) > 0 {
+            if let Err(error) = self.writer.run(inbox::file).await {
+                tracing::warn!(%error, "the events accepted last can't be shown yet");
+            }
+        }
+        self.readers.run(query).await
     }
 
     /// Does what is queued, takes no more, and closes the files; then they may be opened again.
@@ -172,7 +197,8 @@ fn connect(path: &Path, settings: &StoreSettings) -> Result<Connection, StoreErr
 #[async_trait]
 impl Store for SqliteStore {
     async fn accept(&self, event: Event, handlers: Vec<Subscription>) -> Result<Accepted, StoreError> {
-        self.writer.run(move |db| deliveries::accept(db, &event, &handlers)).await
+        let addressed = Arc::new((event, handlers));
+        self.writer.run(move |db| inbox::accept(db, &addressed)).await
     }
 
     async fn keep_sample(&self, mut sample: Sample) -> Result<(), StoreError> {
@@ -190,7 +216,7 @@ impl Store for SqliteStore {
     }
 
     async fn next_due(&self, handlers: Vec<String>) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.run(move |db| deliveries::next_due(db, &handlers)).await
+        self.read(move |db| deliveries::next_due(db, &handlers)).await
     }
 
     async fn put_status(&self, status: Status) -> Result<(), StoreError> {
@@ -212,15 +238,15 @@ impl Store for SqliteStore {
 
     async fn events(&self, mut page: Page) -> Result<Vec<EventSummary>, StoreError> {
         page.limit = page.limit.min(self.settings.page_max);
-        self.readers.run(move |db| query::events(db, &page)).await
+        self.read(move |db| query::events(db, &page)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
-        self.readers.run(move |db| query::event(db, id)).await
+        self.read(move |db| query::event(db, id)).await
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
-        self.readers.run(query::backlog).await
+        self.read(query::backlog).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

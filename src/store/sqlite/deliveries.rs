@@ -1,89 +1,14 @@
-//! Events and their deliveries: kept, claimed in order, recorded.
+//! Deliveries: claimed in order, recorded.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::batch::Batch;
+use super::inbox;
 use super::row::{self, delivery_columns, event_columns};
 use crate::delivery::{Attempt, DeliveryId, State};
-use crate::event::{Event, EventId};
-use crate::handler::Order;
-use crate::store::{Accepted, Claimed, Record, StoreError, Subscription, Want};
-
-const INSERT_EVENT: &str = "\
-    INSERT INTO event (id, source, i_env, i_event, event_type, subject_kind, subject_id, event_time, received_at, body)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-    ON CONFLICT DO NOTHING";
-
-/// By its id as well: an event that is offered once more after an error is the same one.
-pub(super) const SAME_EVENT: &str = "\
-    SELECT id FROM event WHERE id = ?1
-    UNION ALL
-    SELECT id FROM event WHERE i_event = ?2 AND source = ?3 AND event_type = ?4 AND subject_kind = ?5
-        AND subject_id = ?6 AND coalesce(i_env, -1) = coalesce(?7, -1)
-    LIMIT 1";
-
-/// Nothing before it in its lane is open, so it is the head.
-pub(super) const LANE_IS_FREE: &str = "\
-    SELECT NOT EXISTS (
-        SELECT 1 FROM delivery WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1)";
-
-const INSERT_DELIVERY: &str = "\
-    INSERT INTO delivery
-        (seq, handler, subject_kind, subject_id, strict, state, at, attempts, accepted_at, open, head)
-    VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, 0, ?6, 1, ?7)";
-
-pub(super) fn accept(db: &Batch, event: &Event, handlers: &[Subscription]) -> Result<Accepted, StoreError> {
-    if i64::try_from(handlers.len()).is_ok_and(|many| many > row::DELIVERIES) {
-        return Err(StoreError::Rejected(format!("an event for more than {} handlers", row::DELIVERIES)));
-    }
-    let received_at = row::micros(event.received_at);
-    let kind = event.subject.kind.as_str();
-    let added = db.prepare_cached(INSERT_EVENT)?.execute(params![
-        event.id.0.as_bytes(),
-        event.source,
-        event.i_env,
-        event.i_event,
-        event.event_type,
-        kind,
-        event.subject.id,
-        event.event_time.map(row::micros),
-        received_at,
-        event.body,
-    ])?;
-    if added == 0 {
-        let same = params![
-            event.id.0.as_bytes(),
-            event.i_event,
-            event.source,
-            event.event_type,
-            kind,
-            event.subject.id,
-            event.i_env,
-        ];
-        let id: [u8; 16] = db.prepare_cached(SAME_EVENT)?.query_row(same, |row| row.get(0))?;
-        return Ok(Accepted::Duplicate(EventId(uuid::Uuid::from_bytes(id))));
-    }
-    let first = db.last_insert_rowid() * row::DELIVERIES;
-    for (seq, subscription) in (first..first + row::DELIVERIES).zip(handlers) {
-        let Subscription { handler, order } = subscription;
-        let is_head: bool = db
-            .prepare_cached(LANE_IS_FREE)?
-            .query_row(params![handler, kind, event.subject.id], |row| row.get(0))?;
-        let strict = *order == Order::Strict;
-        db.prepare_cached(INSERT_DELIVERY)?.execute(params![
-            seq,
-            handler,
-            kind,
-            event.subject.id,
-            strict,
-            received_at,
-            is_head
-        ])?;
-        db.count(handler, "pending", 1);
-    }
-    Ok(Accepted::New(event.id))
-}
+use crate::event::EventId;
+use crate::store::{Claimed, Record, StoreError, Want};
 
 /// What is due for one handler, the longest due first.
 pub(super) const DUE: &str = concat!(
@@ -102,6 +27,7 @@ pub(super) const DUE: &str = concat!(
 );
 
 pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Claimed>, StoreError> {
+    inbox::file(db)?;
     let mut due = db.prepare_cached(DUE)?;
     let mut take = db.prepare_cached("UPDATE delivery SET state = 'in_flight', at = ?2 WHERE seq = ?1")?;
     let mut claimed = Vec::new();

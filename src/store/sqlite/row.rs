@@ -71,7 +71,7 @@ pub(super) fn time(micros: i64) -> Result<Timestamp> {
 }
 
 /// What lies in a column isn't what was put there: somebody else wrote, or the disk lies.
-fn strange(what: &str, error: impl std::fmt::Display) -> Error {
+pub(super) fn strange(what: &str, error: impl std::fmt::Display) -> Error {
     Error::FromSqlConversionFailure(0, Type::Null, format!("{what}: {error}").into())
 }
 

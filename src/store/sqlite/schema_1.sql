@@ -1,5 +1,22 @@
 -- Times are microseconds since 1970 (UTC), ids of ours are UUIDs of 16 bytes, states and kinds are words.
 
+-- What was just accepted: like event, but without an index and with its deliveries still to be made. The writer files it
+-- soon (before anything is claimed or shown), many at a time.
+CREATE TABLE inbox (
+    seq          INTEGER PRIMARY KEY,
+    id           BLOB NOT NULL,
+    source       TEXT NOT NULL,
+    i_env        INTEGER,
+    i_event      INTEGER,
+    event_type   TEXT NOT NULL,
+    subject_kind TEXT NOT NULL,
+    subject_id   TEXT NOT NULL,
+    event_time   INTEGER,
+    received_at  INTEGER NOT NULL,
+    body         TEXT NOT NULL,
+    handlers     TEXT NOT NULL             -- JSON: [[name, whether its order is strict], …]
+) STRICT;
+
 CREATE TABLE event (
     seq          INTEGER PRIMARY KEY,      -- the order of acceptance
     id           BLOB NOT NULL UNIQUE,

@@ -13,8 +13,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::StoreSettings;
 use super::batch::Batch;
+use super::{StoreSettings, inbox};
 use crate::store::StoreError;
 
 /// The way to the thread.
@@ -137,6 +137,9 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
         bound_log(&db, &pages, settings.log_pages_max);
     }
 
+    if let Err(error) = db.transaction(inbox::file) {
+        tracing::warn!(%error, "the events accepted last are not filed; the next start will do it");
+    }
     drop(stop);
     if let Ok(beside) = beside {
         drop(beside.join());

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::{deliveries, query, statuses};
+use super::super::{deliveries, inbox, query, statuses};
 use super::Temp;
 
 fn plan(db: &Connection, sql: &str) -> Result<String, rusqlite::Error> {
@@ -23,8 +23,8 @@ async fn every_verb_goes_by_an_index() {
         format!("SELECT e.seq FROM event e WHERE e.seq < ? AND {condition} ORDER BY e.seq DESC LIMIT ?")
     };
     let cases = [
-        (deliveries::SAME_EVENT.to_owned(), "event_same"),
-        (deliveries::LANE_IS_FREE.to_owned(), "delivery_lane"),
+        (inbox::SAME_EVENT.to_owned(), "event_same"),
+        (inbox::LANE_IS_FREE.to_owned(), "delivery_lane"),
         (deliveries::DUE.to_owned(), "delivery_due"),
         (deliveries::INTERRUPTED.to_owned(), "delivery_waiting"),
         (deliveries::NEXT_DUE.to_owned(), "delivery_due"),
