@@ -105,15 +105,15 @@ impl SqliteStore {
     pub fn open(path: &Path, settings: StoreSettings, now: Timestamp) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let mut db = connect(path, &settings)?;
-        // The log of a gateway that was killed is left behind. One that is killed again and again, sooner than its first
-        // checkpoint, would let it grow without end.
-        writer::checkpoint(&db, "TRUNCATE")?;
         schema::migrate(&mut db)?;
         let db = Batch::new(db, settings.inbox_max);
         let (deliveries, statuses) = db.transaction(|db| {
             inbox::file(db)?;
             Ok((deliveries::recover(db, now)?, statuses::recover(db)?))
         })?;
+        // The log of a gateway that was killed is left behind. One that is killed again and again, sooner than its first
+        // checkpoint, would let it grow without end.
+        writer::checkpoint(&db, "TRUNCATE")?;
         if deliveries + statuses > 0 {
             tracing::info!(deliveries, statuses, "taken up again what was interrupted");
         }
