@@ -44,7 +44,7 @@ fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn
         }
         (Slot::Structure(inner), _) => fill(inner, depth.saturating_sub(1), turn),
         (Slot::List(list), Type::Array(item) | Type::Repeated(item) | Type::List(item)) => {
-            for index in 0..if depth == 0 { 1 } else { 2 } {
+            for index in 0..if depth == 0 { 0 } else { 2 } {
                 fill_value(list.push(), item, place, depth.saturating_sub(1), turn + index);
             }
         }

@@ -284,7 +284,9 @@ pub(crate) fn value<'a>(
         target.set_nil();
         return cursor.skip();
     }
-    if let Some(id) = marks.href {
+    if let Some(id) = marks.href
+        && !matches!(ty, Type::Structure(shape) if shape.has_href())
+    {
         cursor.skip()?;
         return referred(cursor, references, id, ty, target);
     }
