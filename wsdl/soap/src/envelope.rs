@@ -194,13 +194,13 @@ impl<'a> Envelope<'a> {
 }
 
 /// The detail of the fault at `offset`, as it stands.
-fn raw_detail(cursor: &Cursor<'_>, offset: usize) -> Result<Option<Raw>, ReadError> {
+fn raw_detail(cursor: &Cursor<'_>, offset: usize) -> Result<Option<Box<Raw>>, ReadError> {
     let mut cursor = cursor.fork(offset);
     let _ = cursor.next()?;
     loop {
         match cursor.next()? {
             Token::Start(tag) if matches!(tag.local, "detail" | "Detail") => {
-                return cursor.raw(&tag).map(|xml| Some(Raw::of_message(xml)));
+                return cursor.raw(&tag).map(|xml| Some(Box::new(Raw::of_message(xml))));
             }
             Token::Start(_) => cursor.skip()?,
             Token::Text(_) => {}

@@ -22,7 +22,7 @@ pub struct Fault {
     /// Anything more, of no declared type.
     pub detail: Option<Any>,
     /// The detail as it was sent, for [`Fault::typed`]; nothing in a fault of one's own.
-    pub raw_detail: Option<Raw>,
+    pub raw_detail: Option<Box<Raw>>,
 }
 
 impl Fault {
