@@ -126,6 +126,15 @@ pub(crate) fn fields<'n>(members: impl Iterator<Item = &'n str>) -> Vec<String> 
     fields
 }
 
+/// The names of methods for operations, in order; those of `taken` are somebody else's.
+pub(crate) fn fields_beside(operations: impl Iterator<Item = String>, taken: &[&str]) -> Vec<String> {
+    let mut names = Names::default();
+    for name in taken {
+        names.take(name);
+    }
+    operations.map(|operation| names.unique(snake(&operation), "_")).collect()
+}
+
 /// The names of an enum's variants, in order; those of `taken` are somebody else's.
 ///
 /// Where `Y` and `y` meet, `Y` stays what it is.

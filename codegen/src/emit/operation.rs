@@ -2,12 +2,13 @@
 
 use quote::quote;
 
+use super::documentation;
 use super::plan::{Module, Plan};
 use super::structure::documented;
 use super::{Uses, item};
 use crate::error::Error;
-use crate::names::identifier;
-use crate::resolve::{Header, Model, Operation, Part, Style};
+use crate::names::{self, identifier};
+use crate::resolve::{Header, Model, Operation, Part, Service, Style};
 use crate::xml::QName;
 
 /// A service's operations and the service itself.
@@ -33,7 +34,33 @@ pub(super) fn items(model: &Model, plan: &Plan, index: usize, uses: &mut Uses) -
             operations: &[ #(#tables),* ],
         };
     })?);
+    items.push(client(plan, index, service));
     Ok(items)
+}
+
+/// A client with a method for each operation, as the runtime's macro takes it.
+fn client(plan: &Plan, index: usize, service: &Service) -> String {
+    let methods = names::fields_beside(
+        (0..service.operations.len()).map(|position| plan.operation(index, position).0.to_string()),
+        &["new", "header"],
+    );
+    let mut list = String::new();
+    for (position, operation) in service.operations.iter().enumerate() {
+        let (name, _) = plan.operation(index, position);
+        let said = match operation.documentation.as_str() {
+            "" => format!("Calls {}.", operation.name),
+            documentation => documentation.to_owned(),
+        };
+        for line in documentation::lines(&said) {
+            list += format!("        /// {line}").trim_end();
+            list.push('\n');
+        }
+        list += &format!("        {} {name},\n", identifier(&methods[position]));
+    }
+    let (client, short) = (plan.client_name(index), plan.short_name(index));
+    format!(
+        "::soapstone_soap::port_client! {{\n    /// A client of {short}.\n    pub struct {client} {{\n{list}    }}\n}}\n"
+    )
 }
 
 fn operation_items(

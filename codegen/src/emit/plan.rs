@@ -30,6 +30,7 @@ pub(super) struct Plan {
 struct ServicePlan {
     module: String,
     short: String,
+    client: String,
     /// What it names of other modules.
     imports: BTreeSet<usize>,
     /// Of each operation: its type, and the static that holds it.
@@ -81,8 +82,9 @@ impl Plan {
                 })
                 .collect();
             let short = config.short_name(&service.name);
+            let client = taken.unique(names::type_name(&short) + "Client", "");
             let module = modules.unique(names::snake(&short), "_");
-            plan.services.push(ServicePlan { module, short, imports, operations });
+            plan.services.push(ServicePlan { module, short, client, imports, operations });
         }
         plan
     }
@@ -119,6 +121,10 @@ impl Plan {
 
     pub(super) fn short_name(&self, service: usize) -> &str {
         &self.services[service].short
+    }
+
+    pub(super) fn client_name(&self, service: usize) -> Ident {
+        identifier(&self.services[service].client)
     }
 
     /// The name of an operation's type, and of its static.

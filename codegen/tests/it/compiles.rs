@@ -7,7 +7,7 @@ use crate::golden::cases;
 macro_rules! compiled {
     ($($module:ident)*) => {
         $(
-            mod $module {
+            pub(crate) mod $module {
                 include!(concat!("../cases/", stringify!($module), "/expected.rs"));
             }
         )*

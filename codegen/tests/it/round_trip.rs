@@ -44,7 +44,7 @@ fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn
         }
         (Slot::Structure(inner), _) => fill(inner, depth.saturating_sub(1), turn),
         (Slot::List(list), Type::Array(item) | Type::Repeated(item) | Type::List(item)) => {
-            for index in 0..if depth == 0 { 1 } else { 2 } {
+            for index in 0..if depth == 0 { 0 } else { 2 } {
                 fill_value(list.push(), item, place, depth.saturating_sub(1), turn + index);
             }
         }
@@ -140,4 +140,25 @@ fn literal_messages_have_their_schemas_namespaces_and_no_types() {
 fn an_rpc_literal_message_has_a_wrapper_and_unqualified_accessors() {
     let request = &round_trip(operation("literal_rpc", "Sum"), 0)[0];
     assert!(request.contains("<soap:Body><tns:Sum><a>7</a><b>7</b></tns:Sum></soap:Body>"), "{request}");
+}
+
+#[test]
+fn a_declared_fault_comes_with_its_detail_typed_in_either_version() {
+    use crate::compiles::soap_1_2::types::{AskFault, Busy};
+    let detail = AskFault::Busy(Busy { seconds: 9 });
+    for version in [soapstone_soap::Version::Soap11, soapstone_soap::Version::Soap12] {
+        let fault = soapstone_soap::Fault::new("Client.Busy", "not now");
+        let text = write::fault_in(version, &fault, Some(&detail));
+        let limits = Limits::default();
+        let read = Envelope::open(&text, &limits).and_then(Envelope::into_fault).expect("a fault");
+        assert_eq!(read.message, "not now");
+        let typed = read.typed::<crate::compiles::soap_1_2::example::AskCall>().expect("readable");
+        assert_eq!(typed, Some(detail.clone()), "{text}");
+    }
+}
+
+#[test]
+fn an_operation_without_an_answer_says_so() {
+    let tell = operation("soap_1_2", "Tell");
+    assert!(tell.one_way && tell.version == soapstone_soap::Version::Soap12);
 }

@@ -63,6 +63,11 @@ impl Raw {
         Ok(Self(xml))
     }
 
+    /// An element that was read from a message.
+    pub(crate) fn of_message(xml: String) -> Self {
+        Self(xml)
+    }
+
     /// What it is, as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -8,7 +8,9 @@ use http::{Request, Response, StatusCode};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
 
-use crate::{Envelope, Fault, Limits, Operation, ReadError, Structure, charset_of, decode, write};
+use crate::{
+    Call, Envelope, Fault, Limits, Operation, ReadError, Structure, Version, charset_of, decode, write,
+};
 
 /// What carries requests: anything that is a tower service, boxed, so that a stub needs no socket.
 ///
@@ -150,17 +152,42 @@ impl Client {
         }
     }
 
+    /// Calls the operation that `C` is, with as many header blocks as it takes.
+    ///
+    /// # Errors
+    /// See [`CallError`]; [`Fault::typed`] gives a fault's detail.
+    pub async fn call_typed<C: Call>(
+        &self,
+        url: &str,
+        headers: &[&dyn Structure],
+        request: &C::Request,
+    ) -> Result<C::Response, CallError> {
+        let operation = C::operation();
+        // nothing that isn't `Send` may be held across the wait
+        let text = write::request_with(operation, headers, request).map_err(CallError::Encode)?;
+        let answer = self.send(operation, url, text).await?;
+        let mut response = C::Response::default();
+        self.read(operation, &answer, &mut response)?;
+        Ok(response)
+    }
+
     async fn send(
         &self,
         operation: &Operation,
         url: &str,
         text: String,
     ) -> Result<Response<Bytes>, CallError> {
-        let request = Request::post(url)
-            .header(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))
-            .header("SOAPAction", format!("\"{}\"", operation.action))
-            .body(Bytes::from(text))
-            .map_err(|error| CallError::NotSent(error.into()))?;
+        let request = match operation.version {
+            Version::Soap11 => Request::post(url)
+                .header(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))
+                .header("SOAPAction", format!("\"{}\"", operation.action)),
+            // SOAP 1.2 part 2 §6.5.3: the action is a parameter of the content type
+            Version::Soap12 => Request::post(url).header(
+                CONTENT_TYPE,
+                format!("application/soap+xml; charset=utf-8; action=\"{}\"", operation.action),
+            ),
+        };
+        let request = request.body(Bytes::from(text)).map_err(|error| CallError::NotSent(error.into()))?;
         self.transport.clone().oneshot(request).await.map_err(|error| match error.downcast::<NotSent>() {
             Ok(not_sent) => CallError::NotSent(not_sent.0),
             Err(error) => CallError::MaybeSent(error),
@@ -174,6 +201,9 @@ impl Client {
         answer: &Response<Bytes>,
         response: &mut dyn Structure,
     ) -> Result<(), CallError> {
+        if operation.one_way && answer.status().is_success() && answer.body().is_empty() {
+            return Ok(());
+        }
         let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let read = decode(answer.body(), content_type.and_then(charset_of), &self.limits)
             .and_then(|text| Envelope::open(&text, &self.limits)?.answer(operation, response));

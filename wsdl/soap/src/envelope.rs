@@ -3,7 +3,7 @@
 use crate::cursor::{Cursor, Kind, Tag, Token};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::read::{References, follow, members, structure, tree};
-use crate::{Any, Element, Fault, Limits, Operation, Shape, Structure, Style};
+use crate::{Any, Element, Fault, Limits, Operation, Raw, Shape, Structure, Style};
 
 /// The namespace of SOAP 1.1 envelopes.
 pub const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
@@ -186,9 +186,26 @@ impl<'a> Envelope<'a> {
             return Err(not_soap(&self.cursor, "its Body is empty"));
         };
         let mut references = References::default();
+        let raw_detail = raw_detail(&self.cursor, entry.tag.offset)?;
         let fault = tree(&mut self.cursor, &mut references, &entry.tag.marks)?;
         finish(&mut self.cursor)?;
-        Ok(fault_of(&fault))
+        Ok(Fault { raw_detail, ..fault_of(&fault) })
+    }
+}
+
+/// The detail of the fault at `offset`, as it stands.
+fn raw_detail(cursor: &Cursor<'_>, offset: usize) -> Result<Option<Box<Raw>>, ReadError> {
+    let mut cursor = cursor.fork(offset);
+    let _ = cursor.next()?;
+    loop {
+        match cursor.next()? {
+            Token::Start(tag) if matches!(tag.local, "detail" | "Detail") => {
+                return cursor.raw(&tag).map(|xml| Some(Box::new(Raw::of_message(xml))));
+            }
+            Token::Start(_) => cursor.skip()?,
+            Token::Text(_) => {}
+            Token::End | Token::Eof => return Ok(None),
+        }
     }
 }
 
@@ -364,5 +381,6 @@ fn fault_of(fault: &Any) -> Fault {
         message: message.unwrap_or_default(),
         actor: fault.get("faultactor").or_else(|| fault.get("Role")).and_then(text),
         detail: detail.filter(|detail| !matches!(detail, Any::Nil) && detail.text() != Some("")).cloned(),
+        raw_detail: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Any;
+use crate::{Any, Call, Raw, ReadError};
 
 /// A SOAP fault, of either version, as one structure.
 ///
@@ -21,18 +21,30 @@ pub struct Fault {
     pub actor: Option<String>,
     /// Anything more, of no declared type.
     pub detail: Option<Any>,
+    /// The detail as it was sent, for [`Fault::typed`]; nothing in a fault of one's own.
+    pub raw_detail: Option<Box<Raw>>,
 }
 
 impl Fault {
     /// A fault without actor and detail.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { raw_code: code.into(), message: message.into(), actor: None, detail: None }
+        Self { raw_code: code.into(), message: message.into(), actor: None, detail: None, raw_detail: None }
     }
 
     /// The same with a detail.
     pub fn with_detail(mut self, detail: Any) -> Self {
         self.detail = Some(detail);
         self
+    }
+
+    /// The detail as `C` declares it; `None` where there is none, or one of another kind.
+    ///
+    /// # Errors
+    /// A detail that is declared and can't be read as that.
+    pub fn typed<C: Call>(&self) -> Result<Option<C::Fault>, ReadError> {
+        let Some(raw) = &self.raw_detail else { return Ok(None) };
+        let mut detail = C::Fault::default();
+        Ok(crate::read::detail(raw.as_str(), &mut detail)?.then_some(detail))
     }
 
     /// The code without its prefix, which differs from stack to stack.

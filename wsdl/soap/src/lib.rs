@@ -57,3 +57,57 @@ mod client;
 pub mod transport;
 #[cfg(feature = "client")]
 pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Transport};
+
+/// What generated code says for each port type: a client with a method for each operation. Empty without feature
+/// `client`.
+#[doc(hidden)]
+#[cfg(feature = "client")]
+#[macro_export]
+macro_rules! port_client {
+    ($(#[$attribute:meta])* pub struct $name:ident { $($(#[$inner:meta])* $method:ident $call:ident,)* }) => {
+        $(#[$attribute])*
+        pub struct $name {
+            client: $crate::Client,
+            url: ::std::string::String,
+            headers: ::std::vec::Vec<::std::boxed::Box<dyn $crate::Structure>>,
+        }
+        impl $name {
+            /// A client of the service at `url`.
+            pub fn new(client: $crate::Client, url: impl ::core::convert::Into<::std::string::String>) -> Self {
+                Self { client, url: url.into(), headers: ::std::vec::Vec::new() }
+            }
+            /// The same with a header block in every request whose operation declares one of its type.
+            pub fn header(mut self, block: impl $crate::Structure) -> Self {
+                self.headers.push(::std::boxed::Box::new(block));
+                self
+            }
+            $(
+                $(#[$inner])*
+                ///
+                /// # Errors
+                /// Whether the request may have been carried out, and a fault with its detail.
+                pub async fn $method(
+                    &self,
+                    request: &<$call as $crate::Call>::Request,
+                ) -> ::core::result::Result<<$call as $crate::Call>::Response, $crate::CallError> {
+                    let declared = <$call as $crate::Call>::operation().headers;
+                    let headers: ::std::vec::Vec<&dyn $crate::Structure> = self
+                        .headers
+                        .iter()
+                        .map(|block| &**block)
+                        .filter(|block| declared.iter().any(|it| ::core::ptr::eq(it.shape, block.shape())))
+                        .collect();
+                    self.client.call_typed::<$call>(&self.url, &headers, request).await
+                }
+            )*
+        }
+    };
+}
+
+/// What generated code says for each port type; empty without feature `client`.
+#[doc(hidden)]
+#[cfg(not(feature = "client"))]
+#[macro_export]
+macro_rules! port_client {
+    ($($tokens:tt)*) => {};
+}

@@ -224,6 +224,37 @@ fn raw<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>, target: &mut dyn Value) -> Re
     }
 }
 
+/// Reads a fault's detail into the choice of what an operation declares; whether it is any of that.
+pub(crate) fn detail(xml: &str, target: &mut dyn Structure) -> Result<bool, ReadError> {
+    let limits = crate::Limits::default();
+    let mut cursor = Cursor::new(xml, &limits);
+    let mut references = References::default();
+    let shape = target.shape();
+    let _ = cursor.next()?;
+    loop {
+        match cursor.next()? {
+            // Axis calls every detail `fault` and says by its type which one it is
+            Token::Start(tag) => match shape.position(tag.local.as_bytes(), 0).or_else(|| {
+                let ty = tag.type_name()?;
+                shape
+                    .members
+                    .iter()
+                    .position(|member| inline_shape(member.ty).is_some_and(|it| it.name == ty))
+            }) {
+                Some(index) => {
+                    let member = &shape.members[index];
+                    value(&mut cursor, &mut references, &tag, member.ty, target.member_mut(index))
+                        .map_err(|error| error.inside(member.name))?;
+                    return Ok(true);
+                }
+                None => cursor.skip()?,
+            },
+            Token::Text(_) => {}
+            Token::End | Token::Eof => return Ok(false),
+        }
+    }
+}
+
 /// Whether a text is one well-formed element.
 pub(crate) fn check_element(xml: &str) -> Result<(), ReadError> {
     let limits = crate::Limits::default();
@@ -284,7 +315,9 @@ pub(crate) fn value<'a>(
         target.set_nil();
         return cursor.skip();
     }
-    if let Some(id) = marks.href {
+    if let Some(id) = marks.href
+        && !matches!(ty, Type::Structure(shape) if shape.has_href())
+    {
         cursor.skip()?;
         return referred(cursor, references, id, ty, target);
     }

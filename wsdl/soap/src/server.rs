@@ -160,6 +160,12 @@ impl Answer {
         }
     }
 
+    /// The answer with a fault that `operation` declares the detail of ([`Operation::faults`]), in the envelope that
+    /// the operation has.
+    pub fn typed_fault(operation: &Operation, fault: &Fault, detail: Option<&dyn Structure>) -> Self {
+        Self { status: 500, body: write::fault_in(operation.version, fault, detail) }
+    }
+
     /// The answer with a fault.
     pub fn fault(fault: &Fault) -> Self {
         Self { status: 500, body: write::fault(fault) }

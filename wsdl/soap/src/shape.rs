@@ -260,6 +260,11 @@ impl Shape {
         }
     }
 
+    /// Whether `href` is an attribute of its own (that of XOP's `Include`) and no reference of SOAP's encoding.
+    pub(crate) fn has_href(&self) -> bool {
+        self.members[self.elements..].iter().any(|member| member.name == "href")
+    }
+
     /// Whether it has text or attributes.
     pub(crate) fn has_more_than_elements(&self) -> bool {
         self.elements < self.members.len()

@@ -94,6 +94,14 @@ pub mod ask {
         documentation: "What can be asked.",
         operations: &[&ASK],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Ask.
+        pub struct AskClient {
+            /// Asks once.
+            ask Ask,
+        }
+    }
 }
 
 /// Every service of the definitions.

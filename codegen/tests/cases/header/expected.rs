@@ -289,6 +289,22 @@ pub mod signed {
         documentation: "",
         operations: &[&BY_ELEMENT, &BY_TYPE, &NONE, &TWO, &TEXT],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Signed.
+        pub struct SignedClient {
+            /// Calls by_element.
+            by_element ByElement,
+            /// Calls by_type.
+            by_type ByType,
+            /// Calls none.
+            none_call NoneCall,
+            /// Calls two.
+            two Two,
+            /// Calls text.
+            text_call TextCall,
+        }
+    }
 }
 
 /// Every service of the definitions.

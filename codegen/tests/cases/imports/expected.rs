@@ -116,6 +116,14 @@ pub mod import {
         documentation: "",
         operations: &[&CALL],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Import.
+        pub struct ImportClient {
+            /// Calls call.
+            call_call CallCall,
+        }
+    }
 }
 
 /// Every service of the definitions.

@@ -318,6 +318,18 @@ pub mod example {
         documentation: "",
         operations: &[&WRAPPED, &BARE, &BOTH],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Example.
+        pub struct ExampleClient {
+            /// Calls Wrapped.
+            wrapped_call WrappedCall,
+            /// Calls Bare.
+            bare_call BareCall,
+            /// Calls Both.
+            both Both,
+        }
+    }
 }
 
 /// Every service of the definitions.

@@ -150,6 +150,16 @@ pub mod example {
         documentation: "",
         operations: &[&SUM, &SWAP],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Example.
+        pub struct ExampleClient {
+            /// Calls Sum.
+            sum Sum,
+            /// Calls Swap.
+            swap Swap,
+        }
+    }
 }
 
 /// Every service of the definitions.

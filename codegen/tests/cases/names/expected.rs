@@ -310,6 +310,20 @@ pub mod types_2 {
         documentation: "",
         operations: &[&CALL, &SERVICE_2, &SERVICE_3, &MATCH],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Types.
+        pub struct TypesClient {
+            /// Calls call.
+            call_call CallCall,
+            /// Calls service.
+            service_call ServiceCall,
+            /// Calls Service.
+            service_call2 ServiceCall2,
+            /// Calls match.
+            r#match Match,
+        }
+    }
 }
 
 /// The service `TypeService`.
@@ -474,6 +488,20 @@ pub mod r#type {
         documentation: "",
         operations: &[&CALL, &SERVICE_2, &SERVICE_3, &MATCH],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Type.
+        pub struct TypeClient {
+            /// Calls call.
+            call_call CallCall,
+            /// Calls service.
+            service_call ServiceCall,
+            /// Calls Service.
+            service_call2 ServiceCall2,
+            /// Calls match.
+            r#match Match,
+        }
+    }
 }
 
 /// Every service of the definitions.

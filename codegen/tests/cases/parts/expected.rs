@@ -206,6 +206,18 @@ pub mod odd {
         documentation: "",
         operations: &[&NONE, &SIMPLE, &SEVERAL],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Odd.
+        pub struct OddClient {
+            /// Calls none.
+            none_call NoneCall,
+            /// Calls simple.
+            simple_call SimpleCall,
+            /// Calls several.
+            several_call SeveralCall,
+        }
+    }
 }
 
 /// Every service of the definitions.

@@ -77,6 +77,14 @@ pub mod did {
         documentation: "",
         operations: &[&CALL],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of DID.
+        pub struct DIDClient {
+            /// Calls call.
+            call_call CallCall,
+        }
+    }
 }
 
 /// The service `Self`.
@@ -130,6 +138,14 @@ pub mod self_ {
         documentation: "",
         operations: &[&CALL],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Self.
+        pub struct SelfClient {
+            /// Calls call.
+            call_call CallCall,
+        }
+    }
 }
 
 /// The service `DidService`.
@@ -183,6 +199,14 @@ pub mod did_2 {
         documentation: "",
         operations: &[&CALL],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Did.
+        pub struct DidClient {
+            /// Calls call.
+            call_call CallCall,
+        }
+    }
 }
 
 /// The service `zz-alone`.
@@ -236,6 +260,14 @@ pub mod zz_alone {
         documentation: "",
         operations: &[&CALL],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of zz-alone.
+        pub struct ZzAloneClient {
+            /// Calls call.
+            call_call CallCall,
+        }
+    }
 }
 
 /// Every service of the definitions.

@@ -128,6 +128,14 @@ pub mod example {
         documentation: "",
         operations: &[&CALL],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Example.
+        pub struct ExampleClient {
+            /// Calls call.
+            call_call CallCall,
+        }
+    }
 }
 
 /// Every service of the definitions.

@@ -226,6 +226,14 @@ pub mod account {
         documentation: "",
         operations: &[&GET_ACCOUNT],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Account.
+        pub struct AccountClient {
+            /// Calls get_account.
+            get_account GetAccount,
+        }
+    }
 }
 
 /// The service `CustomerAdminService`.
@@ -317,6 +325,14 @@ pub mod customer {
         documentation: "",
         operations: &[&GET_CUSTOMER],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Customer.
+        pub struct CustomerClient {
+            /// Calls get_customer.
+            get_customer GetCustomer,
+        }
+    }
 }
 
 /// The service `ProductAdminService`.
@@ -370,6 +386,14 @@ pub mod product {
         documentation: "",
         operations: &[&GET_PRODUCT],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Product.
+        pub struct ProductClient {
+            /// Calls get_product.
+            get_product GetProduct,
+        }
+    }
 }
 
 /// Every service of the definitions.

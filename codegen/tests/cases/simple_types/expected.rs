@@ -141,6 +141,14 @@ pub mod example {
         documentation: "",
         operations: &[&CALL],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Example.
+        pub struct ExampleClient {
+            /// Calls Call.
+            call_call CallCall,
+        }
+    }
 }
 
 /// Every service of the definitions.

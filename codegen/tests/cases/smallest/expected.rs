@@ -93,6 +93,14 @@ pub mod example {
         documentation: "",
         operations: &[&GREET],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Example.
+        pub struct ExampleClient {
+            /// Calls greet.
+            greet Greet,
+        }
+    }
 }
 
 /// Every service of the definitions.

@@ -218,6 +218,16 @@ pub mod example {
         documentation: "",
         operations: &[&ASK, &TELL],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Example.
+        pub struct ExampleClient {
+            /// Calls Ask.
+            ask_call AskCall,
+            /// Calls Tell.
+            tell_call TellCall,
+        }
+    }
 }
 
 /// Every service of the definitions.

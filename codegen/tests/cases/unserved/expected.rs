@@ -110,6 +110,14 @@ pub mod mixed {
         documentation: "",
         operations: &[&KEPT],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of Mixed.
+        pub struct MixedClient {
+            /// Calls kept.
+            kept Kept,
+        }
+    }
 }
 
 /// Every service of the definitions.
