@@ -129,10 +129,10 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        if self.unfiled.load(Ordering::Acquire) > 0 {
-            if let Err(error) = self.writer.run(inbox::file).await {
-                tracing::warn!(%error, "the events accepted last can't be shown yet");
-            }
+        if self.unfiled.load(Ordering::Acquire) > 0
+            && let Err(error) = self.writer.run(inbox::file).await
+        {
+            tracing::warn!(%error, "the events accepted last can't be shown yet");
         }
         self.readers.run(query).await
     }

@@ -718,6 +718,26 @@ pub mod all {
             &UPDATE_ACCOUNT,
         ],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of All.
+        pub struct AllClient {
+            /// Calls login.
+            login Login,
+            /// Calls logout.
+            logout Logout,
+            /// Calls ping.
+            ping Ping,
+            /// Calls refresh_access_token.
+            refresh_access_token RefreshAccessToken,
+            /// Calls get_account_info.
+            get_account_info GetAccountInfo,
+            /// Calls get_account_list.
+            get_account_list GetAccountList,
+            /// Calls update_account.
+            update_account UpdateAccount,
+        }
+    }
 }
 
 /// Every service of the definitions.
