@@ -3,9 +3,9 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{
-        Date, DateTime, Decimal, Member, Nillable, Shape, Structure, Type, Value, Xsd,
-    };
+    use ::soapstone_soap::{Date, DateTime, Decimal, Member, Nillable, Shape, Type, Xsd};
+
+    const NS: &str = "http://schemas.portaone.com/soap";
 
     #[derive(Clone, Default, PartialEq)]
     pub struct AccountInfo {
@@ -48,145 +48,54 @@ pub mod types {
         pub service_features: Vec<ServiceFeatureInfo>,
     }
 
-    pub(super) static ACCOUNT_INFO: Shape = Shape::new(
-        "AccountInfo",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new("id", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("i_customer", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new("customer_name", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("balance", Type::Xsd(Xsd::Float)).optional().nillable(),
-            Member::new("opening_balance", Type::Xsd(Xsd::Float)).optional().nillable(),
-            Member::new("credit_limit", Type::Xsd(Xsd::Float)).optional().nillable(),
-            Member::new("i_product", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new("product_name", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("blocked", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("is_debit", Type::Xsd(Xsd::Boolean)).optional().nillable(),
-            Member::new("billing_model", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new("activation_date", Type::Xsd(Xsd::Date)).optional().nillable(),
-            Member::new("expiration_date", Type::Xsd(Xsd::Date)).optional().nillable(),
-            Member::new("last_usage", Type::Xsd(Xsd::DateTime)).optional().nillable(),
-            Member::new("iso_4217", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("i_time_zone", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new("time_zone_name", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("i_lang", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("login", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("salutation", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("firstname", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("midinit", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("lastname", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("companyname", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("baddr1", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("city", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("zip", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("country", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("cont1", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("phone1", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("email", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("note", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("h323_password", Type::Xsd(Xsd::String))
-                .optional()
-                .nillable()
-                .secret(),
-            Member::new("batch_name", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("i_acl", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new(
-                    "service_features",
-                    Type::Array(&Type::Structure(&SERVICE_FEATURE_INFO)),
-                )
-                .optional()
-                .nillable(),
-        ],
-    );
+    pub(super) static ACCOUNT_INFO: Shape = Shape::new("AccountInfo", NS, &[
+        Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("id", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("i_customer", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("customer_name", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("balance", Type::Xsd(Xsd::Float)).optional().nillable(),
+        Member::new("opening_balance", Type::Xsd(Xsd::Float)).optional().nillable(),
+        Member::new("credit_limit", Type::Xsd(Xsd::Float)).optional().nillable(),
+        Member::new("i_product", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("product_name", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("blocked", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("is_debit", Type::Xsd(Xsd::Boolean)).optional().nillable(),
+        Member::new("billing_model", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("activation_date", Type::Xsd(Xsd::Date)).optional().nillable(),
+        Member::new("expiration_date", Type::Xsd(Xsd::Date)).optional().nillable(),
+        Member::new("last_usage", Type::Xsd(Xsd::DateTime)).optional().nillable(),
+        Member::new("iso_4217", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("i_time_zone", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("time_zone_name", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("i_lang", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("login", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("salutation", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("firstname", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("midinit", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("lastname", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("companyname", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("baddr1", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("city", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("zip", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("country", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("cont1", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("phone1", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("email", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("note", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("h323_password", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+        Member::new("batch_name", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("i_acl", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("service_features", Type::Array(&Type::Structure(&SERVICE_FEATURE_INFO))).optional().nillable(),
+    ]);
 
-    impl Structure for AccountInfo {
-        fn shape(&self) -> &'static Shape {
-            &ACCOUNT_INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.i_account,
-                1 => &self.id,
-                2 => &self.i_customer,
-                3 => &self.customer_name,
-                4 => &self.balance,
-                5 => &self.opening_balance,
-                6 => &self.credit_limit,
-                7 => &self.i_product,
-                8 => &self.product_name,
-                9 => &self.blocked,
-                10 => &self.is_debit,
-                11 => &self.billing_model,
-                12 => &self.activation_date,
-                13 => &self.expiration_date,
-                14 => &self.last_usage,
-                15 => &self.iso_4217,
-                16 => &self.i_time_zone,
-                17 => &self.time_zone_name,
-                18 => &self.i_lang,
-                19 => &self.login,
-                20 => &self.salutation,
-                21 => &self.firstname,
-                22 => &self.midinit,
-                23 => &self.lastname,
-                24 => &self.companyname,
-                25 => &self.baddr1,
-                26 => &self.city,
-                27 => &self.zip,
-                28 => &self.country,
-                29 => &self.cont1,
-                30 => &self.phone1,
-                31 => &self.email,
-                32 => &self.note,
-                33 => &self.h323_password,
-                34 => &self.batch_name,
-                35 => &self.i_acl,
-                36 => &self.service_features,
-                _ => ::soapstone_soap::no_member(&ACCOUNT_INFO, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.i_account,
-                1 => &mut self.id,
-                2 => &mut self.i_customer,
-                3 => &mut self.customer_name,
-                4 => &mut self.balance,
-                5 => &mut self.opening_balance,
-                6 => &mut self.credit_limit,
-                7 => &mut self.i_product,
-                8 => &mut self.product_name,
-                9 => &mut self.blocked,
-                10 => &mut self.is_debit,
-                11 => &mut self.billing_model,
-                12 => &mut self.activation_date,
-                13 => &mut self.expiration_date,
-                14 => &mut self.last_usage,
-                15 => &mut self.iso_4217,
-                16 => &mut self.i_time_zone,
-                17 => &mut self.time_zone_name,
-                18 => &mut self.i_lang,
-                19 => &mut self.login,
-                20 => &mut self.salutation,
-                21 => &mut self.firstname,
-                22 => &mut self.midinit,
-                23 => &mut self.lastname,
-                24 => &mut self.companyname,
-                25 => &mut self.baddr1,
-                26 => &mut self.city,
-                27 => &mut self.zip,
-                28 => &mut self.country,
-                29 => &mut self.cont1,
-                30 => &mut self.phone1,
-                31 => &mut self.email,
-                32 => &mut self.note,
-                33 => &mut self.h323_password,
-                34 => &mut self.batch_name,
-                35 => &mut self.i_acl,
-                36 => &mut self.service_features,
-                _ => ::soapstone_soap::no_member(&ACCOUNT_INFO, index),
-            }
+    ::soapstone_soap::members! {
+        AccountInfo ACCOUNT_INFO {
+            0 i_account, 1 id, 2 i_customer, 3 customer_name, 4 balance, 5 opening_balance, 6
+            credit_limit, 7 i_product, 8 product_name, 9 blocked, 10 is_debit, 11 billing_model, 12
+            activation_date, 13 expiration_date, 14 last_usage, 15 iso_4217, 16 i_time_zone, 17
+            time_zone_name, 18 i_lang, 19 login, 20 salutation, 21 firstname, 22 midinit, 23 lastname,
+            24 companyname, 25 baddr1, 26 city, 27 zip, 28 country, 29 cont1, 30 phone1, 31 email, 32
+            note, 33 h323_password, 34 batch_name, 35 i_acl, 36 service_features,
         }
     }
 
@@ -196,32 +105,14 @@ pub mod types {
         pub values: Vec<String>,
     }
 
-    pub(super) static ATTRIBUTE_INFO: Shape = Shape::new(
-        "AttributeInfo",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("name", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("values", Type::Array(&Type::Xsd(Xsd::String))).optional().nillable(),
-        ],
-    );
+    pub(super) static ATTRIBUTE_INFO: Shape = Shape::new("AttributeInfo", NS, &[
+        Member::new("name", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("values", Type::Array(&Type::Xsd(Xsd::String))).optional().nillable(),
+    ]);
 
-    impl Structure for AttributeInfo {
-        fn shape(&self) -> &'static Shape {
-            &ATTRIBUTE_INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.name,
-                1 => &self.values,
-                _ => ::soapstone_soap::no_member(&ATTRIBUTE_INFO, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.name,
-                1 => &mut self.values,
-                _ => ::soapstone_soap::no_member(&ATTRIBUTE_INFO, index),
-            }
+    ::soapstone_soap::members! {
+        AttributeInfo ATTRIBUTE_INFO {
+            0 name, 1 values,
         }
     }
 
@@ -231,35 +122,14 @@ pub mod types {
         pub access_token: Nillable<String>,
     }
 
-    pub(super) static AUTH_INFO: Shape = Shape::new(
-        "AuthInfo",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-            Member::new("access_token", Type::Xsd(Xsd::String))
-                .optional()
-                .nillable()
-                .secret(),
-        ],
-    );
+    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
+        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+        Member::new("access_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+    ]);
 
-    impl Structure for AuthInfo {
-        fn shape(&self) -> &'static Shape {
-            &AUTH_INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.session_id,
-                1 => &self.access_token,
-                _ => ::soapstone_soap::no_member(&AUTH_INFO, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.session_id,
-                1 => &mut self.access_token,
-                _ => ::soapstone_soap::no_member(&AUTH_INFO, index),
-            }
+    ::soapstone_soap::members! {
+        AuthInfo AUTH_INFO {
+            0 session_id, 1 access_token,
         }
     }
 
@@ -270,35 +140,15 @@ pub mod types {
         pub detailed_info: Nillable<i32>,
     }
 
-    pub(super) static GET_ACCOUNT_INFO_REQUEST: Shape = Shape::new(
-        "GetAccountInfoRequest",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new("id", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("detailed_info", Type::Xsd(Xsd::Int)).optional().nillable(),
-        ],
-    );
+    pub(super) static GET_ACCOUNT_INFO_REQUEST: Shape = Shape::new("GetAccountInfoRequest", NS, &[
+        Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("id", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("detailed_info", Type::Xsd(Xsd::Int)).optional().nillable(),
+    ]);
 
-    impl Structure for GetAccountInfoRequest {
-        fn shape(&self) -> &'static Shape {
-            &GET_ACCOUNT_INFO_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.i_account,
-                1 => &self.id,
-                2 => &self.detailed_info,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_INFO_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.i_account,
-                1 => &mut self.id,
-                2 => &mut self.detailed_info,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_INFO_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        GetAccountInfoRequest GET_ACCOUNT_INFO_REQUEST {
+            0 i_account, 1 id, 2 detailed_info,
         }
     }
 
@@ -307,27 +157,13 @@ pub mod types {
         pub account_info: Nillable<AccountInfo>,
     }
 
-    pub(super) static GET_ACCOUNT_INFO_RESPONSE: Shape = Shape::new(
-        "GetAccountInfoResponse",
-        "http://schemas.portaone.com/soap",
-        &[Member::new("account_info", Type::Structure(&ACCOUNT_INFO)).optional().nillable()],
-    );
+    pub(super) static GET_ACCOUNT_INFO_RESPONSE: Shape = Shape::new("GetAccountInfoResponse", NS, &[
+        Member::new("account_info", Type::Structure(&ACCOUNT_INFO)).optional().nillable(),
+    ]);
 
-    impl Structure for GetAccountInfoResponse {
-        fn shape(&self) -> &'static Shape {
-            &GET_ACCOUNT_INFO_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.account_info,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_INFO_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.account_info,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_INFO_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        GetAccountInfoResponse GET_ACCOUNT_INFO_RESPONSE {
+            0 account_info,
         }
     }
 
@@ -338,35 +174,15 @@ pub mod types {
         pub i_customer: Nillable<i32>,
     }
 
-    pub(super) static GET_ACCOUNT_LIST_REQUEST: Shape = Shape::new(
-        "GetAccountListRequest",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("offset", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new("limit", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new("i_customer", Type::Xsd(Xsd::Int)).optional().nillable(),
-        ],
-    );
+    pub(super) static GET_ACCOUNT_LIST_REQUEST: Shape = Shape::new("GetAccountListRequest", NS, &[
+        Member::new("offset", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("limit", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("i_customer", Type::Xsd(Xsd::Int)).optional().nillable(),
+    ]);
 
-    impl Structure for GetAccountListRequest {
-        fn shape(&self) -> &'static Shape {
-            &GET_ACCOUNT_LIST_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.offset,
-                1 => &self.limit,
-                2 => &self.i_customer,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_LIST_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.offset,
-                1 => &mut self.limit,
-                2 => &mut self.i_customer,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_LIST_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        GetAccountListRequest GET_ACCOUNT_LIST_REQUEST {
+            0 offset, 1 limit, 2 i_customer,
         }
     }
 
@@ -376,34 +192,14 @@ pub mod types {
         pub total: Nillable<i32>,
     }
 
-    pub(super) static GET_ACCOUNT_LIST_RESPONSE: Shape = Shape::new(
-        "GetAccountListResponse",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("account_list", Type::Array(&Type::Structure(&ACCOUNT_INFO)))
-                .optional()
-                .nillable(),
-            Member::new("total", Type::Xsd(Xsd::Int)).optional().nillable(),
-        ],
-    );
+    pub(super) static GET_ACCOUNT_LIST_RESPONSE: Shape = Shape::new("GetAccountListResponse", NS, &[
+        Member::new("account_list", Type::Array(&Type::Structure(&ACCOUNT_INFO))).optional().nillable(),
+        Member::new("total", Type::Xsd(Xsd::Int)).optional().nillable(),
+    ]);
 
-    impl Structure for GetAccountListResponse {
-        fn shape(&self) -> &'static Shape {
-            &GET_ACCOUNT_LIST_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.account_list,
-                1 => &self.total,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_LIST_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.account_list,
-                1 => &mut self.total,
-                _ => ::soapstone_soap::no_member(&GET_ACCOUNT_LIST_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        GetAccountListResponse GET_ACCOUNT_LIST_RESPONSE {
+            0 account_list, 1 total,
         }
     }
 
@@ -414,35 +210,15 @@ pub mod types {
         pub token: Nillable<String>,
     }
 
-    pub(super) static LOGIN_REQUEST: Shape = Shape::new(
-        "LoginRequest",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("login", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("password", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-            Member::new("token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        ],
-    );
+    pub(super) static LOGIN_REQUEST: Shape = Shape::new("LoginRequest", NS, &[
+        Member::new("login", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("password", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+        Member::new("token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+    ]);
 
-    impl Structure for LoginRequest {
-        fn shape(&self) -> &'static Shape {
-            &LOGIN_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.login,
-                1 => &self.password,
-                2 => &self.token,
-                _ => ::soapstone_soap::no_member(&LOGIN_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.login,
-                1 => &mut self.password,
-                2 => &mut self.token,
-                _ => ::soapstone_soap::no_member(&LOGIN_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        LoginRequest LOGIN_REQUEST {
+            0 login, 1 password, 2 token,
         }
     }
 
@@ -454,44 +230,16 @@ pub mod types {
         pub expires_at: Nillable<String>,
     }
 
-    pub(super) static LOGIN_RESPONSE: Shape = Shape::new(
-        "LoginResponse",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-            Member::new("access_token", Type::Xsd(Xsd::String))
-                .optional()
-                .nillable()
-                .secret(),
-            Member::new("refresh_token", Type::Xsd(Xsd::String))
-                .optional()
-                .nillable()
-                .secret(),
-            Member::new("expires_at", Type::Xsd(Xsd::String)).optional().nillable(),
-        ],
-    );
+    pub(super) static LOGIN_RESPONSE: Shape = Shape::new("LoginResponse", NS, &[
+        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+        Member::new("access_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+        Member::new("refresh_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+        Member::new("expires_at", Type::Xsd(Xsd::String)).optional().nillable(),
+    ]);
 
-    impl Structure for LoginResponse {
-        fn shape(&self) -> &'static Shape {
-            &LOGIN_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.session_id,
-                1 => &self.access_token,
-                2 => &self.refresh_token,
-                3 => &self.expires_at,
-                _ => ::soapstone_soap::no_member(&LOGIN_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.session_id,
-                1 => &mut self.access_token,
-                2 => &mut self.refresh_token,
-                3 => &mut self.expires_at,
-                _ => ::soapstone_soap::no_member(&LOGIN_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        LoginResponse LOGIN_RESPONSE {
+            0 session_id, 1 access_token, 2 refresh_token, 3 expires_at,
         }
     }
 
@@ -500,27 +248,13 @@ pub mod types {
         pub session_id: Nillable<String>,
     }
 
-    pub(super) static LOGOUT_REQUEST: Shape = Shape::new(
-        "LogoutRequest",
-        "http://schemas.portaone.com/soap",
-        &[Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret()],
-    );
+    pub(super) static LOGOUT_REQUEST: Shape = Shape::new("LogoutRequest", NS, &[
+        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+    ]);
 
-    impl Structure for LogoutRequest {
-        fn shape(&self) -> &'static Shape {
-            &LOGOUT_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.session_id,
-                _ => ::soapstone_soap::no_member(&LOGOUT_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.session_id,
-                _ => ::soapstone_soap::no_member(&LOGOUT_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        LogoutRequest LOGOUT_REQUEST {
+            0 session_id,
         }
     }
 
@@ -529,27 +263,13 @@ pub mod types {
         pub success: Nillable<i32>,
     }
 
-    pub(super) static LOGOUT_RESPONSE: Shape = Shape::new(
-        "LogoutResponse",
-        "http://schemas.portaone.com/soap",
-        &[Member::new("success", Type::Xsd(Xsd::Int)).optional().nillable()],
-    );
+    pub(super) static LOGOUT_RESPONSE: Shape = Shape::new("LogoutResponse", NS, &[
+        Member::new("success", Type::Xsd(Xsd::Int)).optional().nillable(),
+    ]);
 
-    impl Structure for LogoutResponse {
-        fn shape(&self) -> &'static Shape {
-            &LOGOUT_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.success,
-                _ => ::soapstone_soap::no_member(&LOGOUT_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.success,
-                _ => ::soapstone_soap::no_member(&LOGOUT_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        LogoutResponse LOGOUT_RESPONSE {
+            0 success,
         }
     }
 
@@ -558,27 +278,13 @@ pub mod types {
         pub session_id: Nillable<String>,
     }
 
-    pub(super) static PING_REQUEST: Shape = Shape::new(
-        "PingRequest",
-        "http://schemas.portaone.com/soap",
-        &[Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret()],
-    );
+    pub(super) static PING_REQUEST: Shape = Shape::new("PingRequest", NS, &[
+        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+    ]);
 
-    impl Structure for PingRequest {
-        fn shape(&self) -> &'static Shape {
-            &PING_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.session_id,
-                _ => ::soapstone_soap::no_member(&PING_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.session_id,
-                _ => ::soapstone_soap::no_member(&PING_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        PingRequest PING_REQUEST {
+            0 session_id,
         }
     }
 
@@ -587,27 +293,13 @@ pub mod types {
         pub user_id: Nillable<i32>,
     }
 
-    pub(super) static PING_RESPONSE: Shape = Shape::new(
-        "PingResponse",
-        "http://schemas.portaone.com/soap",
-        &[Member::new("user_id", Type::Xsd(Xsd::Int)).optional().nillable()],
-    );
+    pub(super) static PING_RESPONSE: Shape = Shape::new("PingResponse", NS, &[
+        Member::new("user_id", Type::Xsd(Xsd::Int)).optional().nillable(),
+    ]);
 
-    impl Structure for PingResponse {
-        fn shape(&self) -> &'static Shape {
-            &PING_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.user_id,
-                _ => ::soapstone_soap::no_member(&PING_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.user_id,
-                _ => ::soapstone_soap::no_member(&PING_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        PingResponse PING_RESPONSE {
+            0 user_id,
         }
     }
 
@@ -616,32 +308,13 @@ pub mod types {
         pub refresh_token: Nillable<String>,
     }
 
-    pub(super) static REFRESH_ACCESS_TOKEN_REQUEST: Shape = Shape::new(
-        "RefreshAccessTokenRequest",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("refresh_token", Type::Xsd(Xsd::String))
-                .optional()
-                .nillable()
-                .secret(),
-        ],
-    );
+    pub(super) static REFRESH_ACCESS_TOKEN_REQUEST: Shape = Shape::new("RefreshAccessTokenRequest", NS, &[
+        Member::new("refresh_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+    ]);
 
-    impl Structure for RefreshAccessTokenRequest {
-        fn shape(&self) -> &'static Shape {
-            &REFRESH_ACCESS_TOKEN_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.refresh_token,
-                _ => ::soapstone_soap::no_member(&REFRESH_ACCESS_TOKEN_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.refresh_token,
-                _ => ::soapstone_soap::no_member(&REFRESH_ACCESS_TOKEN_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        RefreshAccessTokenRequest REFRESH_ACCESS_TOKEN_REQUEST {
+            0 refresh_token,
         }
     }
 
@@ -652,41 +325,15 @@ pub mod types {
         pub expires_at: Nillable<String>,
     }
 
-    pub(super) static REFRESH_ACCESS_TOKEN_RESPONSE: Shape = Shape::new(
-        "RefreshAccessTokenResponse",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("access_token", Type::Xsd(Xsd::String))
-                .optional()
-                .nillable()
-                .secret(),
-            Member::new("refresh_token", Type::Xsd(Xsd::String))
-                .optional()
-                .nillable()
-                .secret(),
-            Member::new("expires_at", Type::Xsd(Xsd::String)).optional().nillable(),
-        ],
-    );
+    pub(super) static REFRESH_ACCESS_TOKEN_RESPONSE: Shape = Shape::new("RefreshAccessTokenResponse", NS, &[
+        Member::new("access_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+        Member::new("refresh_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
+        Member::new("expires_at", Type::Xsd(Xsd::String)).optional().nillable(),
+    ]);
 
-    impl Structure for RefreshAccessTokenResponse {
-        fn shape(&self) -> &'static Shape {
-            &REFRESH_ACCESS_TOKEN_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.access_token,
-                1 => &self.refresh_token,
-                2 => &self.expires_at,
-                _ => ::soapstone_soap::no_member(&REFRESH_ACCESS_TOKEN_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.access_token,
-                1 => &mut self.refresh_token,
-                2 => &mut self.expires_at,
-                _ => ::soapstone_soap::no_member(&REFRESH_ACCESS_TOKEN_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        RefreshAccessTokenResponse REFRESH_ACCESS_TOKEN_RESPONSE {
+            0 access_token, 1 refresh_token, 2 expires_at,
         }
     }
 
@@ -697,37 +344,15 @@ pub mod types {
         pub attributes: Vec<AttributeInfo>,
     }
 
-    pub(super) static SERVICE_FEATURE_INFO: Shape = Shape::new(
-        "ServiceFeatureInfo",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("name", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("flag_value", Type::Xsd(Xsd::String)).optional().nillable(),
-            Member::new("attributes", Type::Array(&Type::Structure(&ATTRIBUTE_INFO)))
-                .optional()
-                .nillable(),
-        ],
-    );
+    pub(super) static SERVICE_FEATURE_INFO: Shape = Shape::new("ServiceFeatureInfo", NS, &[
+        Member::new("name", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("flag_value", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::new("attributes", Type::Array(&Type::Structure(&ATTRIBUTE_INFO))).optional().nillable(),
+    ]);
 
-    impl Structure for ServiceFeatureInfo {
-        fn shape(&self) -> &'static Shape {
-            &SERVICE_FEATURE_INFO
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.name,
-                1 => &self.flag_value,
-                2 => &self.attributes,
-                _ => ::soapstone_soap::no_member(&SERVICE_FEATURE_INFO, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.name,
-                1 => &mut self.flag_value,
-                2 => &mut self.attributes,
-                _ => ::soapstone_soap::no_member(&SERVICE_FEATURE_INFO, index),
-            }
+    ::soapstone_soap::members! {
+        ServiceFeatureInfo SERVICE_FEATURE_INFO {
+            0 name, 1 flag_value, 2 attributes,
         }
     }
 
@@ -736,27 +361,13 @@ pub mod types {
         pub account_info: Nillable<AccountInfo>,
     }
 
-    pub(super) static UPDATE_ACCOUNT_REQUEST: Shape = Shape::new(
-        "UpdateAccountRequest",
-        "http://schemas.portaone.com/soap",
-        &[Member::new("account_info", Type::Structure(&ACCOUNT_INFO)).optional().nillable()],
-    );
+    pub(super) static UPDATE_ACCOUNT_REQUEST: Shape = Shape::new("UpdateAccountRequest", NS, &[
+        Member::new("account_info", Type::Structure(&ACCOUNT_INFO)).optional().nillable(),
+    ]);
 
-    impl Structure for UpdateAccountRequest {
-        fn shape(&self) -> &'static Shape {
-            &UPDATE_ACCOUNT_REQUEST
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.account_info,
-                _ => ::soapstone_soap::no_member(&UPDATE_ACCOUNT_REQUEST, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.account_info,
-                _ => ::soapstone_soap::no_member(&UPDATE_ACCOUNT_REQUEST, index),
-            }
+    ::soapstone_soap::members! {
+        UpdateAccountRequest UPDATE_ACCOUNT_REQUEST {
+            0 account_info,
         }
     }
 
@@ -766,32 +377,14 @@ pub mod types {
         pub seen: Nillable<String>,
     }
 
-    pub(super) static UPDATE_ACCOUNT_RESPONSE: Shape = Shape::new(
-        "UpdateAccountResponse",
-        "http://schemas.portaone.com/soap",
-        &[
-            Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
-            Member::new("seen", Type::Xsd(Xsd::String)).optional().nillable(),
-        ],
-    );
+    pub(super) static UPDATE_ACCOUNT_RESPONSE: Shape = Shape::new("UpdateAccountResponse", NS, &[
+        Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::new("seen", Type::Xsd(Xsd::String)).optional().nillable(),
+    ]);
 
-    impl Structure for UpdateAccountResponse {
-        fn shape(&self) -> &'static Shape {
-            &UPDATE_ACCOUNT_RESPONSE
-        }
-        fn member(&self, index: usize) -> &dyn Value {
-            match index {
-                0 => &self.i_account,
-                1 => &self.seen,
-                _ => ::soapstone_soap::no_member(&UPDATE_ACCOUNT_RESPONSE, index),
-            }
-        }
-        fn member_mut(&mut self, index: usize) -> &mut dyn Value {
-            match index {
-                0 => &mut self.i_account,
-                1 => &mut self.seen,
-                _ => ::soapstone_soap::no_member(&UPDATE_ACCOUNT_RESPONSE, index),
-            }
+    ::soapstone_soap::members! {
+        UpdateAccountResponse UPDATE_ACCOUNT_RESPONSE {
+            0 i_account, 1 seen,
         }
     }
 
@@ -823,7 +416,7 @@ pub mod all {
     impl Call for Login {
         type Request = LoginRequest;
         type Response = LoginResponse;
-            type Fault = ::soapstone_soap::Nothing;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &LOGIN
         }
@@ -840,7 +433,6 @@ pub mod all {
         one_way: false,
         headers: &[],
         output_headers: &[],
-        faults: None,
         input: Part {
             name: "LoginRequest",
             shape: &super::types::LOGIN_REQUEST,
@@ -851,6 +443,7 @@ pub mod all {
             shape: &super::types::LOGIN_RESPONSE,
             empty: || Box::<LoginResponse>::default(),
         },
+        faults: None,
     };
 
     /// The operation logout of All.
@@ -860,7 +453,7 @@ pub mod all {
     impl Call for Logout {
         type Request = LogoutRequest;
         type Response = LogoutResponse;
-            type Fault = ::soapstone_soap::Nothing;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &LOGOUT
         }
@@ -874,15 +467,16 @@ pub mod all {
         style: Style::RpcEncoded,
         documentation: "",
         version: Version::Soap11,
- one_way: false,
- output_headers: &[],
- faults: None,
- headers: &[Header {
-            name: "auth_info",
-            namespace: "http://schemas.portaone.com/soap",
-            shape: &super::types::AUTH_INFO,
-            empty: || Box::<AuthInfo>::default(),
-        }],
+        one_way: false,
+        headers: &[
+            Header {
+                name: "auth_info",
+                namespace: "http://schemas.portaone.com/soap",
+                shape: &super::types::AUTH_INFO,
+                empty: || Box::<AuthInfo>::default(),
+            },
+        ],
+        output_headers: &[],
         input: Part {
             name: "LogoutRequest",
             shape: &super::types::LOGOUT_REQUEST,
@@ -893,6 +487,7 @@ pub mod all {
             shape: &super::types::LOGOUT_RESPONSE,
             empty: || Box::<LogoutResponse>::default(),
         },
+        faults: None,
     };
 
     /// The operation ping of All.
@@ -902,7 +497,7 @@ pub mod all {
     impl Call for Ping {
         type Request = PingRequest;
         type Response = PingResponse;
-            type Fault = ::soapstone_soap::Nothing;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &PING
         }
@@ -916,15 +511,16 @@ pub mod all {
         style: Style::RpcEncoded,
         documentation: "",
         version: Version::Soap11,
- one_way: false,
- output_headers: &[],
- faults: None,
- headers: &[Header {
-            name: "auth_info",
-            namespace: "http://schemas.portaone.com/soap",
-            shape: &super::types::AUTH_INFO,
-            empty: || Box::<AuthInfo>::default(),
-        }],
+        one_way: false,
+        headers: &[
+            Header {
+                name: "auth_info",
+                namespace: "http://schemas.portaone.com/soap",
+                shape: &super::types::AUTH_INFO,
+                empty: || Box::<AuthInfo>::default(),
+            },
+        ],
+        output_headers: &[],
         input: Part {
             name: "PingRequest",
             shape: &super::types::PING_REQUEST,
@@ -935,6 +531,7 @@ pub mod all {
             shape: &super::types::PING_RESPONSE,
             empty: || Box::<PingResponse>::default(),
         },
+        faults: None,
     };
 
     /// The operation refresh_access_token of All.
@@ -944,7 +541,7 @@ pub mod all {
     impl Call for RefreshAccessToken {
         type Request = RefreshAccessTokenRequest;
         type Response = RefreshAccessTokenResponse;
-            type Fault = ::soapstone_soap::Nothing;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &REFRESH_ACCESS_TOKEN
         }
@@ -961,7 +558,6 @@ pub mod all {
         one_way: false,
         headers: &[],
         output_headers: &[],
-        faults: None,
         input: Part {
             name: "RefreshAccessTokenRequest",
             shape: &super::types::REFRESH_ACCESS_TOKEN_REQUEST,
@@ -972,6 +568,7 @@ pub mod all {
             shape: &super::types::REFRESH_ACCESS_TOKEN_RESPONSE,
             empty: || Box::<RefreshAccessTokenResponse>::default(),
         },
+        faults: None,
     };
 
     /// The operation get_account_info of All.
@@ -981,7 +578,7 @@ pub mod all {
     impl Call for GetAccountInfo {
         type Request = GetAccountInfoRequest;
         type Response = GetAccountInfoResponse;
-            type Fault = ::soapstone_soap::Nothing;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &GET_ACCOUNT_INFO
         }
@@ -995,15 +592,16 @@ pub mod all {
         style: Style::RpcEncoded,
         documentation: "",
         version: Version::Soap11,
- one_way: false,
- output_headers: &[],
- faults: None,
- headers: &[Header {
-            name: "auth_info",
-            namespace: "http://schemas.portaone.com/soap",
-            shape: &super::types::AUTH_INFO,
-            empty: || Box::<AuthInfo>::default(),
-        }],
+        one_way: false,
+        headers: &[
+            Header {
+                name: "auth_info",
+                namespace: "http://schemas.portaone.com/soap",
+                shape: &super::types::AUTH_INFO,
+                empty: || Box::<AuthInfo>::default(),
+            },
+        ],
+        output_headers: &[],
         input: Part {
             name: "GetAccountInfoRequest",
             shape: &super::types::GET_ACCOUNT_INFO_REQUEST,
@@ -1014,6 +612,7 @@ pub mod all {
             shape: &super::types::GET_ACCOUNT_INFO_RESPONSE,
             empty: || Box::<GetAccountInfoResponse>::default(),
         },
+        faults: None,
     };
 
     /// The operation get_account_list of All.
@@ -1023,7 +622,7 @@ pub mod all {
     impl Call for GetAccountList {
         type Request = GetAccountListRequest;
         type Response = GetAccountListResponse;
-            type Fault = ::soapstone_soap::Nothing;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &GET_ACCOUNT_LIST
         }
@@ -1037,15 +636,16 @@ pub mod all {
         style: Style::RpcEncoded,
         documentation: "",
         version: Version::Soap11,
- one_way: false,
- output_headers: &[],
- faults: None,
- headers: &[Header {
-            name: "auth_info",
-            namespace: "http://schemas.portaone.com/soap",
-            shape: &super::types::AUTH_INFO,
-            empty: || Box::<AuthInfo>::default(),
-        }],
+        one_way: false,
+        headers: &[
+            Header {
+                name: "auth_info",
+                namespace: "http://schemas.portaone.com/soap",
+                shape: &super::types::AUTH_INFO,
+                empty: || Box::<AuthInfo>::default(),
+            },
+        ],
+        output_headers: &[],
         input: Part {
             name: "GetAccountListRequest",
             shape: &super::types::GET_ACCOUNT_LIST_REQUEST,
@@ -1056,6 +656,7 @@ pub mod all {
             shape: &super::types::GET_ACCOUNT_LIST_RESPONSE,
             empty: || Box::<GetAccountListResponse>::default(),
         },
+        faults: None,
     };
 
     /// The operation update_account of All.
@@ -1065,7 +666,7 @@ pub mod all {
     impl Call for UpdateAccount {
         type Request = UpdateAccountRequest;
         type Response = UpdateAccountResponse;
-            type Fault = ::soapstone_soap::Nothing;
+        type Fault = ::soapstone_soap::Nothing;
         fn operation() -> &'static Operation {
             &UPDATE_ACCOUNT
         }
@@ -1079,15 +680,16 @@ pub mod all {
         style: Style::RpcEncoded,
         documentation: "",
         version: Version::Soap11,
- one_way: false,
- output_headers: &[],
- faults: None,
- headers: &[Header {
-            name: "auth_info",
-            namespace: "http://schemas.portaone.com/soap",
-            shape: &super::types::AUTH_INFO,
-            empty: || Box::<AuthInfo>::default(),
-        }],
+        one_way: false,
+        headers: &[
+            Header {
+                name: "auth_info",
+                namespace: "http://schemas.portaone.com/soap",
+                shape: &super::types::AUTH_INFO,
+                empty: || Box::<AuthInfo>::default(),
+            },
+        ],
+        output_headers: &[],
         input: Part {
             name: "UpdateAccountRequest",
             shape: &super::types::UPDATE_ACCOUNT_REQUEST,
@@ -1098,6 +700,7 @@ pub mod all {
             shape: &super::types::UPDATE_ACCOUNT_RESPONSE,
             empty: || Box::<UpdateAccountResponse>::default(),
         },
+        faults: None,
     };
 
     /// The service `All`.
@@ -1115,6 +718,26 @@ pub mod all {
             &UPDATE_ACCOUNT,
         ],
     };
+
+    ::soapstone_soap::port_client! {
+        /// A client of All.
+        pub struct AllClient {
+            /// Calls login.
+            login Login,
+            /// Calls logout.
+            logout Logout,
+            /// Calls ping.
+            ping Ping,
+            /// Calls refresh_access_token.
+            refresh_access_token RefreshAccessToken,
+            /// Calls get_account_info.
+            get_account_info GetAccountInfo,
+            /// Calls get_account_list.
+            get_account_list GetAccountList,
+            /// Calls update_account.
+            update_account UpdateAccount,
+        }
+    }
 }
 
 /// Every service of the definitions.
