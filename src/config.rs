@@ -119,6 +119,9 @@ pub struct StoreSettings {
     pub batch_max: u64,
     /// How many events may be accepted before they get their indexes and deliveries, if nobody asks for them earlier.
     pub inbox_max: u64,
+    /// How large the file is that they are in until then, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub inbox_size: u64,
     /// How long a request waits for the writer, or for a reader, before it fails.
     #[serde(serialize_with = "serialize_duration")]
     pub patience: Duration,
@@ -158,6 +161,7 @@ impl StoreSettings {
             queue: default.queue as u64,
             batch_max: default.batch_max as u64,
             inbox_max: default.inbox_max as u64,
+            inbox_size: default.inbox_bytes,
             patience: default.patience,
             readers: default.readers as u64,
             busy_timeout: default.busy_timeout,
@@ -178,6 +182,7 @@ impl StoreSettings {
             queue: size(self.queue),
             batch_max: size(self.batch_max),
             inbox_max: size(self.inbox_max),
+            inbox_bytes: self.inbox_size,
             patience: self.patience,
             readers: size(self.readers),
             busy_timeout: self.busy_timeout,

@@ -221,7 +221,7 @@ pub struct Backlog {
 }
 
 /// Why the store couldn't: always our own fault, never the sender's, and never to be answered with a 4xx.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It may have been carried out or not; asking again is safe, since events are recognised.
     #[error("the store is busy or closing down; nothing is lost, try again")]

@@ -1,15 +1,19 @@
-//! The embedded store: one file, one writer with group commit, readers beside it.
+//! The embedded store: an inbox and a database, each with one thread that writes for all (group commit), and readers beside.
 //!
 //! SQLite in WAL mode with `synchronous=FULL`: a commit is on the disk before anybody hears of it, and an operator can look
-//! inside with `sqlite3`. A lock on a file beside it makes sure that two gateways never share one store.
+//! inside with `sqlite3`. What is accepted is written to a journal first, which is quicker, and filed in the database before
+//! anybody asks for it. A lock on a file beside it makes sure that two gateways never share one store.
 //!
 //! Order is kept by lanes: all deliveries of one handler and subject, in the order of acceptance. Only the head of a lane
 //! can be claimed, and that it is the head is written down when it becomes so; hence a claim costs the same with ten
 //! deliveries waiting as with a million.
 
+mod acceptor;
 mod batch;
 mod deliveries;
+mod entry;
 mod inbox;
+mod journal;
 mod query;
 mod readers;
 mod row;
@@ -22,7 +26,6 @@ mod writer;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,7 +33,10 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 
+use self::acceptor::{Acceptor, Desk};
 use self::batch::Batch;
+use self::inbox::Inbox;
+use self::journal::Journal;
 use self::readers::Readers;
 use self::writer::{Files, Writer};
 use super::{
@@ -46,8 +52,10 @@ pub struct StoreSettings {
     pub queue: usize,
     /// How many verbs one commit carries at most; 512.
     pub batch_max: usize,
-    /// How many events may be accepted before they are filed, if nobody asks for them earlier; 256.
+    /// How many events may be accepted before they are filed, if nobody asks for them earlier; 1 024.
     pub inbox_max: usize,
+    /// How large the file is that they are in until then, in bytes; 16 MiB. It has all of it from the beginning.
+    pub inbox_bytes: u64,
     /// How long a verb waits for a place in the queue, or for a reader, before it fails; 5 s.
     pub patience: Duration,
     /// How many connections read at the same time; 4.
@@ -74,7 +82,8 @@ impl Default for StoreSettings {
         Self {
             queue: 4096,
             batch_max: 512,
-            inbox_max: 256,
+            inbox_max: 1024,
+            inbox_bytes: 16 * 1024 * 1024,
             patience: Duration::from_secs(5),
             readers: 4,
             busy_timeout: Duration::from_secs(5),
@@ -91,9 +100,10 @@ impl Default for StoreSettings {
 /// The embedded store.
 #[derive(Debug)]
 pub struct SqliteStore {
+    acceptor: Acceptor,
     writer: Writer,
     readers: Readers,
-    unfiled: Arc<AtomicUsize>,
+    inbox: Arc<Inbox>,
     settings: StoreSettings,
 }
 
@@ -106,7 +116,15 @@ impl SqliteStore {
         let lock = lock(path)?;
         let mut db = connect(path, &settings)?;
         schema::migrate(&mut db)?;
-        let db = Batch::new(db, settings.inbox_max);
+        let (store, filed) =
+            db.query_row("SELECT id, filed FROM inbox", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (journal, entries) = Journal::open(&beside(path, "-inbox"), settings.inbox_bytes, store)?;
+        let inbox = Arc::new(Inbox::load(&db, filed)?);
+        let next = entries.last().map_or(0, |(number, _)| *number).max(filed) + 1;
+        for (number, entry) in entries.into_iter().filter(|(number, _)| *number > filed) {
+            inbox.add([(number, Arc::new(entry::decode(&entry)?))]);
+        }
+        let db = Batch::new(db, Arc::clone(&inbox));
         let (deliveries, statuses) = db.transaction(|db| {
             inbox::file(db)?;
             Ok((deliveries::recover(db, now)?, statuses::recover(db)?))
@@ -118,9 +136,12 @@ impl SqliteStore {
             tracing::info!(deliveries, statuses, "taken up again what was interrupted");
         }
         let checkpointer = connect(path, &settings)?;
-        let unfiled = db.unfiled();
+        let readers = Readers::new(path, &settings);
+        let tables = readers.open()?;
         let writer = Writer::start(Files { db, checkpointer, lock }, &settings)?;
-        Ok(Self { writer, readers: Readers::new(path, &settings), unfiled, settings })
+        let desk = Desk { journal, inbox: Arc::clone(&inbox), tables, writer: writer.queue(), next };
+        let acceptor = Acceptor::start(desk, &settings)?;
+        Ok(Self { acceptor, writer, readers, inbox, settings })
     }
 
     /// Reads, and finds all that is accepted. Should the disk be full, what is filed can still be read.
@@ -129,7 +150,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        if self.unfiled.load(Ordering::Acquire) > 0
+        if self.inbox.len() > 0
             && let Err(error) = self.writer.run(inbox::file).await
         {
             tracing::warn!(%error, "the events accepted last can't be shown yet");
@@ -139,15 +160,21 @@ impl SqliteStore {
 
     /// Does what is queued, takes no more, and closes the files; then they may be opened again.
     pub async fn close(&self) {
+        self.acceptor.close().await;
         self.writer.close().await;
     }
 }
 
+/// The file of that name with something added.
+fn beside(path: &Path, added: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(added);
+    PathBuf::from(name)
+}
+
 /// The lock goes with the process, however it ends.
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let name = beside(path, ".lock");
     let failed = |what: &str, error: std::io::Error| {
         StoreError::Failed(format!("cannot {what} {}: {error}", name.display()))
     };
@@ -185,8 +212,6 @@ fn connect(path: &Path, settings: &StoreSettings) -> Result<Connection, StoreErr
     // What a statement needs to undo itself is small, and would else be written to a file.
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cache_size", -settings.cache_kib)?;
-    // What a statement would have to undo is small, and needs no file.
-    db.pragma_update(None, "temp_store", "MEMORY")?;
     // Checkpoints are made beside the writing, not by whoever's commit happens to be the thousandth.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     db.pragma_update(None, "journal_size_limit", settings.log_pages_max.saturating_mul(4096))?;
@@ -197,8 +222,7 @@ fn connect(path: &Path, settings: &StoreSettings) -> Result<Connection, StoreErr
 #[async_trait]
 impl Store for SqliteStore {
     async fn accept(&self, event: Event, handlers: Vec<Subscription>) -> Result<Accepted, StoreError> {
-        let addressed = Arc::new((event, handlers));
-        self.writer.run(move |db| inbox::accept(db, &addressed)).await
+        self.acceptor.accept((event, handlers)).await
     }
 
     async fn keep_sample(&self, mut sample: Sample) -> Result<(), StoreError> {
@@ -250,6 +274,7 @@ impl Store for SqliteStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
+        self.acceptor.probe().await?;
         self.writer.run(|db| probe(db)).await
     }
 }

@@ -3,11 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::{Connection, params};
 
-use super::inbox::{self, Inbox};
+use super::inbox::Inbox;
 use crate::store::StoreError;
 
 /// The connection that writes.
@@ -15,12 +14,9 @@ pub(super) struct Batch {
     db: Connection,
     /// By how much the numbers of deliveries change: written once per commit, not with each delivery.
     changes: RefCell<Vec<Change>>,
-    pub(super) inbox: RefCell<Inbox>,
-    /// Whether that is what is in the table.
-    inbox_is_loaded: Cell<bool>,
-    inbox_max: usize,
-    /// How many events are in there, for those who read beside the writer.
-    unfiled: Arc<AtomicUsize>,
+    pub(super) inbox: Arc<Inbox>,
+    /// Up to which number the inbox is filed, should this transaction be committed.
+    filed: Cell<i64>,
 }
 
 struct Change {
@@ -38,21 +34,8 @@ impl Deref for Batch {
 }
 
 impl Batch {
-    /// `inbox_max` is how many events may be accepted before they are filed.
-    pub(super) fn new(db: Connection, inbox_max: usize) -> Self {
-        Self {
-            db,
-            changes: RefCell::default(),
-            inbox: RefCell::default(),
-            inbox_is_loaded: Cell::new(false),
-            inbox_max,
-            unfiled: Arc::default(),
-        }
-    }
-
-    /// How many events are accepted and not yet filed, after the last commit.
-    pub(super) fn unfiled(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.unfiled)
+    pub(super) fn new(db: Connection, inbox: Arc<Inbox>) -> Self {
+        Self { db, changes: RefCell::default(), inbox, filed: Cell::new(0) }
     }
 
     /// Does all of `work` or nothing.
@@ -65,31 +48,32 @@ impl Batch {
             self.simple("ROLLBACK")?;
         }
         self.changes.borrow_mut().clear();
+        self.filed.set(self.inbox.filed());
         self.simple("BEGIN IMMEDIATE")?;
         let ended = self.all_of(work);
-        if ended.is_err() {
-            self.inbox_is_loaded.set(false);
-            // Some errors (a full disk) have ended the transaction already.
-            if !self.is_autocommit() {
-                self.simple("ROLLBACK")?;
-            }
+        // Some errors (a full disk) have ended the transaction already.
+        if ended.is_err() && !self.is_autocommit() {
+            self.simple("ROLLBACK")?;
         }
         ended
     }
 
     fn all_of<T>(&self, work: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if !self.inbox_is_loaded.get() {
-            *self.inbox.borrow_mut() = Inbox::load(&self.db)?;
-            self.inbox_is_loaded.set(true);
-        }
         let done = work(self)?;
-        if self.inbox.borrow().len() >= self.inbox_max {
-            inbox::file(self)?;
-        }
         self.write_changes()?;
         self.simple("COMMIT")?;
-        self.unfiled.store(self.inbox.borrow().len(), Ordering::Release);
+        self.inbox.forget_to(self.filed.get());
         Ok(done)
+    }
+
+    /// Up to which number the inbox is filed, in this transaction or before.
+    pub(super) fn filed(&self) -> i64 {
+        self.filed.get()
+    }
+
+    /// It is filed up to `number` now.
+    pub(super) fn set_filed(&self, number: i64) {
+        self.filed.set(number);
     }
 
     /// There are `by` more deliveries of this handler in this state.

@@ -1,35 +1,21 @@
-//! Events are accepted into a table without any index, and filed later, many at a time.
+//! What is accepted, in the journal and in memory, and not yet filed in the tables.
 //!
-//! A commit costs what the pages cost that it touches, and an event with its indexes and deliveries touches ten or more. In
-//! the inbox it touches one, which it shares with all events of its commit. What is in there is filed before anybody asks
-//! for it (a claim, an operator), or when there is enough of it; so nobody but this module knows of the inbox. It is as
-//! durable as the rest: after a crash it is read again.
+//! A commit costs what the pages cost that it touches, and an event with its indexes and deliveries touches ten or more. So
+//! an acceptance waits for the journal only ([`super::acceptor`]); what is in there is filed before anybody asks for it (a
+//! claim, an operator), or when there is enough of it, many at a time. Nobody outside this store knows of the inbox. It is
+//! as durable as the rest: after a crash it is read again.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::batch::Batch;
-use super::row::{self, event_columns};
+use super::entry::Addressed;
+use super::row;
 use crate::event::{Event, EventId};
 use crate::handler::Order;
-use crate::store::{Accepted, StoreError, Subscription};
-
-/// An event with those that it is for.
-pub(super) type Addressed = Arc<(Event, Vec<Subscription>)>;
-
-/// What is in the table, for finding duplicates and for filing.
-#[derive(Debug, Default)]
-pub(super) struct Inbox {
-    events: Vec<(i64, Addressed)>,
-    /// The number of the next event.
-    next: i64,
-}
-
-const INSERT: &str = "\
-    INSERT INTO inbox (seq, id, source, i_env, i_event, event_type, subject_kind, subject_id, event_time, received_at,
-        body, handlers)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+use crate::store::{StoreError, Subscription};
 
 /// By its id as well: an event that is offered once more after an error is the same one.
 pub(super) const SAME_EVENT: &str = "\
@@ -39,89 +25,143 @@ pub(super) const SAME_EVENT: &str = "\
         AND subject_id = ?6 AND coalesce(i_env, -1) = coalesce(?7, -1)
     LIMIT 1";
 
-const LOAD: &str = concat!("SELECT ", event_columns!(), ", e.seq, e.handlers FROM inbox e ORDER BY e.seq");
+/// Shared by the thread that accepts and the one that files.
+#[derive(Debug, Default)]
+pub(super) struct Inbox(Mutex<Unfiled>);
+
+#[derive(Debug, Default)]
+struct Unfiled {
+    /// In the order of their numbers, all of them durable.
+    events: VecDeque<(i64, Arc<Addressed>)>,
+    /// Those and the ones that are being written to the journal, by ESPF's number and by ours.
+    by_number: HashMap<i64, Vec<Arc<Addressed>>>,
+    ids: HashSet<EventId>,
+    /// All up to this number are filed.
+    filed: i64,
+    /// The highest of what is filed: only what isn't higher can have been there before.
+    highest: Highest,
+}
+
+/// The highest of ESPF's numbers, and of our ids, which go by the time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Highest {
+    i_event: Option<i64>,
+    id: Option<EventId>,
+}
+
+/// Where an event may have been seen before.
+pub(super) enum Seen {
+    /// In the inbox.
+    Here(EventId),
+    /// Perhaps among what is filed.
+    Perhaps,
+    /// Nowhere.
+    Never,
+}
 
 impl Inbox {
-    /// Reads what is in the table.
-    pub(super) fn load(db: &Connection) -> Result<Self, StoreError> {
-        let events =
-            db.prepare_cached(LOAD)?.query_map([], from_row)?.collect::<Result<Vec<_>, rusqlite::Error>>()?;
-        let last: Option<i64> = db.query_row("SELECT max(seq) FROM event", [], |row| row.get(0))?;
-        let last = events.last().map(|(seq, _)| *seq).max(last).unwrap_or(0);
-        Ok(Self { events, next: last + 1 })
+    /// As the tables say; what is in the journal is still to be added.
+    pub(super) fn load(db: &Connection, filed: i64) -> Result<Self, StoreError> {
+        let i_event =
+            db.query_row("SELECT max(i_event) FROM event WHERE i_event IS NOT NULL", [], |row| row.get(0))?;
+        let id: Option<[u8; 16]> = db.query_row("SELECT max(id) FROM event", [], |row| row.get(0))?;
+        let highest = Highest { i_event, id: id.map(|id| EventId(uuid::Uuid::from_bytes(id))) };
+        Ok(Self(Mutex::new(Unfiled { filed, highest, ..Unfiled::default() })))
     }
 
+    fn lock(&self) -> MutexGuard<'_, Unfiled> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many events wait to be filed.
     pub(super) fn len(&self) -> usize {
-        self.events.len()
+        self.lock().events.len()
     }
 
-    fn same(&self, event: &Event) -> Option<EventId> {
-        let found = self.events.iter().find(|(_, addressed)| is_same(&addressed.0, event));
-        found.map(|(_, addressed)| addressed.0.id)
+    /// Up to which number all are filed.
+    pub(super) fn filed(&self) -> i64 {
+        self.lock().filed
+    }
+
+    pub(super) fn seen(&self, event: &Event) -> Seen {
+        let unfiled = self.lock();
+        if unfiled.ids.contains(&event.id) {
+            return Seen::Here(event.id);
+        }
+        let same = event.i_event.and_then(|number| unfiled.by_number.get(&number));
+        if let Some(same) = same.and_then(|same| same.iter().find(|one| is_same(&one.0, event))) {
+            return Seen::Here(same.0.id);
+        }
+        let new_number =
+            event.i_event.is_none_or(|number| unfiled.highest.i_event.is_none_or(|highest| number > highest));
+        let new_id = unfiled.highest.id.is_none_or(|highest| event.id > highest);
+        if new_number && new_id { Seen::Never } else { Seen::Perhaps }
+    }
+
+    /// From now on it is found by [`Self::seen`].
+    pub(super) fn announce(&self, event: &Arc<Addressed>) {
+        let mut unfiled = self.lock();
+        unfiled.ids.insert(event.0.id);
+        if let Some(number) = event.0.i_event {
+            unfiled.by_number.entry(number).or_default().push(Arc::clone(event));
+        }
+    }
+
+    /// It isn't durable after all.
+    pub(super) fn withdraw(&self, event: &Addressed) {
+        let mut unfiled = self.lock();
+        unfiled.forget(event);
+        unfiled.events.retain(|(_, one)| one.0.id != event.0.id);
+    }
+
+    /// They are durable, and may be filed.
+    pub(super) fn add(&self, events: impl IntoIterator<Item = (i64, Arc<Addressed>)>) {
+        self.lock().events.extend(events);
+    }
+
+    fn after(&self, number: i64) -> Vec<(i64, Arc<Addressed>)> {
+        let unfiled = self.lock();
+        let first = unfiled.events.partition_point(|(one, _)| *one <= number);
+        unfiled.events.range(first..).cloned().collect()
+    }
+
+    /// What is filed up to `number` is committed.
+    pub(super) fn forget_to(&self, number: i64) {
+        let mut unfiled = self.lock();
+        while unfiled.events.front().is_some_and(|(one, _)| *one <= number)
+            && let Some((_, event)) = unfiled.events.pop_front()
+        {
+            unfiled.forget(&event);
+            unfiled.highest.i_event = unfiled.highest.i_event.max(event.0.i_event);
+            unfiled.highest.id = unfiled.highest.id.max(Some(event.0.id));
+        }
+        unfiled.filed = unfiled.filed.max(number);
+    }
+}
+
+impl Unfiled {
+    fn forget(&mut self, (event, _): &Addressed) {
+        self.ids.remove(&event.id);
+        if let Some(number) = event.i_event
+            && let Some(same) = self.by_number.get_mut(&number)
+        {
+            same.retain(|one| one.0.id != event.id);
+            if same.is_empty() {
+                self.by_number.remove(&number);
+            }
+        }
     }
 }
 
 fn is_same(one: &Event, other: &Event) -> bool {
-    let numbered = one.i_event.is_some() && one.i_event == other.i_event;
-    one.id == other.id
-        || (numbered
-            && one.subject == other.subject
-            && one.event_type == other.event_type
-            && one.source == other.source
-            && one.i_env.unwrap_or(-1) == other.i_env.unwrap_or(-1))
+    one.subject == other.subject
+        && one.event_type == other.event_type
+        && one.source == other.source
+        && one.i_env.unwrap_or(-1) == other.i_env.unwrap_or(-1)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, Addressed)> {
-    let handlers: String = row.get(row::EVENT + 1)?;
-    let handlers: Vec<(String, bool)> =
-        serde_json::from_str(&handlers).map_err(|error| row::strange("handlers", error))?;
-    let order = |strict| if strict { Order::Strict } else { Order::Skip };
-    let handlers = handlers
-        .into_iter()
-        .map(|(handler, strict)| Subscription { handler, order: order(strict) })
-        .collect();
-    Ok((row.get(row::EVENT)?, Arc::new((row::event(row, 0)?, handlers))))
-}
-
-fn handlers_text(handlers: &[Subscription]) -> Result<String, StoreError> {
-    let handlers: Vec<_> = handlers.iter().map(|one| (&one.handler, one.order == Order::Strict)).collect();
-    serde_json::to_string(&handlers).map_err(|error| StoreError::Rejected(error.to_string()))
-}
-
-pub(super) fn accept(db: &Batch, addressed: &Addressed) -> Result<Accepted, StoreError> {
-    let (event, handlers) = &**addressed;
-    if i64::try_from(handlers.len()).is_ok_and(|many| many > row::DELIVERIES) {
-        return Err(StoreError::Rejected(format!("an event for more than {} handlers", row::DELIVERIES)));
-    }
-    let mut inbox = db.inbox.borrow_mut();
-    let same = match inbox.same(event) {
-        Some(id) => Some(id),
-        None => same_filed(db, event)?,
-    };
-    if let Some(id) = same {
-        return Ok(Accepted::Duplicate(id));
-    }
-    db.prepare_cached(INSERT)?.execute(params![
-        inbox.next,
-        event.id.0.as_bytes(),
-        event.source,
-        event.i_env,
-        event.i_event,
-        event.event_type,
-        event.subject.kind.as_str(),
-        event.subject.id,
-        event.event_time.map(row::micros),
-        row::micros(event.received_at),
-        event.body,
-        handlers_text(handlers)?,
-    ])?;
-    let seq = inbox.next;
-    inbox.next += 1;
-    inbox.events.push((seq, Arc::clone(addressed)));
-    Ok(Accepted::New(event.id))
-}
-
-fn same_filed(db: &Connection, event: &Event) -> Result<Option<EventId>, StoreError> {
+/// The same event among what is filed.
+pub(super) fn same_filed(db: &Connection, event: &Event) -> Result<Option<EventId>, StoreError> {
     let found: Option<[u8; 16]> = db
         .prepare_cached(SAME_EVENT)?
         .query_row(
@@ -141,10 +181,10 @@ fn same_filed(db: &Connection, event: &Event) -> Result<Option<EventId>, StoreEr
 }
 
 /// `OR FAIL`, since an error undoes the whole transaction: else SQLite copies each page to be able to undo the statement.
-const FILE_EVENTS: &str = "\
-    INSERT OR FAIL INTO event (seq, id, source, i_env, i_event, event_type, subject_kind, subject_id, event_time, received_at, body)
-    SELECT seq, id, source, i_env, i_event, event_type, subject_kind, subject_id, event_time, received_at, body
-    FROM inbox ORDER BY seq";
+const INSERT_EVENT: &str = "\
+    INSERT OR FAIL INTO event (seq, id, source, i_env, i_event, event_type, subject_kind, subject_id, event_time,
+        received_at, body)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// Nothing before it in its lane is open, so it is the head.
 pub(super) const LANE_IS_FREE: &str = "\
@@ -152,37 +192,52 @@ pub(super) const LANE_IS_FREE: &str = "\
         SELECT 1 FROM delivery WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1)";
 
 const INSERT_DELIVERY: &str = "\
-    INSERT INTO delivery
+    INSERT OR FAIL INTO delivery
         (seq, handler, subject_kind, subject_id, strict, state, at, attempts, accepted_at, open, head)
     VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, 0, ?6, 1, ?7)";
 
-/// Empties the inbox: each event gets its indexes and its deliveries.
+/// Puts what is accepted where it belongs: each event gets its indexes and its deliveries.
 pub(super) fn file(db: &Batch) -> Result<(), StoreError> {
-    let mut inbox = db.inbox.borrow_mut();
-    if inbox.events.is_empty() {
-        return Ok(());
+    let waiting = db.inbox.after(db.filed());
+    let Some((last, _)) = waiting.last() else { return Ok(()) };
+    db.prepare_cached("UPDATE inbox SET filed = ?1")?.execute([last])?;
+    for (seq, addressed) in &waiting {
+        file_one(db, *seq, addressed)?;
     }
-    db.prepare_cached(FILE_EVENTS)?.execute([])?;
-    for (seq, addressed) in inbox.events.drain(..) {
-        let (event, handlers) = &*addressed;
-        let received_at = row::micros(event.received_at);
-        let (kind, id) = (event.subject.kind.as_str(), &event.subject.id);
-        for (seq, Subscription { handler, order }) in (seq * row::DELIVERIES..).zip(handlers) {
-            let is_head: bool =
-                db.prepare_cached(LANE_IS_FREE)?.query_row(params![handler, kind, id], |row| row.get(0))?;
-            let strict = *order == Order::Strict;
-            db.prepare_cached(INSERT_DELIVERY)?.execute(params![
-                seq,
-                handler,
-                kind,
-                id,
-                strict,
-                received_at,
-                is_head
-            ])?;
-            db.count(handler, "pending", 1);
-        }
+    db.set_filed(*last);
+    Ok(())
+}
+
+fn file_one(db: &Batch, seq: i64, (event, handlers): &Addressed) -> Result<(), StoreError> {
+    let received_at = row::micros(event.received_at);
+    let (kind, id) = (event.subject.kind.as_str(), &event.subject.id);
+    db.prepare_cached(INSERT_EVENT)?.execute(params![
+        seq,
+        event.id.0.as_bytes(),
+        event.source,
+        event.i_env,
+        event.i_event,
+        event.event_type,
+        kind,
+        id,
+        event.event_time.map(row::micros),
+        received_at,
+        event.body,
+    ])?;
+    for (seq, Subscription { handler, order }) in (seq * row::DELIVERIES..).zip(handlers) {
+        let is_head: bool =
+            db.prepare_cached(LANE_IS_FREE)?.query_row(params![handler, kind, id], |row| row.get(0))?;
+        let strict = *order == Order::Strict;
+        db.prepare_cached(INSERT_DELIVERY)?.execute(params![
+            seq,
+            handler,
+            kind,
+            id,
+            strict,
+            received_at,
+            is_head
+        ])?;
+        db.count(handler, "pending", 1);
     }
-    db.prepare_cached("DELETE FROM inbox")?.execute([])?;
     Ok(())
 }

@@ -31,6 +31,11 @@ impl Readers {
         }
     }
 
+    /// A connection for somebody who reads all the time.
+    pub(super) fn open(&self) -> Result<Connection, StoreError> {
+        open(&self.path, self.busy_timeout)
+    }
+
     /// Has `query` read from one consistent state.
     pub(super) async fn run<T, F>(&self, query: F) -> Result<T, StoreError>
     where

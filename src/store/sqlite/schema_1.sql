@@ -1,21 +1,12 @@
 -- Times are microseconds since 1970 (UTC), ids of ours are UUIDs of 16 bytes, states and kinds are words.
 
--- What was just accepted: like event, but without an index and with its deliveries still to be made. The writer files it
--- soon (before anything is claimed or shown), many at a time.
+-- What was just accepted is in a file beside this one (its name ends in `-inbox`), and is filed here soon: before anything is
+-- claimed or shown, many at a time. The two belong together by the id.
 CREATE TABLE inbox (
-    seq          INTEGER PRIMARY KEY,
-    id           BLOB NOT NULL,
-    source       TEXT NOT NULL,
-    i_env        INTEGER,
-    i_event      INTEGER,
-    event_type   TEXT NOT NULL,
-    subject_kind TEXT NOT NULL,
-    subject_id   TEXT NOT NULL,
-    event_time   INTEGER,
-    received_at  INTEGER NOT NULL,
-    body         TEXT NOT NULL,
-    handlers     TEXT NOT NULL             -- JSON: [[name, whether its order is strict], …]
+    id    BLOB NOT NULL,
+    filed INTEGER NOT NULL                 -- all up to this event.seq are here; what comes after may be in the file only
 ) STRICT;
+INSERT INTO inbox VALUES (randomblob(16), 0);
 
 CREATE TABLE event (
     seq          INTEGER PRIMARY KEY,      -- the order of acceptance

@@ -260,10 +260,12 @@ async fn lives_that_end_before_the_first_checkpoint_leave_no_log_that_grows() {
         // the first one has just made its tables
         assert!(life == 0 || log() == 0, "the log of the life before is still there");
         store.accept(event(None, 1, at(life)), to("a")).await.expect("accepted");
+        store.claim(at(life), want("a", 1)).await.expect("claimed");
+        store.accept(event(None, 2, at(life)), to("a")).await.expect("accepted");
         assert!(log() > 0);
         // what a kill leaves: the files as they are just now
         let left = tempfile::tempdir().expect("a folder");
-        for name in ["store.db", "store.db-wal"] {
+        for name in ["store.db", "store.db-wal", "store.db-inbox"] {
             std::fs::copy(folder.path().join(name), left.path().join(name)).expect("a copy");
         }
         store.close().await;
@@ -271,7 +273,7 @@ async fn lives_that_end_before_the_first_checkpoint_leave_no_log_that_grows() {
     }
     let store = open(folder.path(), at(9)).expect("a store");
     let page = Page { limit: 10, ..Page::default() };
-    assert_eq!(store.events(page).await.expect("an answer").len(), 3);
+    assert_eq!(store.events(page).await.expect("an answer").len(), 6);
 }
 
 #[tokio::test]
@@ -418,14 +420,72 @@ async fn a_full_disk_is_an_error_and_passes() {
     };
     temp.store.writer.run(full).await.expect("full");
     let big = || Event { body: "x".repeat(100_000), ..event(None, 1, at(1)) };
+    // there is room in the inbox, whose blocks are the store's already
     let (one, other) = tokio::join!(temp.store.accept(big(), to("a")), temp.store.accept(big(), to("a")));
     for answer in [one, other] {
-        assert!(matches!(answer, Err(StoreError::Failed(_))), "{answer:?}");
+        assert!(matches!(answer, Ok(Accepted::New(_))), "{answer:?}");
     }
+    assert!(matches!(temp.store.claim(at(1), want("a", 9)).await, Err(StoreError::Failed(_))));
+    // and then there isn't
+    let mut refused = None;
+    for _ in 0..200 {
+        refused = temp.store.accept(big(), to("a")).await.err();
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert!(matches!(refused, Some(StoreError::Failed(_))), "{refused:?}");
     let room = |db: &Batch| Ok(db.pragma_update_and_check(None, "max_page_count", 1 << 30, |_| Ok(()))?);
     temp.store.writer.run(room).await.expect("room");
     temp.store.accept(big(), to("a")).await.expect("accepted");
     assert_eq!(temp.store.claim(at(1), want("a", 9)).await.expect("claimed").len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_long_for_the_inbox_is_kept_all_the_same() {
+    let mut temp = Temp::new();
+    temp.store.accept(event(Some(1), 1, at(1)), to("a")).await.expect("accepted");
+    let big = || Event { body: "x".repeat(9 << 20), ..event(Some(2), 1, at(1)) };
+    let first = big();
+    assert_eq!(temp.store.accept(first.clone(), to("a")).await, Ok(Accepted::New(first.id)));
+    assert_eq!(temp.store.accept(big(), to("a")).await, Ok(Accepted::Duplicate(first.id)));
+    temp.store.accept(event(Some(3), 1, at(1)), to("a")).await.expect("accepted");
+    temp.reopen(at(2)).await;
+    let page = temp.store.events(Page { limit: 9, ..Page::default() }).await.expect("an answer");
+    assert_eq!(page.iter().map(|one| one.event.i_event).collect::<Vec<_>>(), [Some(3), Some(2), Some(1)]);
+}
+
+#[tokio::test]
+async fn the_inbox_of_another_store_is_left_alone() {
+    let (one, other) = (Temp::new(), Temp::new());
+    one.store.accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
+    one.store.close().await;
+    other.store.close().await;
+    let inbox = |temp: &Temp| temp.folder.path().join("store.db-inbox");
+    std::fs::copy(inbox(&one), inbox(&other)).expect("a copy");
+    let error = open(other.folder.path(), at(2)).expect_err("not its own").to_string();
+    assert!(error.contains("another store"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_accepted_and_not_filed_is_there_after_a_crash_in_the_same_order() {
+    let temp = Temp::new();
+    let mut ids = Vec::new();
+    for number in 1..=50_u32 {
+        let made = event(Some(number.into()), number % 3, at(1));
+        ids.push(made.id);
+        temp.store.accept(made, to("a")).await.expect("accepted");
+    }
+    let left = tempfile::tempdir().expect("a folder");
+    for name in ["store.db", "store.db-wal", "store.db-inbox"] {
+        std::fs::copy(temp.folder.path().join(name), left.path().join(name)).expect("a copy");
+    }
+    let store = open(left.path(), at(2)).expect("a store");
+    assert_eq!(store.accept(event(Some(7), 1, at(2)), to("a")).await, Ok(Accepted::Duplicate(ids[6])));
+    let page = store.events(Page { limit: 99, ..Page::default() }).await.expect("an answer");
+    ids.reverse();
+    assert_eq!(page.iter().map(|one| one.event.id).collect::<Vec<_>>(), ids);
+    assert_eq!(store.claim(at(2), want("a", 9)).await.expect("claimed").len(), 3);
 }
 
 #[tokio::test]

@@ -20,10 +20,14 @@ use crate::store::StoreError;
 /// The way to the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: mpsc::Sender<Message>,
+    queue: Queue,
     done: watch::Receiver<()>,
     patience: Duration,
 }
+
+/// The way in, for other threads too.
+#[derive(Debug, Clone)]
+pub(super) struct Queue(mpsc::Sender<Message>);
 
 /// What the thread owns. Fields are dropped in order: the lock last.
 pub(super) struct Files {
@@ -81,6 +85,36 @@ where
     }
 }
 
+/// The inbox filed, though nobody waits for it.
+struct Filing;
+
+impl Work for Filing {
+    fn is_void(&self) -> bool {
+        false
+    }
+
+    fn run(&mut self, db: &Batch) -> Result<(), StoreError> {
+        inbox::file(db)
+    }
+
+    fn answer(self: Box<Self>, _: &Result<(), StoreError>) {}
+}
+
+impl Queue {
+    /// Files the inbox and waits for it. Not for async tasks: it blocks.
+    pub(super) fn file(&self) -> Result<(), StoreError> {
+        let (caller, answer) = oneshot::channel();
+        let job = Job { verb: inbox::file, result: None, caller };
+        self.0.blocking_send(Message::Work(Box::new(job))).map_err(|_| StoreError::Unavailable)?;
+        answer.blocking_recv().unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Has the inbox filed. If there is no place in the queue there is much to do already, and a claim files as well.
+    pub(super) fn file_soon(&self) {
+        drop(self.0.try_send(Message::Work(Box::new(Filing))));
+    }
+}
+
 impl Writer {
     /// Starts the thread, and one beside it for checkpoints.
     pub(super) fn start(files: Files, settings: &StoreSettings) -> Result<Self, StoreError> {
@@ -95,7 +129,11 @@ impl Writer {
                 drop(alive);
             })
             .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
-        Ok(Self { queue, done, patience })
+        Ok(Self { queue: Queue(queue), done, patience })
+    }
+
+    pub(super) fn queue(&self) -> Queue {
+        self.queue.clone()
     }
 
     /// Has the thread do `verb`, and waits until that is on the disk.
@@ -107,6 +145,7 @@ impl Writer {
         let (caller, answer) = oneshot::channel();
         let job = Job { verb, result: None, caller };
         self.queue
+            .0
             .send_timeout(Message::Work(Box::new(job)), self.patience)
             .await
             .map_err(|_| StoreError::Unavailable)?;
@@ -115,7 +154,7 @@ impl Writer {
 
     /// Takes no more, does what is queued, and waits until the files are closed.
     pub(super) async fn close(&self) {
-        drop(self.queue.send(Message::Stop).await);
+        drop(self.queue.0.send(Message::Stop).await);
         let mut done = self.done.clone();
         while done.changed().await.is_ok() {}
     }

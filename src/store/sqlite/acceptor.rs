@@ -1,0 +1,246 @@
+//! The thread that accepts: whoever waits for the journal shares a write with all others who wait (group commit).
+//!
+//! It looks for duplicates first: in the inbox, and only for an event that isn't newer than all that is filed, in the
+//! tables. Nobody hears an answer before the journal is on the disk, a duplicate's sender neither.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::StoreSettings;
+use super::entry::{self, Addressed};
+use super::inbox::{self, Inbox, Seen};
+use super::journal::Journal;
+use super::row;
+use super::writer::Queue;
+use crate::store::{Accepted, StoreError};
+
+/// The way to the thread.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    queue: mpsc::Sender<Message>,
+    done: watch::Receiver<()>,
+    patience: Duration,
+}
+
+/// What the thread owns.
+pub(super) struct Desk {
+    pub(super) journal: Journal,
+    pub(super) inbox: Arc<Inbox>,
+    /// For finding duplicates among what is filed; it only reads.
+    pub(super) tables: Connection,
+    /// For having the inbox filed.
+    pub(super) writer: Queue,
+    /// The number of the next event.
+    pub(super) next: i64,
+}
+
+enum Message {
+    Offer(Offer),
+    Probe(oneshot::Sender<Result<(), StoreError>>),
+    Stop,
+}
+
+struct Offer {
+    event: Arc<Addressed>,
+    entry: Vec<u8>,
+    caller: oneshot::Sender<Result<Accepted, StoreError>>,
+}
+
+impl Acceptor {
+    pub(super) fn start(desk: Desk, settings: &StoreSettings) -> Result<Self, StoreError> {
+        let (queue, messages) = mpsc::channel(settings.queue);
+        let (alive, done) = watch::channel(());
+        let settings = settings.clone();
+        let patience = settings.patience;
+        let run = move || {
+            let mut run = Run { desk, settings, staged: Vec::new(), nudged: false };
+            run.to_the_end(messages);
+            drop(alive);
+        };
+        thread::Builder::new()
+            .name("store-acceptor".into())
+            .spawn(run)
+            .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
+        Ok(Self { queue, done, patience })
+    }
+
+    /// Waits until the event is durable, or known to have been before.
+    pub(super) async fn accept(&self, event: Addressed) -> Result<Accepted, StoreError> {
+        if i64::try_from(event.1.len()).is_ok_and(|many| many > row::DELIVERIES) {
+            return Err(StoreError::Rejected(format!("an event for more than {} handlers", row::DELIVERIES)));
+        }
+        let entry = entry::encode(&event)?;
+        let (caller, answer) = oneshot::channel();
+        self.send(Message::Offer(Offer { event: Arc::new(event), entry, caller })).await?;
+        answer.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Whether the journal can be written.
+    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        let (caller, answer) = oneshot::channel();
+        self.send(Message::Probe(caller)).await?;
+        answer.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    async fn send(&self, message: Message) -> Result<(), StoreError> {
+        let sent = self.queue.send_timeout(message, self.patience).await;
+        sent.map_err(|_| StoreError::Unavailable)
+    }
+
+    /// Accepts what is queued, and no more.
+    pub(super) async fn close(&self) {
+        drop(self.queue.send(Message::Stop).await);
+        let mut done = self.done.clone();
+        while done.changed().await.is_ok() {}
+    }
+}
+
+/// The thread's own.
+struct Run {
+    desk: Desk,
+    settings: StoreSettings,
+    /// What the next commit makes durable, and who waits for it.
+    staged: Vec<Staged>,
+    /// The writer was asked to file, and how much there was then.
+    nudged: bool,
+}
+
+struct Staged {
+    /// None: a duplicate, which waits for the commit since the first may be in it.
+    event: Option<(i64, Arc<Addressed>)>,
+    answer: Accepted,
+    caller: oneshot::Sender<Result<Accepted, StoreError>>,
+}
+
+impl Run {
+    fn to_the_end(&mut self, mut messages: mpsc::Receiver<Message>) {
+        let mut batch = Vec::new();
+        while messages.blocking_recv_many(&mut batch, self.settings.batch_max.max(1)) > 0 {
+            for message in batch.drain(..) {
+                match message {
+                    Message::Offer(offer) => self.offer(offer),
+                    Message::Probe(caller) => {
+                        // a caller that has gone away needs no answer
+                        let _ = caller.send(self.desk.journal.probe().map_err(failed));
+                    }
+                    // what is queued is still done
+                    Message::Stop => messages.close(),
+                }
+            }
+            self.commit();
+            self.nudge();
+        }
+    }
+
+    fn offer(&mut self, Offer { event, entry, caller }: Offer) {
+        if caller.is_closed() {
+            return;
+        }
+        match self.seen(&event) {
+            Ok(None) => self.stage(event, &entry, caller),
+            Ok(Some(id)) => {
+                self.staged.push(Staged { event: None, answer: Accepted::Duplicate(id), caller });
+            }
+            Err(error) => answer(caller, Err(error)),
+        }
+    }
+
+    fn seen(&self, event: &Addressed) -> Result<Option<crate::event::EventId>, StoreError> {
+        match self.desk.inbox.seen(&event.0) {
+            Seen::Here(id) => Ok(Some(id)),
+            Seen::Perhaps => inbox::same_filed(&self.desk.tables, &event.0),
+            Seen::Never => Ok(None),
+        }
+    }
+
+    fn stage(
+        &mut self,
+        event: Arc<Addressed>,
+        entry: &[u8],
+        caller: oneshot::Sender<Result<Accepted, StoreError>>,
+    ) {
+        if !self.desk.journal.could_hold(entry.len()) {
+            return self.file_directly(event, caller);
+        }
+        let number = self.desk.next;
+        if let Err(error) = self.make_room(number, entry) {
+            return answer(caller, Err(error));
+        }
+        self.desk.next += 1;
+        self.desk.inbox.announce(&event);
+        let accepted = Accepted::New(event.0.id);
+        self.staged.push(Staged { event: Some((number, event)), answer: accepted, caller });
+    }
+
+    /// Stages the entry, if need be after what is staged is committed and what is accepted is filed.
+    fn make_room(&mut self, number: i64, entry: &[u8]) -> Result<(), StoreError> {
+        let filed = self.desk.inbox.filed();
+        if self.desk.journal.stage(number, entry, filed) {
+            return Ok(());
+        }
+        self.commit();
+        if self.desk.journal.stage(number, entry, filed) {
+            return Ok(());
+        }
+        self.desk.writer.file()?;
+        if self.desk.journal.stage(number, entry, self.desk.inbox.filed()) {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable)
+    }
+
+    /// One that is too long for the journal goes into the tables at once.
+    fn file_directly(
+        &mut self,
+        event: Arc<Addressed>,
+        caller: oneshot::Sender<Result<Accepted, StoreError>>,
+    ) {
+        self.commit();
+        let number = self.desk.next;
+        self.desk.next += 1;
+        self.desk.inbox.announce(&event);
+        self.desk.inbox.add([(number, Arc::clone(&event))]);
+        let filed = self.desk.writer.file();
+        if filed.is_err() {
+            self.desk.inbox.withdraw(&event);
+        }
+        answer(caller, filed.map(|()| Accepted::New(event.0.id)));
+    }
+
+    fn commit(&mut self) {
+        let committed = self.desk.journal.commit().map_err(failed);
+        match &committed {
+            Ok(()) => self.desk.inbox.add(self.staged.iter().filter_map(|staged| staged.event.clone())),
+            Err(error) => {
+                tracing::warn!(%error, events = self.staged.len(), "not accepted");
+                let events = self.staged.iter().filter_map(|staged| staged.event.as_ref());
+                events.for_each(|(_, event)| self.desk.inbox.withdraw(event));
+            }
+        }
+        for staged in self.staged.drain(..) {
+            answer(staged.caller, committed.clone().map(|()| staged.answer));
+        }
+    }
+
+    /// Has the inbox filed once there is enough of it.
+    fn nudge(&mut self) {
+        let enough = self.desk.inbox.len() >= self.settings.inbox_max;
+        if enough && !self.nudged {
+            self.desk.writer.file_soon();
+        }
+        self.nudged = enough;
+    }
+}
+
+fn answer(caller: oneshot::Sender<Result<Accepted, StoreError>>, answer: Result<Accepted, StoreError>) {
+    // a caller that has gone away needs no answer
+    let _ = caller.send(answer);
+}
+
+fn failed(error: std::io::Error) -> StoreError {
+    StoreError::Failed(format!("the inbox can't be written: {error}"))
+}

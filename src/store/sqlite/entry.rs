@@ -1,0 +1,120 @@
+//! An event with those that it is for, as an entry of the journal: a line of JSON, then the body as it came.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::row;
+use crate::event::{Event, EventId, Subject, SubjectKind};
+use crate::handler::Order;
+use crate::store::{StoreError, Subscription};
+
+/// An event with those that it is for.
+pub(super) type Addressed = (Event, Vec<Subscription>);
+
+#[derive(Serialize, Deserialize)]
+struct Line<'e> {
+    id: Uuid,
+    source: Cow<'e, str>,
+    i_env: Option<i64>,
+    i_event: Option<i64>,
+    event_type: Cow<'e, str>,
+    subject_kind: Cow<'e, str>,
+    subject_id: Cow<'e, str>,
+    event_time: Option<i64>,
+    received_at: i64,
+    /// Each with whether its order is strict.
+    handlers: Vec<(Cow<'e, str>, bool)>,
+}
+
+/// The bytes of an entry.
+pub(super) fn encode((event, handlers): &Addressed) -> Result<Vec<u8>, StoreError> {
+    let handler = |one: &Subscription| (one.handler.clone().into(), one.order == Order::Strict);
+    let line = Line {
+        id: event.id.0,
+        source: (&event.source).into(),
+        i_env: event.i_env,
+        i_event: event.i_event,
+        event_type: (&event.event_type).into(),
+        subject_kind: event.subject.kind.as_str().into(),
+        subject_id: (&event.subject.id).into(),
+        event_time: event.event_time.map(row::micros),
+        received_at: row::micros(event.received_at),
+        handlers: handlers.iter().map(handler).collect(),
+    };
+    let mut bytes = Vec::with_capacity(512 + event.body.len());
+    serde_json::to_writer(&mut bytes, &line).map_err(|error| StoreError::Rejected(error.to_string()))?;
+    bytes.push(b'\n');
+    bytes.extend_from_slice(event.body.as_bytes());
+    Ok(bytes)
+}
+
+/// What [`encode`] was given.
+pub(super) fn decode(bytes: &[u8]) -> Result<Addressed, StoreError> {
+    read(bytes).ok_or_else(|| {
+        StoreError::Failed(
+            "the inbox has an entry that this program can't read: start the one that wrote it".into(),
+        )
+    })
+}
+
+fn read(bytes: &[u8]) -> Option<Addressed> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let line: Line<'_> = serde_json::from_slice(&bytes[..end]).ok()?;
+    let event = Event {
+        id: EventId(line.id),
+        source: line.source.into_owned(),
+        i_env: line.i_env,
+        i_event: line.i_event,
+        event_type: line.event_type.into_owned(),
+        subject: Subject {
+            kind: SubjectKind::from_word(&line.subject_kind)?,
+            id: line.subject_id.into_owned(),
+        },
+        event_time: line.event_time.map(row::time).transpose().ok()?,
+        received_at: row::time(line.received_at).ok()?,
+        body: String::from_utf8(bytes[end + 1..].to_vec()).ok()?,
+    };
+    let handler = |(handler, strict): (Cow<'_, str>, bool)| Subscription {
+        handler: handler.into_owned(),
+        order: if strict { Order::Strict } else { Order::Skip },
+    };
+    Some((event, line.handlers.into_iter().map(handler).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addressed() -> Addressed {
+        let event = Event {
+            id: EventId(Uuid::from_u128(7)),
+            source: "a \"b\"\n".into(),
+            i_env: Some(3),
+            i_event: None,
+            event_type: "SIM/Replaced".into(),
+            subject: Subject { kind: SubjectKind::Did, id: "+0049\u{1f600}".into() },
+            event_time: None,
+            received_at: row::time(1_795_000_000_000_001).expect("a time"),
+            body: "{\n\"a\":\t\"\\u0000ü\"}\n".into(),
+        };
+        let to = |handler: &str, order| Subscription { handler: handler.into(), order };
+        (event, vec![to("a", Order::Skip), to("ü\"", Order::Strict)])
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        let bytes = encode(&addressed()).expect("written");
+        assert_eq!(decode(&bytes).expect("read"), addressed());
+        let nobody = (addressed().0, Vec::new());
+        assert_eq!(decode(&encode(&nobody).expect("written")).expect("read"), nobody);
+    }
+
+    #[test]
+    fn an_entry_of_another_kind_is_an_error() {
+        for bytes in [&b""[..], b"{}", b"{}\n", b"[1]\nx"] {
+            assert!(matches!(decode(bytes), Err(StoreError::Failed(_))));
+        }
+    }
+}
