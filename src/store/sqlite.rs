@@ -52,7 +52,7 @@ pub struct StoreSettings {
     pub queue: usize,
     /// How many verbs one commit carries at most; 512.
     pub batch_max: usize,
-    /// How many events may be accepted before they are filed, if nobody asks for them earlier; 1 024.
+    /// How many events may be accepted before they are filed, if nobody asks for them earlier; 4 096.
     pub inbox_max: usize,
     /// How large the file is that they are in until then, in bytes; 16 MiB. It has all of it from the beginning.
     pub inbox_bytes: u64,
@@ -82,7 +82,7 @@ impl Default for StoreSettings {
         Self {
             queue: 4096,
             batch_max: 512,
-            inbox_max: 1024,
+            inbox_max: 4096,
             inbox_bytes: 16 * 1024 * 1024,
             patience: Duration::from_secs(5),
             readers: 4,

@@ -57,8 +57,8 @@ impl Acceptor {
         let settings = settings.clone();
         let patience = settings.patience;
         let run = move || {
-            let mut run = Run { desk, settings, staged: Vec::new(), nudged: false };
-            run.to_the_end(messages);
+            let mut acceptor = Run { desk, settings, staged: Vec::new(), nudged: false };
+            acceptor.run(messages);
             drop(alive);
         };
         thread::Builder::new()
@@ -117,7 +117,7 @@ struct Staged {
 }
 
 impl Run {
-    fn to_the_end(&mut self, mut messages: mpsc::Receiver<Message>) {
+    fn run(&mut self, mut messages: mpsc::Receiver<Message>) {
         let mut batch = Vec::new();
         while messages.blocking_recv_many(&mut batch, self.settings.batch_max.max(1)) > 0 {
             for message in batch.drain(..) {
@@ -178,16 +178,16 @@ impl Run {
 
     /// Stages the entry, if need be after what is staged is committed and what is accepted is filed.
     fn make_room(&mut self, number: i64, entry: &[u8]) -> Result<(), StoreError> {
-        let filed = self.desk.inbox.filed();
-        if self.desk.journal.stage(number, entry, filed) {
+        let durable = self.desk.inbox.durable();
+        if self.desk.journal.stage(number, entry, durable) {
             return Ok(());
         }
         self.commit();
-        if self.desk.journal.stage(number, entry, filed) {
+        if self.desk.journal.stage(number, entry, durable) {
             return Ok(());
         }
         self.desk.writer.file()?;
-        if self.desk.journal.stage(number, entry, self.desk.inbox.filed()) {
+        if self.desk.journal.stage(number, entry, self.desk.inbox.durable()) {
             return Ok(());
         }
         Err(StoreError::Unavailable)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
-use super::inbox::Inbox;
+use super::inbox::{self, Inbox};
 use crate::store::StoreError;
 
 /// The connection that writes.
@@ -15,8 +15,10 @@ pub(super) struct Batch {
     /// By how much the numbers of deliveries change: written once per commit, not with each delivery.
     changes: RefCell<Vec<Change>>,
     pub(super) inbox: Arc<Inbox>,
-    /// Up to which number the inbox is filed, should this transaction be committed.
-    filed: Cell<i64>,
+    /// Up to which number the inbox is filed by this transaction, if it files.
+    filed: Cell<Option<i64>>,
+    /// Whether its transactions wait for the disk, as they do except when the inbox is filed lazily.
+    synced: Cell<bool>,
 }
 
 struct Change {
@@ -35,7 +37,7 @@ impl Deref for Batch {
 
 impl Batch {
     pub(super) fn new(db: Connection, inbox: Arc<Inbox>) -> Self {
-        Self { db, changes: RefCell::default(), inbox, filed: Cell::new(0) }
+        Self { db, changes: RefCell::default(), inbox, filed: Cell::default(), synced: Cell::new(true) }
     }
 
     /// Does all of `work` or nothing.
@@ -43,37 +45,67 @@ impl Batch {
         &self,
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.set_synced(true)?;
+        self.one(work, true)
+    }
+
+    /// Files the inbox without waiting for the disk: all of it is still in the journal, and the next transaction that syncs
+    /// syncs this one too.
+    pub(super) fn file_lazily(&self) -> Result<(), StoreError> {
+        self.set_synced(false)?;
+        let filed = self.one(inbox::file, false);
+        self.set_synced(true)?;
+        filed
+    }
+
+    /// Whether the next transactions wait for the disk.
+    fn set_synced(&self, synced: bool) -> Result<(), StoreError> {
+        if self.synced.get() != synced {
+            self.pragma_update(None, "synchronous", if synced { "FULL" } else { "NORMAL" })?;
+            self.synced.set(synced);
+        }
+        Ok(())
+    }
+
+    fn one<T>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError>,
+        synced: bool,
+    ) -> Result<T, StoreError> {
         // Only if an earlier rollback failed.
         if !self.is_autocommit() {
             self.simple("ROLLBACK")?;
         }
         self.changes.borrow_mut().clear();
-        self.filed.set(self.inbox.filed());
+        self.filed.set(None);
         self.simple("BEGIN IMMEDIATE")?;
-        let ended = self.all_of(work);
-        // Some errors (a full disk) have ended the transaction already.
-        if ended.is_err() && !self.is_autocommit() {
-            self.simple("ROLLBACK")?;
+        let ended = work(self).and_then(|done| {
+            self.write_changes()?;
+            self.simple("COMMIT")?;
+            Ok(done)
+        });
+        match &ended {
+            // A transaction that files writes, and only one that writes syncs.
+            Ok(_) => {
+                if let Some(number) = self.filed.get() {
+                    self.inbox.forget_to(number, synced);
+                }
+            }
+            // Some errors (a full disk) have ended the transaction already.
+            Err(_) if !self.is_autocommit() => self.simple("ROLLBACK")?,
+            Err(_) => {}
         }
         ended
     }
 
-    fn all_of<T>(&self, work: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let done = work(self)?;
-        self.write_changes()?;
-        self.simple("COMMIT")?;
-        self.inbox.forget_to(self.filed.get());
-        Ok(done)
-    }
-
     /// Up to which number the inbox is filed, in this transaction or before.
     pub(super) fn filed(&self) -> i64 {
-        self.filed.get()
+        self.filed.get().unwrap_or_else(|| self.inbox.filed())
     }
 
     /// It is filed up to `number` now.
     pub(super) fn set_filed(&self, number: i64) {
-        self.filed.set(number);
+        self.filed.set(Some(number));
     }
 
     /// There are `by` more deliveries of this handler in this state.

@@ -38,6 +38,8 @@ struct Unfiled {
     ids: HashSet<EventId>,
     /// All up to this number are filed.
     filed: i64,
+    /// All up to this number would be found in the tables after a crash.
+    durable: i64,
     /// The highest of what is filed: only what isn't higher can have been there before.
     highest: Highest,
 }
@@ -66,7 +68,7 @@ impl Inbox {
             db.query_row("SELECT max(i_event) FROM event WHERE i_event IS NOT NULL", [], |row| row.get(0))?;
         let id: Option<[u8; 16]> = db.query_row("SELECT max(id) FROM event", [], |row| row.get(0))?;
         let highest = Highest { i_event, id: id.map(|id| EventId(uuid::Uuid::from_bytes(id))) };
-        Ok(Self(Mutex::new(Unfiled { filed, highest, ..Unfiled::default() })))
+        Ok(Self(Mutex::new(Unfiled { filed, durable: filed, highest, ..Unfiled::default() })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Unfiled> {
@@ -81,6 +83,11 @@ impl Inbox {
     /// Up to which number all are filed.
     pub(super) fn filed(&self) -> i64 {
         self.lock().filed
+    }
+
+    /// Up to which number nothing is needed from the journal any more.
+    pub(super) fn durable(&self) -> i64 {
+        self.lock().durable
     }
 
     pub(super) fn seen(&self, event: &Event) -> Seen {
@@ -125,9 +132,12 @@ impl Inbox {
         unfiled.events.range(first..).cloned().collect()
     }
 
-    /// What is filed up to `number` is committed.
-    pub(super) fn forget_to(&self, number: i64) {
+    /// What is filed up to `number` is committed, and synced unless it was done lazily.
+    pub(super) fn forget_to(&self, number: i64, synced: bool) {
         let mut unfiled = self.lock();
+        if synced {
+            unfiled.durable = unfiled.durable.max(number);
+        }
         while unfiled.events.front().is_some_and(|(one, _)| *one <= number)
             && let Some((_, event)) = unfiled.events.pop_front()
         {
@@ -199,12 +209,16 @@ const INSERT_DELIVERY: &str = "\
 /// Puts what is accepted where it belongs: each event gets its indexes and its deliveries.
 pub(super) fn file(db: &Batch) -> Result<(), StoreError> {
     let waiting = db.inbox.after(db.filed());
-    let Some((last, _)) = waiting.last() else { return Ok(()) };
+    let last = waiting.last().map_or(db.filed(), |(last, _)| *last);
+    // A transaction that writes nothing syncs nothing, either.
+    if last == db.inbox.durable() {
+        return Ok(());
+    }
     db.prepare_cached("UPDATE inbox SET filed = ?1")?.execute([last])?;
     for (seq, addressed) in &waiting {
         file_one(db, *seq, addressed)?;
     }
-    db.set_filed(*last);
+    db.set_filed(last);
     Ok(())
 }
 

@@ -489,6 +489,37 @@ async fn what_was_accepted_and_not_filed_is_there_after_a_crash_in_the_same_orde
 }
 
 #[tokio::test]
+async fn what_was_filed_without_waiting_for_the_disk_is_filed_again_when_the_power_fails() {
+    let temp = Temp::new();
+    let left = tempfile::tempdir().expect("a folder");
+    let keep = |names: &[&str]| {
+        for name in names {
+            std::fs::copy(temp.folder.path().join(name), left.path().join(name)).expect("a copy");
+        }
+    };
+    for number in 1..=20 {
+        temp.store.accept(event(Some(number), 1, at(1)), to("a")).await.expect("accepted");
+    }
+    // what was synced of the database so far, and of the journal at the end
+    keep(&["store.db", "store.db-wal"]);
+    temp.store.writer.queue().file_soon();
+    // what is queued after it is done with it, or after it
+    for _ in 0..2 {
+        temp.store.writer.run(|_| Ok(())).await.expect("nothing to do");
+    }
+    assert_eq!(temp.store.inbox.len(), 0);
+    assert_eq!(temp.store.inbox.durable(), 0, "nobody waited for the disk");
+    temp.store.accept(event(Some(21), 1, at(1)), to("a")).await.expect("accepted");
+    keep(&["store.db-inbox"]);
+
+    let store = open(left.path(), at(2)).expect("a store");
+    let page = store.events(Page { limit: 99, ..Page::default() }).await.expect("an answer");
+    let numbers: Vec<_> = page.iter().rev().filter_map(|one| one.event.i_event).collect();
+    assert_eq!(numbers, (1..=21).collect::<Vec<_>>());
+    assert_eq!(store.inbox.durable(), 21);
+}
+
+#[tokio::test]
 async fn a_disk_that_cannot_be_written_is_noticed_by_the_readiness_check() {
     let temp = Temp::new();
     temp.store.ready().await.expect("ready");

@@ -39,6 +39,8 @@ pub(super) struct Files {
 
 enum Message {
     Work(Box<dyn Work>),
+    /// The inbox is to be filed, though nobody waits for it.
+    File,
     Stop,
 }
 
@@ -85,21 +87,6 @@ where
     }
 }
 
-/// The inbox filed, though nobody waits for it.
-struct Filing;
-
-impl Work for Filing {
-    fn is_void(&self) -> bool {
-        false
-    }
-
-    fn run(&mut self, db: &Batch) -> Result<(), StoreError> {
-        inbox::file(db)
-    }
-
-    fn answer(self: Box<Self>, _: &Result<(), StoreError>) {}
-}
-
 impl Queue {
     /// Files the inbox and waits for it. Not for async tasks: it blocks.
     pub(super) fn file(&self) -> Result<(), StoreError> {
@@ -111,7 +98,7 @@ impl Queue {
 
     /// Has the inbox filed. If there is no place in the queue there is much to do already, and a claim files as well.
     pub(super) fn file_soon(&self) {
-        drop(self.0.try_send(Message::Work(Box::new(Filing))));
+        drop(self.0.try_send(Message::File));
     }
 }
 
@@ -170,9 +157,14 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
         .name("store-checkpoint".into())
         .spawn(move || checkpoint_beside(&checkpointer, &stopped, every, &seen));
 
-    let mut batch = Vec::new();
+    let mut batch = Batched::default();
     while gather(&mut inbox, &mut batch, settings.batch_max) {
-        commit(&db, &mut batch);
+        commit(&db, &mut batch.works);
+        if std::mem::take(&mut batch.file)
+            && let Err(error) = db.file_lazily()
+        {
+            tracing::warn!(%error, "the events accepted last are not filed; it is tried again when they are asked for");
+        }
         bound_log(&db, &pages, settings.log_pages_max);
     }
 
@@ -190,17 +182,25 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
     drop(lock);
 }
 
+/// What is taken from the queue at a time.
+#[derive(Default)]
+struct Batched {
+    works: Vec<Box<dyn Work>>,
+    file: bool,
+}
+
 /// Waits for work and takes all that is there; false at the end.
-fn gather(inbox: &mut mpsc::Receiver<Message>, batch: &mut Vec<Box<dyn Work>>, batch_max: usize) -> bool {
+fn gather(inbox: &mut mpsc::Receiver<Message>, batch: &mut Batched, batch_max: usize) -> bool {
     let Some(first) = inbox.blocking_recv() else { return false };
     let mut next = Some(first);
     while let Some(message) = next {
         match message {
-            Message::Work(work) => batch.push(work),
+            Message::Work(work) => batch.works.push(work),
+            Message::File => batch.file = true,
             // What is already queued is still done; then there is nothing more to receive.
             Message::Stop => inbox.close(),
         }
-        next = if batch.len() < batch_max.max(1) { inbox.try_recv().ok() } else { None };
+        next = if batch.works.len() < batch_max.max(1) { inbox.try_recv().ok() } else { None };
     }
     true
 }
