@@ -31,9 +31,14 @@
 //! assert!(SERVICE.operation("update_account").is_some());
 //! ```
 //!
-//! Feature `client` adds [`client`]: sessions, SOAP calls, the ESPF API. Feature `json` adds serde's traits: PortaBilling's JSON API has the same structures.
+//! [`fault`] says what PortaBilling's fault codes mean. Feature `json` adds serde's traits: PortaBilling's JSON API has the
+//! same structures. Feature `token` adds [`token`]: access tokens read and verified. Feature `client` adds [`client`]:
+//! sessions, calls over SOAP and JSON, files, the ESPF API.
 #[cfg(feature = "client")]
 pub mod client;
+pub mod fault;
+#[cfg(feature = "token")]
+pub mod token;
 
 pub use soapstone_soap::{
     Any, Base64, Call, Date, DateTime, Decimal, Nillable, Operation, Service, Structure,
