@@ -26,7 +26,7 @@ use crate::dispatch::DispatchSettings;
 use crate::handler::{Handler, RetrySchedule};
 use crate::status::StatusSettings;
 use crate::store::sqlite;
-use effective::{as_handlers, as_retry, as_url};
+use effective::{as_handlers, as_optional_url, as_retry, as_url, as_urls};
 use units::{serialize_duration, serialize_size};
 
 /// A configuration that explains itself: every key with its default.
@@ -202,17 +202,22 @@ pub struct PortaBillingSettings {
     /// Its web server, without a path.
     #[serde(serialize_with = "as_url")]
     pub url: Url,
-    /// Its ESPF API.
-    #[serde(serialize_with = "as_url")]
-    pub espf_url: Url,
+    /// The web servers of further sites, without a path, in the order in which they are asked.
+    #[serde(serialize_with = "as_urls")]
+    pub other_urls: Vec<Url>,
+    /// Its ESPF API; none: `/espf/v1` of the site that is asked.
+    #[serde(serialize_with = "as_optional_url", skip_serializing_if = "Option::is_none")]
+    pub espf_url: Option<Url>,
     /// The user.
     pub login: String,
     /// The user's secret.
     #[serde(flatten)]
     pub credential: Credential,
+    /// How calls are written.
+    pub transport: Transport,
     /// Where SOAP is spoken.
     pub soap_path: SoapPath,
-    /// What of a login goes into the SOAP header `auth_info`.
+    /// How a call says who we are.
     pub auth_info: AuthInfo,
     /// How a provisioning status is written.
     pub status_encoding: StatusEncoding,
@@ -226,6 +231,8 @@ pub struct PortaBillingSettings {
     pub timeout: Duration,
     /// The most calls at a time.
     pub max_in_flight: u64,
+    /// The most calls begun per second, on average; 0: any number.
+    pub calls_per_second: u64,
     /// How long an answer counts as fresh; zero: never.
     #[serde(serialize_with = "serialize_duration")]
     pub cache_ttl: Duration,
@@ -241,13 +248,13 @@ pub struct PortaBillingSettings {
 impl PortaBillingSettings {
     /// The PortaBilling at `url`, with the default of everything else.
     pub fn new(url: Url, login: String, credential: Credential) -> Self {
-        let mut espf_url = url.clone();
-        espf_url.set_path("/espf/v1");
         Self {
             url,
-            espf_url,
+            other_urls: Vec::new(),
+            espf_url: None,
             login,
             credential,
+            transport: Transport::Soap,
             soap_path: SoapPath::Modern,
             auth_info: AuthInfo::SessionId,
             status_encoding: StatusEncoding::Form,
@@ -255,6 +262,7 @@ impl PortaBillingSettings {
             connect_timeout: defaults::PORTABILLING_CONNECT_TIMEOUT,
             timeout: defaults::PORTABILLING_TIMEOUT,
             max_in_flight: defaults::PORTABILLING_MAX_IN_FLIGHT,
+            calls_per_second: 0,
             cache_ttl: defaults::CACHE_TTL,
             answer_limit: defaults::PORTABILLING_ANSWER_LIMIT,
             ca_file: None,
@@ -283,14 +291,30 @@ pub enum SoapPath {
     Classic,
 }
 
-/// What of a login goes into the SOAP header `auth_info`.
+/// How calls to PortaBilling are written; the answers are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// XML envelopes.
+    Soap,
+    /// JSON.
+    Json,
+}
+
+/// How a call to PortaBilling says who we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthInfo {
-    /// The session's id, which every release takes.
+    /// The session's id in `auth_info`, which every release takes.
     SessionId,
-    /// The access token, which current releases take.
+    /// The access token in `auth_info`, which current releases take.
     AccessToken,
+    /// Login and secret in `auth_info`, without a session.
+    Inline,
+    /// The access token as `Authorization: Bearer`.
+    Bearer,
+    /// The cookies that the login sets.
+    Cookie,
 }
 
 /// `[dispatch]`: how deliveries are made.

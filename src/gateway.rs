@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portabilling::client::{AuthInfo, Client, Credentials, EspfAuth, Settings, SoapPath, StatusEncoding};
-use soapstone_soap::transport;
+use portabilling::client::{
+    AuthInfo, Client, Credentials, EspfAuth, Settings, SoapPath, StatusEncoding, Transport,
+};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use crate::connector::Connector;
 use crate::connector::http::HttpConnector;
 use crate::dispatch::{Dispatcher, Observer, Route};
 use crate::enrich::PortaBilling;
-use crate::http::client::{ClientSettings, client};
+use crate::http::client::certificates;
 use crate::http::intake::Intake;
 use crate::http::operator::Operator;
 use crate::http::server::{Limits, serve};
@@ -46,6 +47,7 @@ pub struct Gateway {
     listeners: TaskTracker,
     workers: TaskTracker,
     operators: TaskTracker,
+    portabilling: Client,
 }
 
 /// Why the gateway didn't start; nothing has been changed anywhere.
@@ -59,6 +61,9 @@ pub enum StartError {
     #[error("{what} can't be set up")]
     Setup { what: String, source: Box<dyn std::error::Error + Send + Sync> },
 }
+
+/// How long ending the session at PortaBilling may keep the gateway from stopping.
+const LOGOUT_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Gateway {
     /// Starts everything that `config` describes.
@@ -85,7 +90,7 @@ impl Gateway {
         let mut dispatcher = Dispatcher::new(Arc::clone(&shared), enrich, routes, config.dispatch.settings());
         dispatcher.observer = Arc::clone(&observer);
         let accepted = Arc::clone(&dispatcher.nudge);
-        let sink = Arc::new(EspfApi::new(client));
+        let sink = Arc::new(EspfApi::new(client.clone()));
         let mut statuses = StatusWriter::new(Arc::clone(&shared), sink, config.status.settings());
         statuses.observer = observer;
         statuses.nudge = Arc::clone(&dispatcher.status_nudge);
@@ -97,6 +102,7 @@ impl Gateway {
             operator,
             telemetry,
             store,
+            portabilling: client,
             intake_stop: CancellationToken::new(),
             work_stop: CancellationToken::new(),
             operator_stop: CancellationToken::new(),
@@ -157,6 +163,8 @@ impl Gateway {
         self.workers.wait().await;
         self.operator_stop.cancel();
         self.operators.wait().await;
+        // what isn't ended now ends by itself
+        drop(tokio::time::timeout(LOGOUT_TIMEOUT, self.portabilling.log_out()).await);
         self.store.close().await;
         tracing::info!("stopped");
     }
@@ -204,11 +212,19 @@ pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
         config::SoapPath::Modern => SoapPath::Modern,
         config::SoapPath::Classic => SoapPath::Classic,
     };
+    settings.other_urls = from.other_urls.iter().map(|url| url.as_str().to_owned()).collect();
+    settings.transport = match from.transport {
+        config::Transport::Soap => Transport::Soap,
+        config::Transport::Json => Transport::Json,
+    };
     settings.auth_info = match from.auth_info {
         config::AuthInfo::SessionId => AuthInfo::SessionId,
         config::AuthInfo::AccessToken => AuthInfo::AccessToken,
+        config::AuthInfo::Inline => AuthInfo::Inline,
+        config::AuthInfo::Bearer => AuthInfo::Bearer,
+        config::AuthInfo::Cookie => AuthInfo::Cookie,
     };
-    settings.espf_url = Some(from.espf_url.to_string());
+    settings.espf.base = from.espf_url.as_ref().map(|url| url.as_str().to_owned());
     settings.status_encoding = match from.status_encoding {
         config::StatusEncoding::Form => StatusEncoding::Form,
         config::StatusEncoding::Json => StatusEncoding::Json,
@@ -221,20 +237,16 @@ pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
     settings.call_timeout = from.timeout;
     settings.queue_timeout = from.timeout.max(Duration::from_secs(1));
     settings.max_in_flight = usize::try_from(from.max_in_flight).unwrap_or(usize::MAX);
+    settings.calls_per_second = (from.calls_per_second > 0).then_some(from.calls_per_second as f64);
     settings.limits.message_bytes = usize::try_from(from.answer_limit).unwrap_or(usize::MAX);
-    let http = client(&ClientSettings {
-        upstream: "PortaBilling",
-        connect_timeout: from.connect_timeout,
-        timeout: from.timeout,
-        ca_file: from.ca_file.as_deref(),
-        danger_accept_invalid_certs: from.danger_accept_invalid_certs,
-    });
-    let http = http.map_err(|error| StartError::Setup {
-        what: "the client of PortaBilling".into(),
-        source: error.into(),
-    })?;
-    let transport = transport::over(http, settings.limits.message_bytes);
-    Ok(Client::over(settings, transport, None))
+    settings.danger_accept_invalid_certs = from.danger_accept_invalid_certs;
+    let setup = |source| StartError::Setup { what: "the client of PortaBilling".into(), source };
+    if let Some(file) = &from.ca_file {
+        // read here, so that the error names the file
+        certificates(file).map_err(|error| setup(error.into()))?;
+        settings.ca_pem.push(std::fs::read(file).map_err(|error| setup(error.into()))?);
+    }
+    Client::new(settings).map_err(|error| setup(error.into()))
 }
 
 fn credentials(from: &PortaBillingSettings) -> Credentials {

@@ -23,6 +23,14 @@ pub(super) fn as_url<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error>
     to.serialize_str(url.as_str())
 }
 
+pub(super) fn as_urls<S: Serializer>(urls: &[Url], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(urls.iter().map(Url::as_str))
+}
+
+pub(super) fn as_optional_url<S: Serializer>(url: &Option<Url>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(url.as_ref().map(Url::as_str).unwrap_or_default())
+}
+
 pub(super) fn as_handlers<S: Serializer>(handlers: &[Handler], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(handlers.iter().map(HandlerView::from))
 }

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use super::reader::{Reading, Section, Value, suggest};
 use super::{
     AuthInfo, Config, Credential, Dispatch, EspfAuth, Listen, PortaBillingSettings, Problem, Secret,
-    SoapPath, StatusEncoding, StatusWriting, StoreSettings, defaults,
+    SoapPath, StatusEncoding, StatusWriting, StoreSettings, Transport, defaults,
 };
 
 mod connector;
@@ -186,12 +186,21 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
     let credential = credential.unwrap_or(Credential::Password(Secret::new("")));
     let default = PortaBillingSettings::new(url, login.unwrap_or_default(), credential);
     let soap_path = [("modern", SoapPath::Modern), ("classic", SoapPath::Classic)];
-    let auth_info = [("session_id", AuthInfo::SessionId), ("access_token", AuthInfo::AccessToken)];
+    let transports = [("soap", Transport::Soap), ("json", Transport::Json)];
+    let auth_info = [
+        ("session_id", AuthInfo::SessionId),
+        ("access_token", AuthInfo::AccessToken),
+        ("inline", AuthInfo::Inline),
+        ("bearer", AuthInfo::Bearer),
+        ("cookie", AuthInfo::Cookie),
+    ];
     let encodings = [("form", StatusEncoding::Form), ("json", StatusEncoding::Json)];
     let espf_auth = [("bearer", EspfAuth::Bearer), ("basic", EspfAuth::Basic)];
     let espf_url = section.get("espf_url").and_then(|value| section.url_of("espf_url", value));
     let settings = PortaBillingSettings {
-        espf_url: espf_url.unwrap_or(default.espf_url),
+        other_urls: urls(section, "other_urls"),
+        espf_url,
+        transport: section.choice("transport", default.transport, &transports),
         soap_path: section.choice("soap_path", default.soap_path, &soap_path),
         auth_info: section.choice("auth_info", default.auth_info, &auth_info),
         status_encoding: section.choice("status_encoding", default.status_encoding, &encodings),
@@ -199,6 +208,7 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
         connect_timeout: section.duration("connect_timeout", default.connect_timeout, MILLISECOND..=HOUR),
         timeout: section.duration("timeout", default.timeout, MILLISECOND..=HOUR),
         max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
+        calls_per_second: section.count("calls_per_second", default.calls_per_second, 0..=100_000),
         cache_ttl: section.duration("cache_ttl", default.cache_ttl, Duration::ZERO..=HOUR),
         answer_limit: section.size("answer_limit", default.answer_limit, 64 * 1024..=1024 * MIB),
         ca_file: section.certificates("ca_file"),
@@ -233,6 +243,11 @@ fn need_url(section: &Section<'_>, key: &'static str, example: &str) -> Option<U
 }
 
 /// The tables of `[[key]]`.
+fn urls(section: &Section<'_>, key: &'static str) -> Vec<Url> {
+    let list = section.get(key).map(|value| section.list_of(key, value)).unwrap_or_default();
+    list.into_iter().filter_map(|value| section.url_of(key, value)).collect()
+}
+
 fn tables<'a>(root: &Section<'a>, key: &'static str) -> Vec<Section<'a>> {
     let name = format!("[[{key}]]");
     let value = root.get(key);

@@ -280,7 +280,7 @@ impl Named {
 
 fn failed(error: &Error) -> EnrichError {
     let after = match &error.cause {
-        Cause::LoginPause(left) => Some(*left),
+        Cause::LoginPause(left, _) => Some(*left),
         _ => None,
     };
     EnrichError {

@@ -66,8 +66,9 @@ pub(super) fn calls(telemetry: Arc<Telemetry>) -> CallObserver {
     Arc::new(move |report: &CallReport<'_>| {
         let outcome = match report.error.map(|error| &error.cause) {
             None => "ok",
-            Some(Cause::Login(_) | Cause::LoginPause(_)) => "no_login",
+            Some(Cause::Login(_) | Cause::LoginPause(..)) => "no_login",
             Some(Cause::Queue(_)) => "queue_full",
+            Some(Cause::Unreadable { .. }) => "unreadable",
             Some(Cause::Espf { .. }) => "refused",
             Some(Cause::Call(error)) => match &**error {
                 CallError::Fault(_) => "fault",

@@ -81,7 +81,7 @@ fn builder(settings: &ClientSettings<'_>) -> ClientBuilder {
         .tls_danger_accept_invalid_certs(settings.danger_accept_invalid_certs)
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
     let file = path.display().to_string();
     let pem = std::fs::read(path).map_err(|source| ClientError::Unreadable { file: file.clone(), source })?;
     match Certificate::from_pem_bundle(&pem) {

@@ -32,7 +32,7 @@ impl StatusSink for EspfApi {
             reason: chain(&error),
             retryable: error.may_work_later(),
             after: match &error.cause {
-                Cause::LoginPause(left) => Some(*left),
+                Cause::LoginPause(left, _) => Some(*left),
                 _ => None,
             },
         })

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use soapstone_soap::{CallError, Fault};
 
+use crate::fault::{Class, FaultCode};
+
 /// A call that failed, with its name.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{service}/{method}")]
@@ -27,14 +29,25 @@ pub enum Cause {
     Login(#[source] Arc<Cause>),
     /// The login was refused a moment ago; not asked again before the pause is over, to keep clear of a lock-out.
     #[error("the login was refused; the next try is in {} s", .0.as_secs())]
-    LoginPause(Duration),
+    LoginPause(Duration, #[source] Arc<Cause>),
     /// All places for calls were taken for the whole waiting time; nothing was sent.
     #[error("{0} calls were under way all the time; nothing was sent")]
     Queue(usize),
     /// The call itself failed.
     #[error(transparent)]
     Call(Arc<CallError>),
-    /// The ESPF API answered with another status than 200.
+    /// An answer came that is neither an answer nor a fault of the JSON API: a proxy's page, something cut off; the request
+    /// may have been carried out.
+    #[error("an answer with HTTP status {status} that can't be read: {reason}")]
+    Unreadable {
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong with it.
+        reason: String,
+        /// Its beginning.
+        raw: String,
+    },
+    /// The ESPF API, or the API 2.0, answered with another status than a good one.
     #[error("HTTP status {status}: {message}")]
     Espf {
         /// The HTTP status.
@@ -42,26 +55,10 @@ pub enum Cause {
         /// The beginning of its answer.
         message: String,
     },
+    /// A file could not be written here, or is longer than allowed.
+    #[error("the file can't be kept: {0}")]
+    File(String),
 }
-
-/// Fault codes that mean: log in again (the session or token is no longer good).
-pub const LOGIN_AGAIN: [&str; 4] = [
-    "Server.Session.check_auth.auth_failed",
-    "Client.Session.check_auth.failed_to_process_access_token",
-    "Client.Session.check_auth.failed_to_process_jwt",
-    "Client.check_auth.envelope_missed",
-];
-
-/// Fault codes of a login that is refused until somebody changes something.
-const LOGIN_REFUSED: [&str; 3] = [
-    "Server.Session.auth_failed",
-    "Server.Session.cannot_login_brute_force_activity",
-    "Server.Session.alert_You_must_change_password",
-];
-
-/// Fault codes of a site that can't serve now: standalone, secondary or read-only.
-const SITE_BUSY: [&str; 4] =
-    ["standalone_mode", "secondary_site", "read_only_mode", "pb_delta.connection_failed"];
 
 impl Error {
     /// The fault, where PortaBilling has answered with one.
@@ -69,13 +66,14 @@ impl Error {
         self.cause.fault()
     }
 
+    /// What kind of fault it is, where it is one; that of the login, if that was refused.
+    pub fn class(&self) -> Option<Class> {
+        self.cause.class()
+    }
+
     /// Whether PortaBilling may have carried the request out.
     pub fn may_have_been_carried_out(&self) -> bool {
-        match &self.cause {
-            Cause::Call(error) => error.may_have_been_carried_out(),
-            Cause::Espf { status, .. } => *status >= 500,
-            Cause::Login(_) | Cause::LoginPause(_) | Cause::Queue(_) => false,
-        }
+        self.cause.may_have_been_carried_out()
     }
 
     /// Whether the same call may work later: everything but a refusal of the request itself.
@@ -84,11 +82,12 @@ impl Error {
     /// not the event.
     pub fn may_work_later(&self) -> bool {
         match &self.cause {
-            Cause::Login(_) | Cause::LoginPause(_) | Cause::Queue(_) => true,
+            Cause::Login(_) | Cause::LoginPause(..) | Cause::Queue(_) | Cause::Unreadable { .. } => true,
             Cause::Espf { status, .. } => matches!(status, 401 | 403 | 408 | 429) || *status >= 500,
+            Cause::File(_) => false,
             Cause::Call(error) => match &**error {
                 CallError::Encode(_) => false,
-                CallError::Fault(fault) => passing(fault),
+                CallError::Fault(fault) => FaultCode::from(fault).class().passes(),
                 _ => true,
             },
         }
@@ -99,35 +98,59 @@ impl Cause {
     pub(crate) fn fault(&self) -> Option<&Fault> {
         match self {
             Cause::Call(error) => error.fault(),
-            Cause::Login(cause) => cause.fault(),
+            Cause::Login(cause) | Cause::LoginPause(_, cause) => cause.fault(),
             _ => None,
+        }
+    }
+
+    pub(crate) fn class(&self) -> Option<Class> {
+        self.fault().map(|fault| FaultCode::from(fault).class())
+    }
+
+    pub(crate) fn may_have_been_carried_out(&self) -> bool {
+        match self {
+            Cause::Call(error) => error.may_have_been_carried_out(),
+            Cause::Espf { status, .. } => *status >= 500,
+            Cause::Unreadable { .. } | Cause::File(_) => true,
+            Cause::Login(_) | Cause::LoginPause(..) | Cause::Queue(_) => false,
         }
     }
 
     /// Whether the session or token is no longer good.
     pub(crate) fn asks_for_login(&self) -> bool {
         match self {
-            Cause::Call(error) => error.fault().is_some_and(|fault| LOGIN_AGAIN.contains(&fault.code())),
+            Cause::Call(_) => self.class() == Some(Class::SessionEnded),
             Cause::Espf { status, .. } => *status == 401,
             _ => false,
         }
     }
 
-    /// Whether a login was refused, rather than not answered.
-    pub(crate) fn refuses_login(&self) -> bool {
-        self.fault().is_some_and(|fault| LOGIN_REFUSED.contains(&fault.code()))
+    /// Whether another site may do what this one can't, for certain without having done it.
+    pub(crate) fn asks_for_another_site(&self) -> bool {
+        match self {
+            Cause::Call(error) => {
+                matches!(**error, CallError::NotSent(_)) || self.class() == Some(Class::SiteBusy)
+            }
+            Cause::Login(cause) => cause.asks_for_another_site(),
+            _ => false,
+        }
     }
-}
 
-/// Whether a fault speaks of a passing state. A code that begins with `Client` is about the request; `Server` may be
-/// about anything, so it is tried again except where it names what is wrong with the request.
-fn passing(fault: &Fault) -> bool {
-    let code = fault.code();
-    if SITE_BUSY.contains(&code) || LOGIN_AGAIN.contains(&code) {
-        return true;
+    /// Whether sending it again can do no harm, the method only reading or not.
+    pub(crate) fn may_be_sent_again(&self, only_reads: bool) -> bool {
+        match self {
+            Cause::Call(error) => match **error {
+                CallError::NotSent(_) => true,
+                CallError::MaybeSent(_) => only_reads,
+                _ => false,
+            },
+            _ => false,
+        }
     }
-    let final_reasons = ["duplicate_id", "duplicate_login", "Ext_HG_number_already_in_use", "not_found"];
-    !(code.starts_with("Client") || final_reasons.iter().any(|reason| code.ends_with(reason)))
+
+    pub(crate) fn not_sent(error: tower::BoxError) -> Self {
+        Cause::Call(Arc::new(CallError::NotSent(error)))
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
-//! The ESPF API: writing the provisioning status of an account back.
+//! The ESPF API: provisioning statuses of accounts, service groups, events of one's own.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{Request, Response};
-use secrecy::ExposeSecret as _;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request, Response};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
 
+use super::attempts::{Attempts, Needs, Turn};
 use super::settings::{EspfAuth, StatusEncoding};
 use super::{Cause, Client, Error};
 
@@ -24,6 +27,31 @@ pub struct AccountStatus<'a> {
     pub message: Option<&'a str>,
 }
 
+/// A service group that statuses are kept for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ServiceGroup {
+    /// Its number; it comes as a number or as a string.
+    #[serde(default, deserialize_with = "number")]
+    pub i_group: Option<i64>,
+    /// Its name (`HSS`), 64 characters at most.
+    #[serde(default)]
+    pub name: String,
+    /// Whether an operator has made it; documented as a string, seen as a boolean.
+    #[serde(default, deserialize_with = "flag")]
+    pub is_custom: bool,
+}
+
+/// An event of one's own, for ESPF's queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent<'a> {
+    /// Its type, of ESPF's or of one's own.
+    pub event_type: &'a str,
+    /// Its variables.
+    pub variables: Map<String, Value>,
+    /// When it is to be sent, `YYYY-MM-DD HH:MM:SS` in UTC; at once where it isn't said.
+    pub start_time: Option<&'a str>,
+}
+
 impl Client {
     /// Writes the provisioning status of an account: `POST {espf}/account/i/{i_account}/status`.
     ///
@@ -32,54 +60,138 @@ impl Client {
     /// # Errors
     /// See [`Error`]; ESPF answers an unknown account or group with a 4xx.
     pub async fn set_account_status(&self, status: &AccountStatus<'_>) -> Result<(), Error> {
-        const METHOD: &str = "account_status";
-        let url = format!("{}/account/i/{}/status", self.settings().espf_base(), status.i_account);
-        let (content_type, body) = self.status_body(status);
-        let started = std::time::Instant::now();
-        let result = self
-            .with_session(|session| {
-                let (url, body) = (url.clone(), body.clone());
-                async move {
-                    let mut request = Request::post(url)
-                        .header(CONTENT_TYPE, content_type)
-                        .body(body)
-                        .map_err(|error| Cause::not_sent(error.into()))?;
-                    let mut authorization = match self.settings().espf_auth {
-                        EspfAuth::Bearer => bearer(session.access_token.expose_secret()),
-                        EspfAuth::Basic => self.basic(),
-                    }?;
-                    authorization.set_sensitive(true);
-                    request.headers_mut().insert(AUTHORIZATION, authorization);
-                    judge(self.send(request).await?)
+        let path = self.settings().espf.status.replace("{i_account}", &status.i_account.to_string());
+        let body = self.status_body(status);
+        self.espf("account_status", Method::POST, path, Some(body)).await.map(drop)
+    }
+
+    /// The same by the account's id, a telephone number as a rule; `i_account` of the status isn't looked at.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn set_account_status_by_id(&self, id: &str, status: &AccountStatus<'_>) -> Result<(), Error> {
+        let id = utf8_percent_encode(id, NON_ALPHANUMERIC).to_string();
+        let path = self.settings().espf.status_by_id.replace("{id}", &id);
+        let body = self.status_body(status);
+        self.espf("account_status", Method::POST, path, Some(body)).await.map(drop)
+    }
+
+    /// The service groups that ESPF knows. A status for another one is refused, so a program does well to look when it starts.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn service_groups(&self) -> Result<Vec<ServiceGroup>, Error> {
+        #[derive(Deserialize)]
+        struct Groups {
+            #[serde(default)]
+            group_list: Vec<ServiceGroup>,
+        }
+        const METHOD: &str = "get_group_list";
+        let path = self.settings().espf.groups.clone();
+        let answer = self.espf(METHOD, Method::GET, path, None).await?;
+        let groups: Result<Groups, _> = serde_json::from_slice(answer.body());
+        groups.map(|groups| groups.group_list).map_err(|error| strange(METHOD, &answer, &error))
+    }
+
+    /// Makes a service group; its name has 64 characters at most.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn create_service_group(&self, name: &str) -> Result<ServiceGroup, Error> {
+        const METHOD: &str = "create_group";
+        let path = self.settings().espf.create_group.clone();
+        let body = self.espf_body(vec![("name", name)]);
+        let answer = self.espf(METHOD, Method::POST, path, Some(body)).await?;
+        serde_json::from_slice(answer.body()).map_err(|error| strange(METHOD, &answer, &error))
+    }
+
+    /// Puts an event into ESPF's queue, now or for later. Path and fields aren't documented publicly: see
+    /// [`super::EspfPaths`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn insert_event(&self, event: &NewEvent<'_>) -> Result<Value, Error> {
+        const METHOD: &str = "insert_event";
+        let mut body = json!({ "event_type": event.event_type, "variables": event.variables });
+        if let Some(start_time) = event.start_time {
+            body["start_time"] = start_time.into();
+        }
+        let path = self.settings().espf.events.clone();
+        let body = ("application/json", Bytes::from(body.to_string()));
+        let answer = self.espf(METHOD, Method::POST, path, Some(body)).await?;
+        if answer.body().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(answer.body()).map_err(|error| strange(METHOD, &answer, &error))
+    }
+
+    async fn espf(
+        &self,
+        method: &'static str,
+        verb: Method,
+        path: String,
+        body: Option<(&'static str, Bytes)>,
+    ) -> Result<Response<Bytes>, Error> {
+        let asked = async {
+            let needs = match self.settings().espf_auth {
+                EspfAuth::Bearer => Needs::Token,
+                EspfAuth::Basic => Needs::Nothing,
+            };
+            // writing the same status twice does no harm; inserting an event twice does
+            let mut attempts = Attempts::new(self, needs, verb == Method::GET);
+            loop {
+                let turn = attempts.next().await?;
+                let request = self.espf_request(&turn, verb.clone(), &path, body.as_ref())?;
+                match self.send(request).await.and_then(judge) {
+                    Ok(answer) => return Ok(answer),
+                    Err(cause) => attempts.after(turn, cause).await?,
                 }
-            })
-            .await;
-        let result = result.map_err(|cause| Error { service: "ESPF", method: METHOD, cause });
-        self.report("ESPF", METHOD, started, result.as_ref().err());
-        result
+            }
+        };
+        self.reported("ESPF", method, asked).await
+    }
+
+    fn espf_request(
+        &self,
+        turn: &Turn,
+        verb: Method,
+        path: &str,
+        body: Option<&(&'static str, Bytes)>,
+    ) -> Result<Request<Bytes>, Cause> {
+        let url = format!("{}{path}", self.settings().espf_base(&turn.site.url));
+        let mut request = Request::builder().method(verb).uri(url);
+        if let Some((content_type, _)) = body {
+            request = request.header(CONTENT_TYPE, *content_type);
+        }
+        let body = body.map(|(_, body)| body.clone()).unwrap_or_default();
+        let mut request = request.body(body).map_err(|error| Cause::not_sent(error.into()))?;
+        let authorization = match &turn.session {
+            Some(session) => Self::bearer(session),
+            None => self.basic(),
+        }?;
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        Ok(request)
     }
 
     fn status_body(&self, status: &AccountStatus<'_>) -> (&'static str, Bytes) {
         let message = status.message.map(cut);
         let mut fields = vec![("status", status.status), ("group", status.group)];
         fields.extend(message.map(|message| ("message", message)));
+        self.espf_body(fields)
+    }
+
+    fn espf_body(&self, fields: Vec<(&str, &str)>) -> (&'static str, Bytes) {
         match self.settings().status_encoding {
             StatusEncoding::Form => {
                 let body = serde_urlencoded::to_string(&fields).unwrap_or_default();
                 ("application/x-www-form-urlencoded", Bytes::from(body))
             }
             StatusEncoding::Json => {
-                let object: serde_json::Map<String, serde_json::Value> =
+                let object: Map<String, Value> =
                     fields.into_iter().map(|(name, value)| (name.to_string(), value.into())).collect();
-                ("application/json", Bytes::from(serde_json::Value::Object(object).to_string()))
+                ("application/json", Bytes::from(Value::Object(object).to_string()))
             }
         }
-    }
-
-    fn basic(&self) -> Result<HeaderValue, Cause> {
-        let credentials = &self.settings().credentials;
-        let pair = format!("{}:{}", credentials.login, credentials.secret.inner().expose_secret());
-        header(&format!("Basic {}", soapstone_soap::Base64(pair.into_bytes())))
     }
 }
 
@@ -91,22 +203,34 @@ fn cut(message: &str) -> &str {
     }
 }
 
-fn bearer(token: &str) -> Result<HeaderValue, Cause> {
-    header(&format!("Bearer {token}"))
-}
-
-fn header(text: &str) -> Result<HeaderValue, Cause> {
-    // the value itself must not get into the message
-    HeaderValue::from_str(text)
-        .map_err(|_| Cause::not_sent("the credentials hold characters that no header can".into()))
-}
-
-fn judge(answer: Response<Bytes>) -> Result<(), Cause> {
+/// ESPF has no fault bodies: the status is the answer.
+pub(crate) fn judge(answer: Response<Bytes>) -> Result<Response<Bytes>, Cause> {
     if answer.status() == http::StatusCode::OK {
-        return Ok(());
+        return Ok(answer);
     }
     let message = String::from_utf8_lossy(&answer.body()[..answer.body().len().min(500)]).trim().to_string();
     Err(Cause::Espf { status: answer.status().as_u16(), message })
+}
+
+fn strange(method: &'static str, answer: &Response<Bytes>, error: &serde_json::Error) -> Error {
+    Error { service: "ESPF", method, cause: super::exchange::unreadable(answer, &error.to_string()) }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    })
+}
+
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Bool(flag) => flag,
+        Value::Number(number) => number.as_i64() != Some(0),
+        Value::String(text) => matches!(text.trim(), "1" | "Y" | "y" | "true" | "True"),
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -119,5 +243,13 @@ mod tests {
         assert_eq!(cut(&long).chars().count(), MESSAGE_LIMIT);
         assert_eq!(cut("short"), "short");
         assert_eq!(cut(&long[..MESSAGE_LIMIT * 2]).len(), MESSAGE_LIMIT * 2);
+    }
+
+    #[test]
+    fn groups_are_read_in_both_spellings() {
+        let text = r#"[{"i_group":"1","name":"VoIP","is_custom":false},{"i_group":1001,"name":"IOT","is_custom":"Y"},{}]"#;
+        let groups: Vec<ServiceGroup> = serde_json::from_str(text).expect("groups");
+        let read: Vec<_> = groups.iter().map(|one| (one.i_group, one.name.as_str(), one.is_custom)).collect();
+        assert_eq!(read, [(Some(1), "VoIP", false), (Some(1001), "IOT", true), (None, "", false)]);
     }
 }

@@ -1,4 +1,4 @@
-//! PortaBilling from Rust: typed SOAP calls that log in by themselves, and the ESPF API.
+//! PortaBilling from Rust: typed calls over SOAP or JSON that log in by themselves, lists, files, the ESPF API.
 //!
 //! ```no_run
 //! use portabilling::account::{GetAccountInfo, GetAccountInfoRequest};
@@ -14,31 +14,57 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What happens by itself
+//!
+//! * The first call logs in, with password or API token, once however many callers there are; tokens are renewed before they
+//!   end. A session that PortaBilling no longer knows is replaced, and the call made once more.
+//! * A call that was certainly not sent, or whose method only reads, is sent again ([`Settings::retries`]). One that may
+//!   have been carried out never is: its [`Error`] says so.
+//! * A site that can't be reached, or is on its own or read-only, is left for the next ([`Settings::other_urls`]).
+//! * Calls wait for each other beyond [`Settings::max_in_flight`] and [`Settings::calls_per_second`].
+//!
+//! A refused login is not repeated before a pause: PortaBilling locks users out.
 
+mod api2;
+mod attempts;
+mod auth;
 mod error;
 mod espf;
+mod exchange;
+mod extended;
+mod files;
+mod http;
+mod lists;
+mod pace;
 mod session;
 mod settings;
+mod site;
+mod trace;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use secrecy::{ExposeSecret as _, SecretString};
-use soapstone_soap::{Call, CallError, Exchange, NotSent, Operation, Structure, Transport, transport};
-use tokio::sync::Semaphore;
-use tower::{BoxError, ServiceExt as _};
+use soapstone_soap::{Call, Exchange, Operation, Structure};
+use tracing::Instrument as _;
 
-pub use error::{Cause, Error, LOGIN_AGAIN};
-pub use espf::{AccountStatus, MESSAGE_LIMIT};
-use session::{Session, Sessions};
-pub use settings::{AuthInfo, Credentials, EspfAuth, Secret, Settings, SoapPath, StatusEncoding};
+pub use api2::Api2;
+pub use error::{Cause, Error};
+pub use espf::{AccountStatus, MESSAGE_LIMIT, NewEvent, ServiceGroup};
+pub use extended::{Criteria, Rows};
+pub use files::Download;
+pub use lists::{Paged, Portion};
+pub use settings::{
+    Api2Paths, AuthInfo, Credentials, EspfAuth, EspfPaths, JsonBody, Realm, Secret, Settings, SoapPath,
+    StatusEncoding, Tls, Transport,
+};
 
-use crate::session::{Login, LoginRequest};
-use crate::types::AuthInfoStructure;
+use self::attempts::{Attempts, Needs};
+use self::http::Carrier;
+use self::pace::Pace;
+use self::site::Sites;
 
-/// A client of one PortaBilling; cheap to clone, all clones share the session and the pool of connections.
+/// A client of one PortaBilling; cheap to clone, all clones share the sessions and the pool of connections.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -46,10 +72,9 @@ pub struct Client {
 
 struct Inner {
     settings: Settings,
-    soap: soapstone_soap::Client,
-    transport: Transport,
-    sessions: Sessions,
-    places: Semaphore,
+    carrier: Carrier,
+    sites: Sites,
+    pace: Pace,
     observer: Option<Observer>,
 }
 
@@ -75,51 +100,27 @@ impl Client {
     /// # Errors
     /// Certificates that can't be read.
     pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
-        // a small container has no certificates of its own: plain HTTP works all the same, and HTTPS with `ca_pem`
-        let http = Self::http(&settings, true).or_else(|_| Self::http(&settings, false))?;
-        let transport = transport::over(http, settings.limits.message_bytes);
-        Ok(Self::over(settings, transport, None))
+        let carrier = Carrier::new(&settings)?;
+        Ok(Self::with(settings, carrier, None))
     }
 
-    fn http(settings: &Settings, with_system: bool) -> Result<reqwest::Client, reqwest::Error> {
-        let mut own = Vec::new();
-        for pem in &settings.ca_pem {
-            own.extend(reqwest::Certificate::from_pem_bundle(pem)?);
-        }
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.call_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(settings.max_in_flight)
-            .user_agent(concat!("soapstone/", env!("CARGO_PKG_VERSION")));
-        if settings.danger_accept_invalid_certs {
-            tracing::warn!(
-                url = settings.url,
-                "certificates are not verified: anybody in between can read and change everything"
-            );
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
-        builder = if with_system { builder.tls_certs_merge(own) } else { builder.tls_certs_only(own) };
-        builder.build()
+    /// A client over any transport; files are then held in memory while they are downloaded.
+    pub fn over(
+        settings: Settings,
+        transport: soapstone_soap::Transport,
+        observer: Option<Observer>,
+    ) -> Self {
+        Self::with(settings, Carrier { transport, http: None }, observer)
     }
 
-    /// A client over any transport.
-    pub fn over(settings: Settings, transport: Transport, observer: Option<Observer>) -> Self {
-        let inner = Inner {
-            soap: soapstone_soap::Client::new(transport.clone(), settings.limits),
-            sessions: Sessions::new(settings.login_pause),
-            places: Semaphore::new(settings.max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
-            transport,
-            settings,
-            observer,
-        };
-        Self { inner: Arc::new(inner) }
+    fn with(settings: Settings, carrier: Carrier, observer: Option<Observer>) -> Self {
+        let (sites, pace) = (Sites::new(&settings), Pace::new(&settings));
+        Self { inner: Arc::new(Inner { settings, carrier, sites, pace, observer }) }
     }
 
-    /// The same client, with somebody who is told of every call; it has a session of its own.
+    /// The same client, with somebody who is told of every call; it has sessions of its own.
     pub fn observed(&self, observer: Observer) -> Self {
-        Self::over(self.inner.settings.clone(), self.inner.transport.clone(), Some(observer))
+        Self::with(self.inner.settings.clone(), self.inner.carrier.clone(), Some(observer))
     }
 
     /// Its settings.
@@ -128,9 +129,6 @@ impl Client {
     }
 
     /// Calls an operation.
-    ///
-    /// Logs in where needed, and once more where the session turns out to be no longer good. Nothing else is
-    /// repeated.
     ///
     /// # Errors
     /// See [`Error`].
@@ -150,15 +148,22 @@ impl Client {
         request: &dyn Structure,
         response: &mut dyn Structure,
     ) -> Result<(), Error> {
-        let started = Instant::now();
-        let result = self.attempt(operation, request, response).await;
-        let result =
-            result.map_err(|cause| Error { service: operation.service, method: operation.name, cause });
-        self.report(operation.service, operation.name, started, result.as_ref().err());
-        result
+        let (service, method) = (operation.service, operation.name);
+        let needs = if operation.header().is_some() { Needs::Proof } else { Needs::Nothing };
+        let called = async {
+            let mut attempts = Attempts::new(self, needs, only_reads(method));
+            loop {
+                let turn = attempts.next().await?;
+                match self.exchange(&turn.site, operation, &turn.proof, request, response).await {
+                    Ok(_) => return Ok(()),
+                    Err(cause) => attempts.after(turn, cause).await?,
+                }
+            }
+        };
+        self.reported(service, method, called).await
     }
 
-    /// The same, keeping what went over the wire, secrets and all.
+    /// The same over SOAP, keeping what went over the wire, secrets and all. Nothing is repeated.
     ///
     /// # Errors
     /// See [`Error`].
@@ -169,136 +174,42 @@ impl Client {
         response: &mut dyn Structure,
     ) -> (Option<Exchange>, Result<(), Error>) {
         let name = |cause| Error { service: operation.service, method: operation.name, cause };
-        let header = match operation.header() {
-            None => None,
-            Some(_) => match self.session().await {
-                Ok((session, _)) => Some(self.auth_info(&session)),
-                Err(cause) => return (None, Err(name(cause))),
-            },
+        let needs = if operation.header().is_some() { Needs::Proof } else { Needs::Nothing };
+        let turn = match Attempts::new(self, needs, false).next().await {
+            Ok(turn) => turn,
+            Err(cause) => return (None, Err(name(cause))),
         };
-        let url = self.settings().soap_url(operation.service, operation.name);
-        let header = header.as_ref().map(|header| header as &dyn Structure);
-        let (exchange, result) = self.inner.soap.call_raw(operation, &url, header, request, response).await;
+        let (site, proof) = (turn.site, turn.proof);
+        let url = self.settings().soap_url(&site.url, operation.service, operation.name);
+        let header = proof.auth_info.as_ref().map(|header| header as &dyn Structure);
+        let transport = self.bearing(proof.headers.clone(), Arc::default());
+        let soap = soapstone_soap::Client::new(transport, self.settings().limits);
+        let (exchange, result) = soap.call_raw(operation, &url, header, request, response).await;
         (exchange, result.map_err(|error| name(Cause::Call(Arc::new(error)))))
     }
 
-    async fn attempt(
+    /// Does what a call does, in a span of its own, and reports how it ended.
+    async fn reported<T>(
         &self,
-        operation: &'static Operation,
-        request: &dyn Structure,
-        response: &mut dyn Structure,
-    ) -> Result<(), Cause> {
-        if operation.header().is_none() {
-            return self.exchange(operation, None, request, response).await;
-        }
-        let (session, login) = self.session().await?;
-        let first = self.exchange(operation, Some(&self.auth_info(&session)), request, response).await;
-        match first {
-            Err(cause) if cause.asks_for_login() => {
-                tracing::debug!(service = operation.service, method = operation.name, %cause, "logging in again");
-                self.inner.sessions.discard(&login);
-                let (session, _) = self.session().await?;
-                self.exchange(operation, Some(&self.auth_info(&session)), request, response).await
-            }
-            other => other,
-        }
+        service: &'static str,
+        method: &'static str,
+        called: impl Future<Output = Result<T, Cause>>,
+    ) -> Result<T, Error> {
+        let began = Instant::now();
+        let span = tracing::debug_span!("portabilling", service, method, trace = tracing::field::Empty);
+        let result = called.instrument(span).await.map_err(|cause| Error { service, method, cause });
+        self.report(service, method, began, result.as_ref().err());
+        result
     }
 
-    /// Does something with a session, and once more with a new one where it turns out to be no longer good.
-    async fn with_session<F>(&self, act: impl Fn(Session) -> F) -> Result<(), Cause>
-    where
-        F: Future<Output = Result<(), Cause>>,
-    {
-        let (session, login) = self.session().await?;
-        match act(session).await {
-            Err(cause) if cause.asks_for_login() => {
-                self.inner.sessions.discard(&login);
-                let (session, _) = self.session().await?;
-                act(session).await
-            }
-            other => other,
-        }
-    }
-
-    async fn session(&self) -> Result<(Session, Arc<session::Login>), Cause> {
-        self.inner.sessions.session(jiff::Timestamp::now(), || self.log_in()).await
-    }
-
-    async fn log_in(&self) -> Result<Session, Cause> {
-        let credentials = &self.settings().credentials;
-        let mut request = LoginRequest { login: Some(credentials.login.clone()), ..LoginRequest::default() };
-        match &credentials.secret {
-            Secret::Password(password) => request.password = Some(password.expose_secret().to_string()),
-            Secret::Token(token) => request.token = Some(token.expose_secret().to_string()),
-        }
-        let mut response = <Login as Call>::Response::default();
-        let (operation, started) = (Login::operation(), Instant::now());
-        let result = self.exchange(operation, None, &request, &mut response).await;
-        let error = result.as_ref().err().map(|cause| Error {
-            service: operation.service,
-            method: operation.name,
-            cause: cause.clone(),
-        });
-        self.report(operation.service, operation.name, started, error.as_ref());
-        result?;
-        tracing::info!(login = credentials.login, "logged in to PortaBilling");
-        Ok(Session {
-            session_id: SecretString::from(response.session_id.unwrap_or_default()),
-            access_token: SecretString::from(response.access_token.unwrap_or_default()),
-            expires_at: response
-                .expires_at
-                .and_then(|text| text.trim().parse::<soapstone_soap::DateTime>().ok()?.timestamp()),
-        })
-    }
-
-    fn auth_info(&self, session: &Session) -> AuthInfoStructure {
-        let (id, token) = (session.session_id.expose_secret(), session.access_token.expose_secret());
-        match self.settings().auth_info {
-            AuthInfo::SessionId if !id.is_empty() => {
-                AuthInfoStructure { session_id: Some(id.to_string()), ..AuthInfoStructure::default() }
-            }
-            _ => AuthInfoStructure { access_token: Some(token.to_string()), ..AuthInfoStructure::default() },
-        }
-    }
-
-    async fn exchange(
-        &self,
-        operation: &Operation,
-        header: Option<&AuthInfoStructure>,
-        request: &dyn Structure,
-        response: &mut dyn Structure,
-    ) -> Result<(), Cause> {
-        let _place = self.place().await?;
-        let url = self.settings().soap_url(operation.service, operation.name);
-        let header = header.map(|header| header as &dyn Structure);
-        let called = self.inner.soap.call(operation, &url, header, request, response).await;
-        called.map_err(|error| Cause::Call(Arc::new(error)))
-    }
-
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Cause> {
-        let _place = self.place().await?;
-        let sent = self.inner.transport.clone().oneshot(request).await;
-        sent.map_err(|error| match error.downcast::<NotSent>() {
-            Ok(not_sent) => Cause::not_sent(not_sent.0),
-            Err(error) => Cause::Call(Arc::new(CallError::MaybeSent(error))),
-        })
-    }
-
-    async fn place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Cause> {
-        let full = || Cause::Queue(self.settings().max_in_flight);
-        let waited = tokio::time::timeout(self.settings().queue_timeout, self.inner.places.acquire()).await;
-        waited.map_err(|_| full())?.map_err(|_| full())
-    }
-
-    fn report(&self, service: &'static str, method: &'static str, started: Instant, error: Option<&Error>) {
+    fn report(&self, service: &'static str, method: &'static str, began: Instant, error: Option<&Error>) {
         if let Some(observer) = &self.inner.observer {
-            observer(&CallReport { service, method, elapsed: started.elapsed(), error });
+            observer(&CallReport { service, method, elapsed: began.elapsed(), error });
         }
     }
 }
 
-impl Cause {
-    fn not_sent(error: BoxError) -> Self {
-        Cause::Call(Arc::new(CallError::NotSent(error)))
-    }
+/// Whether a method changes nothing, as far as its name says: PortaBilling's are named consistently.
+fn only_reads(method: &str) -> bool {
+    ["get_", "list_", "ping", "validate_"].iter().any(|prefix| method.starts_with(prefix))
 }

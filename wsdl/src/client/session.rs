@@ -1,32 +1,65 @@
-//! One login for all callers: whoever needs a session while it is being made waits for the same one.
+//! One login or renewal for all callers: whoever needs a session while it is being made waits for the same one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 
+use super::Settings;
 use super::error::Cause;
+use crate::fault::Class;
 
-/// What a login has given.
-#[derive(Debug, Clone)]
+/// What a login or a renewal has given.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Session {
     pub(crate) session_id: SecretString,
     pub(crate) access_token: SecretString,
-    /// When it ends by itself (`expires_at`), where the login said so.
-    pub(crate) expires_at: Option<jiff::Timestamp>,
+    pub(crate) refresh_token: SecretString,
+    /// `name=value; …`, as the login has set them.
+    pub(crate) cookies: SecretString,
+    /// When it is to be renewed, and when it ends: by our own clock from when we asked for it, so that it doesn't matter if
+    /// PortaBilling's differs.
+    pub(crate) life: Option<Life>,
 }
 
-/// The current login: under way, done or refused.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Life {
+    pub(crate) renew: Instant,
+    pub(crate) end: Instant,
+}
+
+impl Life {
+    /// Renewed when four fifths are over, whatever the length: a fixed time before the end would be a loop where tokens
+    /// live shorter than that.
+    pub(crate) fn new(from: Instant, lifetime: Duration) -> Option<Self> {
+        Some(Self { renew: from.checked_add(lifetime.mul_f32(0.8))?, end: from.checked_add(lifetime)? })
+    }
+}
+
+impl Session {
+    pub(crate) fn has_ended(&self, now: Instant) -> bool {
+        self.life.is_some_and(|life| life.end <= now)
+    }
+
+    fn is_to_be_renewed(&self, now: Instant) -> bool {
+        !self.refresh_token.expose_secret().is_empty() && self.life.is_some_and(|life| life.renew <= now)
+    }
+}
+
+/// The sessions of one site: the one in use, or the login that is under way or was refused.
 pub(crate) struct Sessions {
     current: Mutex<Arc<Login>>,
-    /// How long a refused login is not repeated.
+    /// How long a login isn't repeated after a refusal, and after one that has to do with a lock-out.
     pause: Duration,
+    lockout_pause: Duration,
 }
 
-/// One login, made once however many wait for it.
+/// One login or renewal, made once however many wait for it.
 #[derive(Default)]
 pub(crate) struct Login {
+    /// The session that is to be renewed.
+    before: Option<Session>,
     result: OnceCell<Result<Session, Refusal>>,
 }
 
@@ -37,55 +70,56 @@ struct Refusal {
 }
 
 impl Sessions {
-    pub(crate) fn new(pause: Duration) -> Self {
-        Self { current: Mutex::default(), pause }
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { current: Mutex::default(), pause: settings.login_pause, lockout_pause: settings.lockout_pause }
     }
 
-    /// The session in use, made by `log_in` where there is none; with it the login that it came from, for
-    /// [`Sessions::discard`].
+    /// The session in use, made by `make` where there is none or it is to be renewed (`make` is then given the old one);
+    /// with it the login that it came from, for [`Sessions::discard`].
     pub(crate) async fn session<F>(
         &self,
-        now: jiff::Timestamp,
-        log_in: impl FnOnce() -> F,
+        make: impl FnOnce(Option<Session>) -> F,
     ) -> Result<(Session, Arc<Login>), Cause>
     where
         F: Future<Output = Result<Session, Cause>>,
     {
-        let login = self.usable(now)?;
-        let result = login
-            .result
-            .get_or_init(|| async {
-                log_in().await.map_err(|cause| Refusal { cause: Arc::new(cause), at: Instant::now() })
-            })
-            .await;
-        match result {
+        let login = self.usable(Instant::now())?;
+        let made = login.result.get_or_init(|| async {
+            let made = make(login.before.clone()).await;
+            made.map_err(|cause| Refusal { cause: Arc::new(cause), at: Instant::now() })
+        });
+        match made.await {
             Ok(session) => Ok((session.clone(), Arc::clone(&login))),
             Err(refusal) => Err(Cause::Login(Arc::clone(&refusal.cause))),
         }
     }
 
     /// The current login, or a fresh one where that has ended. A refused one stays for its pause.
-    fn usable(&self, now: jiff::Timestamp) -> Result<Arc<Login>, Cause> {
+    fn usable(&self, now: Instant) -> Result<Arc<Login>, Cause> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = match current.result.get() {
-            None => false,
-            Some(Ok(session)) => session.expires_at.is_some_and(|end| end <= now),
-            Some(Err(refusal)) => match self.left(refusal) {
-                Some(left) => return Err(Cause::LoginPause(left)),
-                None => true,
+        let before = match current.result.get() {
+            None => return Ok(Arc::clone(&current)),
+            Some(Ok(session)) if session.is_to_be_renewed(now) => Some(session.clone()),
+            Some(Ok(session)) if session.has_ended(now) => None,
+            Some(Ok(_)) => return Ok(Arc::clone(&current)),
+            Some(Err(refusal)) => match self.left(refusal, now) {
+                Some(left) => return Err(Cause::LoginPause(left, Arc::clone(&refusal.cause))),
+                None => None,
             },
         };
-        if ended {
-            *current = Arc::default();
-        }
+        *current = Arc::new(Login { before, result: OnceCell::new() });
         Ok(Arc::clone(&current))
     }
 
     /// A login that wasn't answered may be tried again at once; one that was refused, not.
-    fn left(&self, refusal: &Refusal) -> Option<Duration> {
-        let pause =
-            if refusal.cause.refuses_login() { self.pause } else { self.pause.min(Duration::from_secs(1)) };
-        pause.checked_sub(refusal.at.elapsed()).filter(|left| !left.is_zero())
+    fn left(&self, refusal: &Refusal, now: Instant) -> Option<Duration> {
+        let pause = match refusal.cause.class() {
+            Some(Class::LockedOut | Class::PasswordExpired) => self.lockout_pause,
+            Some(Class::LoginRefused) => self.pause,
+            _ => self.pause.min(Duration::from_secs(1)),
+        };
+        let left = pause.checked_sub(now.saturating_duration_since(refusal.at));
+        left.filter(|left| !left.is_zero())
     }
 
     /// Drops a session that turned out to be no longer good, unless somebody else has already.
@@ -94,5 +128,13 @@ impl Sessions {
         if Arc::ptr_eq(&current, login) {
             *current = Arc::default();
         }
+    }
+
+    /// Takes the session out of use, to end it.
+    pub(crate) fn take(&self) -> Option<Session> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = current.result.get()?.as_ref().ok()?.clone();
+        *current = Arc::default();
+        Some(session)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 use soapstone_soap::Limits;
 
 /// The settings of a [`crate::client::Client`].
@@ -10,34 +10,179 @@ use soapstone_soap::Limits;
 pub struct Settings {
     /// Scheme, host and port of the web server (`https://billing.example.net`), without a path.
     pub url: String,
+    /// The same of further sites, asked in this order when those before can't be reached or can't serve. A session is good
+    /// on its own site only, so each has its own.
+    pub other_urls: Vec<String>,
+    /// How long a site that couldn't be reached, or couldn't serve, isn't asked. 60 s.
+    pub site_pause: Duration,
+    /// How calls are written.
+    pub transport: Transport,
     /// Where SOAP calls go.
     pub soap_path: SoapPath,
+    /// How the body of a JSON call is written.
+    pub json_body: JsonBody,
     /// Who we are.
     pub credentials: Credentials,
-    /// What of a login goes into `auth_info`.
+    /// How a call says so.
     pub auth_info: AuthInfo,
-    /// Base of the ESPF API; none: `{url}/espf/v1`.
-    pub espf_url: Option<String>,
+    /// Whether a token is renewed with its refresh token before it ends; otherwise there is a new login. On.
+    pub refresh: bool,
+    /// The ESPF API.
+    pub espf: EspfPaths,
     /// How the body of a status is written; PortaOne's guides show both.
     pub status_encoding: StatusEncoding,
     /// How the ESPF API is told who we are.
     pub espf_auth: EspfAuth,
+    /// The API 2.0.
+    pub api2: Api2Paths,
     /// Time to connect. 5 s.
     pub connect_timeout: Duration,
-    /// Time for one call, from the first byte sent to the last received. 30 s.
+    /// Time without a byte of the answer, once it has begun. 30 s.
+    pub read_timeout: Duration,
+    /// Time for one call, from the first byte sent to the last received; downloads have their own. 30 s.
     pub call_timeout: Duration,
     /// Time that a call waits for its turn when `max_in_flight` calls are under way. 30 s.
     pub queue_timeout: Duration,
     /// Calls under way at once. 20: users report that more don't help.
     pub max_in_flight: usize,
+    /// Calls begun per second, on average; none: no limit.
+    pub calls_per_second: Option<f64>,
+    /// How often a call is sent again after a failure that leaves no doubt: it wasn't sent, or its method only reads. 1.
+    pub retries: usize,
+    /// How long to wait before that. 200 ms.
+    pub retry_pause: Duration,
     /// Pause after a login that was refused, before the next is tried: brute-force lock-outs are real. 30 s.
     pub login_pause: Duration,
+    /// The same after one that was refused because of a lock-out, or of an expired password. 10 min.
+    pub lockout_pause: Duration,
     /// Limits of an answer.
     pub limits: Limits,
+    /// The longest file that is downloaded, in bytes. 1 GiB.
+    pub download_bytes: u64,
+    /// Time for a whole download. 1 h.
+    pub download_timeout: Duration,
+    /// Whether calls bear `traceparent` (W3C) and `b3` headers. On.
+    pub trace_headers: bool,
     /// PEM files with certificates that are trusted besides the system's; self-signed ones are normal here.
     pub ca_pem: Vec<Vec<u8>>,
+    /// A PEM file with our own certificate and its private key.
+    pub client_pem: Option<SecretSlice<u8>>,
+    /// The oldest TLS that is spoken. 1.2.
+    pub min_tls: Tls,
+    /// Whether `HTTPS_PROXY` and its kin in the environment are heeded. Off: where a call goes is the settings' to say.
+    pub proxy_from_env: bool,
     /// Takes any certificate: whoever sits in between can read and change everything. For a laboratory.
     pub danger_accept_invalid_certs: bool,
+}
+
+/// How calls are written; the structures are the same, and so are the answers and faults.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// XML envelopes, `/soap/{Service}/{method}`.
+    #[default]
+    Soap,
+    /// JSON, `/rest/{Service}/{method}`.
+    Json,
+}
+
+/// How the body of a JSON call is written; PortaBilling takes all three.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JsonBody {
+    /// One object with `auth_info` and `params`.
+    #[default]
+    Json,
+    /// A form with the fields `auth_info` and `params`, each JSON.
+    Form,
+    /// The same as `multipart/form-data`.
+    Multipart,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tls {
+    /// TLS 1.2.
+    #[default]
+    V1_2,
+    /// TLS 1.3.
+    V1_3,
+}
+
+/// The realms of PortaBilling's web server. Each has a port of its own; what is visible there depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Realm {
+    Admin,
+    Reseller,
+    Customer,
+    Account,
+}
+
+impl Realm {
+    /// The port that it has as a rule.
+    pub fn port(self) -> u16 {
+        match self {
+            Realm::Admin => 443,
+            Realm::Reseller => 8442,
+            Realm::Customer => 8444,
+            Realm::Account => 8445,
+        }
+    }
+
+    /// Its name in `login_to_realm`. Only `accounts` is documented; the others follow it (inferred).
+    pub fn name(self) -> &'static str {
+        match self {
+            Realm::Admin => "admin",
+            Realm::Reseller => "resellers",
+            Realm::Customer => "customers",
+            Realm::Account => "accounts",
+        }
+    }
+}
+
+/// Where the ESPF API is. What isn't documented publicly can be corrected here; `https://HOST/doc/api` of an installation
+/// shows its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EspfPaths {
+    /// Its base; none: `{url}/espf/v1`.
+    pub base: Option<String>,
+    /// The status of an account by `{i_account}`.
+    pub status: String,
+    /// The status of an account by its `{id}`.
+    pub status_by_id: String,
+    /// The list of service groups.
+    pub groups: String,
+    /// A new service group.
+    pub create_group: String,
+    /// A new event, now or later (inferred).
+    pub events: String,
+}
+
+impl Default for EspfPaths {
+    fn default() -> Self {
+        Self {
+            base: None,
+            status: "/account/i/{i_account}/status".into(),
+            status_by_id: "/account/{id}/status".into(),
+            groups: "/groups".into(),
+            create_group: "/group/create".into(),
+            events: "/event".into(),
+        }
+    }
+}
+
+/// Where the API 2.0 is, of which only `/products` and the choice of fields are documented publicly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api2Paths {
+    /// Its base, without the host (inferred).
+    pub base: String,
+    /// The parameter that names the fields, with commas between (inferred).
+    pub fields: String,
+}
+
+impl Default for Api2Paths {
+    fn default() -> Self {
+        Self { base: "/api/v2".into(), fields: "fields".into() }
+    }
 }
 
 /// Where SOAP calls go.
@@ -66,16 +211,26 @@ pub enum Secret {
     Password(SecretString),
     /// The user's API token, which doesn't expire with the password.
     Token(SecretString),
+    /// The id of a session that somebody else has made; when it ends, nothing can be done.
+    Session(SecretString),
+    /// An access token that somebody else has got; when it ends, nothing can be done.
+    AccessToken(SecretString),
 }
 
-/// What of a login goes into `auth_info`.
+/// How a call says who we are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AuthInfo {
-    /// The session's id: every release takes it.
+    /// `auth_info` with the session's id: every release takes it.
     #[default]
     SessionId,
-    /// The access token: current releases take it.
+    /// `auth_info` with the access token: current releases take it.
     AccessToken,
+    /// `auth_info` with login and password (or API token), without any session.
+    Inline,
+    /// `Authorization: Bearer` with the access token.
+    Bearer,
+    /// The cookies that the login has set.
+    Cookie,
 }
 
 /// How the body of a status is written.
@@ -103,36 +258,76 @@ impl Settings {
     pub fn new(url: impl Into<String>, credentials: Credentials) -> Self {
         Self {
             url: url.into().trim_end_matches('/').to_string(),
+            other_urls: Vec::new(),
+            site_pause: Duration::from_secs(60),
+            transport: Transport::default(),
             soap_path: SoapPath::default(),
+            json_body: JsonBody::default(),
             credentials,
             auth_info: AuthInfo::default(),
-            espf_url: None,
+            refresh: true,
+            espf: EspfPaths::default(),
             status_encoding: StatusEncoding::default(),
             espf_auth: EspfAuth::default(),
+            api2: Api2Paths::default(),
             connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(30),
             call_timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(30),
             max_in_flight: 20,
+            calls_per_second: None,
+            retries: 1,
+            retry_pause: Duration::from_millis(200),
             login_pause: Duration::from_secs(30),
+            lockout_pause: Duration::from_secs(600),
             limits: Limits::default(),
+            download_bytes: 1 << 30,
+            download_timeout: Duration::from_secs(3600),
+            trace_headers: true,
             ca_pem: Vec::new(),
+            client_pem: None,
+            min_tls: Tls::default(),
+            proxy_from_env: false,
             danger_accept_invalid_certs: false,
         }
     }
 
-    /// The URL of an operation.
-    pub fn soap_url(&self, service: &str, method: &str) -> String {
+    /// The same on the port that a realm has as a rule.
+    ///
+    /// ```
+    /// use portabilling::client::{Credentials, Realm, Settings};
+    ///
+    /// let settings = Settings::new("https://billing.example.net", Credentials::password("u", "p"));
+    /// assert_eq!(settings.realm(Realm::Account).url, "https://billing.example.net:8445");
+    /// ```
+    pub fn realm(mut self, realm: Realm) -> Self {
+        let with_port = |url: &String| {
+            let host = url.split_once("://").map_or(0, |(scheme, _)| scheme.len() + 3);
+            // a colon inside the brackets of an IPv6 address is none before a port
+            let end = match url[host..].rfind(':') {
+                Some(colon) if !url[host + colon..].contains(']') => host + colon,
+                _ => url.len(),
+            };
+            format!("{}:{}", &url[..end], realm.port())
+        };
+        self.other_urls = self.other_urls.iter().map(with_port).collect();
+        self.url = with_port(&self.url);
+        self
+    }
+
+    /// The URL of a SOAP call at a site.
+    pub fn soap_url(&self, site: &str, service: &str, method: &str) -> String {
         match self.soap_path {
-            SoapPath::Modern => format!("{}/soap/{service}/{method}", self.url),
-            SoapPath::Classic => format!("{}/Porta/SOAP/{service}", self.url),
+            SoapPath::Modern => format!("{site}/soap/{service}/{method}"),
+            SoapPath::Classic => format!("{site}/Porta/SOAP/{service}"),
         }
     }
 
-    /// Base of the ESPF API.
-    pub fn espf_base(&self) -> String {
-        match &self.espf_url {
+    /// Base of the ESPF API at a site.
+    pub fn espf_base(&self, site: &str) -> String {
+        match &self.espf.base {
             Some(url) => url.trim_end_matches('/').to_string(),
-            None => format!("{}/espf/v1", self.url),
+            None => format!("{site}/espf/v1"),
         }
     }
 }
@@ -141,6 +336,16 @@ impl Credentials {
     /// Login with a password.
     pub fn password(login: impl Into<String>, password: impl Into<SecretString>) -> Self {
         Self { login: login.into(), secret: Secret::Password(password.into()) }
+    }
+
+    /// A session that is there already.
+    pub fn session(id: impl Into<SecretString>) -> Self {
+        Self { login: String::new(), secret: Secret::Session(id.into()) }
+    }
+
+    /// An access token that is there already.
+    pub fn access_token(token: impl Into<SecretString>) -> Self {
+        Self { login: String::new(), secret: Secret::AccessToken(token.into()) }
     }
 
     /// Login with an API token.
@@ -153,8 +358,16 @@ impl Secret {
     /// The secret itself, whichever it is.
     pub(crate) fn inner(&self) -> &SecretString {
         match self {
-            Secret::Password(secret) | Secret::Token(secret) => secret,
+            Secret::Password(secret)
+            | Secret::Token(secret)
+            | Secret::Session(secret)
+            | Secret::AccessToken(secret) => secret,
         }
+    }
+
+    /// Whether a new session can be had with it.
+    pub(crate) fn can_log_in(&self) -> bool {
+        matches!(self, Secret::Password(_) | Secret::Token(_))
     }
 }
 
@@ -165,13 +378,24 @@ mod tests {
     #[test]
     fn urls_are_made_for_both_ages() {
         let mut settings = Settings::new("https://b.example/", Credentials::password("u", "p"));
-        assert_eq!(
-            settings.soap_url("Account", "get_account_info"),
-            "https://b.example/soap/Account/get_account_info"
-        );
-        assert_eq!(settings.espf_base(), "https://b.example/espf/v1");
+        let url = |settings: &Settings| settings.soap_url(&settings.url, "Account", "get_account_info");
+        assert_eq!(url(&settings), "https://b.example/soap/Account/get_account_info");
+        assert_eq!(settings.espf_base(&settings.url), "https://b.example/espf/v1");
         settings.soap_path = SoapPath::Classic;
-        assert_eq!(settings.soap_url("Account", "get_account_info"), "https://b.example/Porta/SOAP/Account");
+        assert_eq!(url(&settings), "https://b.example/Porta/SOAP/Account");
+    }
+
+    #[test]
+    fn a_realm_has_its_port_whatever_was_there() {
+        for (url, expected) in [
+            ("https://b.example", "https://b.example:8444"),
+            ("https://b.example:443", "https://b.example:8444"),
+            ("https://[::1]", "https://[::1]:8444"),
+            ("https://[::1]:8442", "https://[::1]:8444"),
+        ] {
+            let settings = Settings::new(url, Credentials::password("u", "p"));
+            assert_eq!(settings.realm(Realm::Customer).url, expected);
+        }
     }
 
     #[test]
