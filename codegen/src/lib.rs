@@ -43,6 +43,7 @@
 mod config;
 mod describe;
 mod diagnostic;
+mod embed;
 mod emit;
 mod error;
 mod load;

@@ -49,6 +49,8 @@ pub(crate) struct PortOperation {
     pub(crate) server_first: bool,
     /// `name` of the input, which tells operations of one name apart.
     pub(crate) input_name: Option<String>,
+    /// Names of parts in the order of the procedure's parameters (WSDL 1.1 §2.4.6).
+    pub(crate) parameter_order: Vec<String>,
     pub(crate) faults: Vec<PortFault>,
 }
 
@@ -95,6 +97,8 @@ pub(crate) struct BindingOperation {
     /// Of the input.
     pub(crate) headers: Vec<Header>,
     pub(crate) output_headers: Vec<Header>,
+    /// `soap:headerfault` of either.
+    pub(crate) fault_headers: Vec<Header>,
     /// `name` of the input.
     pub(crate) input_name: Option<String>,
     /// Where attachments (WSDL 1.1 §5) are asked for.
@@ -204,6 +208,7 @@ fn port_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option<Po
         output,
         server_first,
         input_name: input_name(element),
+        parameter_order: words(element.value("parameterOrder")),
         faults,
     })
 }
@@ -249,6 +254,11 @@ fn binding_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option
         })
     };
     let (headers, output_headers) = (headers(input), headers(output));
+    let of_message = [input, output].into_iter().flatten().flat_map(|message| soap(message, "header"));
+    let fault_headers = of_message
+        .flat_map(|header| soap(header, "headerfault"))
+        .filter_map(|child| header(child, diagnostics))
+        .collect();
     Some(BindingOperation {
         name,
         at: element.at,
@@ -258,6 +268,7 @@ fn binding_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option
         output: output.and_then(body),
         headers,
         output_headers,
+        fault_headers,
         input_name: input_name(element),
         mime: mime.or(mime_out),
     })
@@ -281,10 +292,15 @@ fn body(element: &Element) -> Option<Body> {
     Some(Body {
         usage: body.value("use").map(str::to_owned),
         namespace: body.value("namespace").map(str::to_owned),
-        parts: body.value("parts").map(|parts| parts.split_whitespace().map(str::to_owned).collect()),
+        parts: body.value("parts").map(|parts| words(Some(parts))),
     })
 }
 
+fn words(text: Option<&str>) -> Vec<String> {
+    text.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// `soap:header` or `soap:headerfault`.
 fn header(element: &Element, diagnostics: &mut Diagnostics) -> Option<Header> {
     let part = required(element, "part", diagnostics)?;
     required(element, "message", diagnostics)?;

@@ -47,13 +47,20 @@ struct Resolver<'a, 't, 'd> {
     port_types: HashMap<&'a QName, &'a PortType>,
     /// With the namespace of the definition that has it.
     bindings: HashMap<&'a QName, (&'a Binding, &'a str)>,
+    /// Of each message that is an rpc body: its parts in the order of the first operation that has it.
+    orders: HashMap<&'a QName, Vec<&'a str>>,
     types: &'t mut Types<'d>,
 }
 
 impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
     fn new(documents: &[&'a Parsed], types: &'t mut Types<'d>) -> Self {
-        let mut resolver =
-            Self { messages: HashMap::new(), port_types: HashMap::new(), bindings: HashMap::new(), types };
+        let mut resolver = Self {
+            messages: HashMap::new(),
+            port_types: HashMap::new(),
+            bindings: HashMap::new(),
+            orders: HashMap::new(),
+            types,
+        };
         for document in documents {
             for message in &document.messages {
                 resolver.messages.entry(&message.name).or_insert(message);
@@ -86,7 +93,7 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             let documentation =
                 words.into_iter().find(|words| !words.is_empty()).cloned().unwrap_or_default();
             let name = if services.is_empty() { service.name.clone() } else { port_type };
-            services.push(Service { name, documentation, operations });
+            services.push(Service { unit: 0, name, documentation, operations });
         }
         services
     }
@@ -98,7 +105,12 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         let mut services: Vec<Service> = Vec::new();
         for (port_type, operations, _) in self.served(bindings) {
             let name = if services.is_empty() { name.clone() } else { port_type };
-            services.push(Service { name, documentation: document.documentation.clone(), operations });
+            services.push(Service {
+                unit: 0,
+                name,
+                documentation: document.documentation.clone(),
+                operations,
+            });
         }
         services
     }
@@ -123,7 +135,11 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         for (port_type, mut bindings) in of_port_type {
             bindings.sort_by_key(|(binding, _)| binding.protocol == Protocol::Soap12);
             let operations = bindings.iter().find_map(|(binding, namespace)| {
-                let operations = self.binding(binding, namespace);
+                let mut operations = self.binding(binding, namespace);
+                for operation in &mut operations {
+                    let others = bindings.iter().map(|(other, _)| *other);
+                    operation.also_soap12 = !operation.soap12 && also_in_soap12(binding, operation, others);
+                }
                 (!operations.is_empty()).then(|| (operations, binding.documentation.clone()))
             });
             if let Some((operations, documentation)) = operations {
@@ -204,9 +220,13 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             self.leave_out(at, what + " are", "only the SOAP part is read and written");
         }
         let of_body = bound.input.as_ref().and_then(|body| body.namespace.as_deref());
-        let (input, input_element) = self.part(input, bound.input.as_ref(), &bound.headers, kind)?;
+        let order = Order { operation, answer: false };
+        let (input, input_element) = self.part(input, bound.input.as_ref(), &bound.headers, kind, order)?;
+        let order = Order { operation, answer: true };
         let output = match &operation.output {
-            Some(output) => Some(self.part(output, bound.output.as_ref(), &bound.output_headers, kind)?),
+            Some(output) => {
+                Some(self.part(output, bound.output.as_ref(), &bound.output_headers, kind, order)?)
+            }
             None => None,
         };
         let (output, output_element) = output.unzip();
@@ -225,8 +245,10 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             documentation: operation.documentation.clone(),
             style,
             soap12: binding.protocol == Protocol::Soap12,
+            also_soap12: false,
             headers: self.headers(bound, &bound.headers, namespace),
             output_headers: self.headers(bound, &bound.output_headers, namespace),
+            fault_headers: self.headers(bound, &bound.fault_headers, namespace),
             input,
             output,
             faults: self.faults(operation),
@@ -240,6 +262,7 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         body: Option<&Body>,
         headers: &[wsdl::Header],
         kind: BodyKind,
+        order: Order<'_>,
     ) -> Option<(Part, QName)> {
         let message = self.message(reference)?;
         let listed = body.and_then(|body| body.parts.as_ref());
@@ -252,7 +275,18 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             Some(listed) => listed.iter().any(|listed| listed == part),
             None => !in_header(part),
         };
-        let parts: Vec<_> = message.parts.iter().filter(|part| in_body(&part.name)).collect();
+        let mut parts: Vec<_> = message.parts.iter().filter(|part| in_body(&part.name)).collect();
+        let mut name = message.name.clone();
+        if kind != BodyKind::Document {
+            parts.sort_by_key(|part| order.position(part));
+            let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+            let first = self.orders.entry(&message.name).or_insert_with(|| names.clone());
+            if *first != names {
+                // another operation has the message in another order
+                let operation = crate::names::type_name(&order.operation.name);
+                name.local = format!("{}Of{operation}", name.local).into();
+            }
+        }
         let mut contents = Vec::new();
         for part in parts {
             let (name, ty) = self.part_content(part)?;
@@ -270,11 +304,11 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         }
         let members = contents.into_iter().map(|(part, element, ty)| {
             let accessor = QName { namespace: "".into(), local: part.name.as_str().into() };
-            let name = element.filter(|_| kind == BodyKind::Document).unwrap_or(accessor);
-            Member::new(&name, part.at, ty)
+            let element = element.filter(|_| kind == BodyKind::Document).unwrap_or(accessor);
+            Member::new(&element, part.at, ty)
         });
         let in_body = kind == BodyKind::Document;
-        let structure = self.types.message_structure(&message.name, message.at, in_body, members.collect());
+        let structure = self.types.message_structure(&name, message.at, in_body, members.collect());
         Some((Part { name: String::new(), structure }, no_element()))
     }
 
@@ -374,6 +408,36 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         let advice = "take it out of the definition if it isn't wanted";
         self.types.diagnostics.warning(at, format!("{what} is left out: {reason}"), advice);
     }
+}
+
+/// The order of a message's parts in an rpc body: that of the procedure's parameters, behind what it returns
+/// (WSDL 1.1 §2.4.6, SOAP 1.1 §7.1).
+#[derive(Clone, Copy)]
+struct Order<'o> {
+    operation: &'o PortOperation,
+    answer: bool,
+}
+
+impl Order<'_> {
+    fn position(&self, part: &wsdl::Part) -> usize {
+        let listed = self.operation.parameter_order.iter().position(|name| *name == part.name);
+        // what isn't listed is what the procedure returns
+        listed.map_or(if self.answer { 0 } else { usize::MAX }, |position| position + 1)
+    }
+}
+
+/// Whether one of `bindings` is of SOAP 1.2 and has the operation written alike.
+fn also_in_soap12<'b>(
+    binding: &Binding,
+    operation: &Operation,
+    mut bindings: impl Iterator<Item = &'b Binding>,
+) -> bool {
+    let kind = |binding: &Binding| {
+        let bound = binding.operations.iter().filter(|bound| bound.name == operation.name);
+        bound.map(|bound| body_kind(binding, bound).ok()).nth(operation.number - 1).flatten()
+    };
+    let own = kind(binding);
+    bindings.any(|other| other.protocol == Protocol::Soap12 && own.is_some() && kind(other) == own)
 }
 
 /// How an operation's body is written.

@@ -1,5 +1,6 @@
 //! The generator from outside: what comes out of definitions, good and bad.
 
+mod both_ends;
 mod compiles;
 mod corpus;
 mod golden;

@@ -58,7 +58,13 @@ pub fn request_with(
         _ => None,
     };
     let blocks = blocks(operation.headers, headers);
-    Writer::open(operation).message(&blocks, element, "", operation.input.name, parameter)
+    Writer::open(operation, operation.version()).message(
+        &blocks,
+        element,
+        "",
+        operation.input.name,
+        parameter,
+    )
 }
 
 /// The response envelope of `operation`.
@@ -78,12 +84,21 @@ pub fn response_with(
     headers: &[&dyn Structure],
     result: &dyn Structure,
 ) -> Result<String, WriteError> {
+    answer(operation, operation.version(), &blocks(operation.output_headers, headers), result)
+}
+
+/// The same in the envelope of `version`, with blocks whose names have been looked up.
+pub(crate) fn answer(
+    operation: &Operation,
+    version: Version,
+    blocks: &[(&'static Header, &dyn Structure)],
+    result: &dyn Structure,
+) -> Result<String, WriteError> {
     let element = match operation.style {
         Style::Document { output, .. } => Some(output),
         _ => None,
     };
-    let blocks = blocks(operation.output_headers, headers);
-    Writer::open(operation).message(&blocks, element, "Response", operation.output.name, result)
+    Writer::open(operation, version).message(blocks, element, "Response", operation.output.name, result)
 }
 
 /// What each block is called; one that isn't declared is left out.
@@ -110,8 +125,23 @@ pub fn fault(fault: &Fault) -> String {
 /// Characters that XML can't hold are replaced, so that a fault always gets through; a detail that can't be written
 /// is left out.
 pub fn fault_in(version: Version, fault: &Fault, detail: Option<&dyn Structure>) -> String {
+    fault_with(version, &[], fault, detail)
+}
+
+/// The same with header blocks ([`Operation::fault_headers`]); one that can't be written is left out like a detail.
+pub(crate) fn fault_with(
+    version: Version,
+    blocks: &[(&'static Header, &dyn Structure)],
+    fault: &Fault,
+    detail: Option<&dyn Structure>,
+) -> String {
     let mut out = Writer::plain(version);
-    out.text.push_str(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soap:Body><soap:Fault>");
+    out.text.push_str(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">");
+    let before = out.text.len();
+    if out.header(blocks).is_err() {
+        out.text.truncate(before);
+    }
+    out.text.push_str("<soap:Body><soap:Fault>");
     let names = match version {
         Version::Soap11 => {
             out.text.push_str("<faultcode>");
@@ -156,6 +186,11 @@ pub fn fault_in(version: Version, fault: &Fault, detail: Option<&dyn Structure>)
     }
     out.text.push_str("</soap:Fault></soap:Body></soap:Envelope>");
     out.text
+}
+
+/// Whether SOAP 1.2 takes the fault for the sender's.
+pub(crate) fn is_senders(fault: &Fault) -> bool {
+    code_12(&fault.raw_code).0 == "soap:Sender"
 }
 
 /// SOAP 1.2 §5.4.6: one of its own codes, and what was meant as a code below it.
@@ -223,8 +258,8 @@ impl<'a> Writer<'a> {
         Self { text, namespace: None, default: "", literal: true, operation: "" }
     }
 
-    fn open(operation: &'a Operation) -> Self {
-        let mut out = Self::plain(operation.version);
+    fn open(operation: &'a Operation, version: Version) -> Self {
+        let mut out = Self::plain(version);
         out.operation = operation.name;
         out.literal = operation.style != Style::RpcEncoded;
         if !out.literal {
@@ -252,13 +287,7 @@ impl<'a> Writer<'a> {
         part: &str,
         value: &dyn Structure,
     ) -> Result<String, WriteError> {
-        if !headers.is_empty() {
-            self.text.push_str("<soap:Header>");
-            for (header, block) in headers {
-                self.block(header, *block).map_err(|error| error.inside(header.name))?;
-            }
-            self.text.push_str("</soap:Header>");
-        }
+        self.header(headers)?;
         self.text.push_str("<soap:Body>");
         match element {
             None => self.wrapper(suffix, part, value)?,
@@ -268,6 +297,18 @@ impl<'a> Writer<'a> {
         }
         self.text.push_str("</soap:Body></soap:Envelope>");
         Ok(self.text)
+    }
+
+    fn header(&mut self, blocks: &[(&'static Header, &dyn Structure)]) -> Result<(), WriteError> {
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        self.text.push_str("<soap:Header>");
+        for (header, block) in blocks {
+            self.block(header, *block).map_err(|error| error.inside(header.name))?;
+        }
+        self.text.push_str("</soap:Header>");
+        Ok(())
     }
 
     fn block(&mut self, header: &'static Header, block: &dyn Structure) -> Result<(), WriteError> {

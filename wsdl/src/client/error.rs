@@ -88,7 +88,7 @@ impl Error {
             Cause::Espf { status, .. } => matches!(status, 401 | 403 | 408 | 429) || *status >= 500,
             Cause::Call(error) => match &**error {
                 CallError::Encode(_) => false,
-                CallError::Fault(fault) => passing(fault),
+                CallError::Fault(typed) => passing(&typed.fault),
                 _ => true,
             },
         }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn with(code: &str) -> Error {
-        let cause = Cause::Call(Arc::new(CallError::Fault(Fault::new(code, ""))));
+        let cause = Cause::Call(Arc::new(CallError::Fault(Fault::new(code, "").into())));
         Error { service: "Account", method: "get_account_info", cause }
     }
 
