@@ -1,1 +1,161 @@
+//! The generated client against the generated server, over hyper: every style, headers, faults with their details.
 
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use soapstone_soap::{CallError, Client, Limits, Nothing, RAW_LIMIT, Transport, transport};
+use tower::BoxError;
+use tower::util::BoxCloneSyncService;
+
+use crate::library::generated::{
+    bare::BareClient, library::LibraryClient, old::OldClient, sums::SumsClient, types,
+};
+use crate::library::{Library, book};
+
+fn client() -> Client {
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    Client::new(transport::over(http, Limits::default().message_bytes), Limits::default())
+}
+
+fn session() -> types::Session {
+    types::Session { id: "12345".to_owned() }
+}
+
+fn find(title: &str) -> types::Find {
+    types::Find { title: title.to_owned(), limit: Some(3) }
+}
+
+#[tokio::test]
+async fn document_literal_wrapped_brings_the_answer_and_its_header() {
+    let url = Library::default().serve().await;
+    let library = LibraryClient::new(client(), url).header(session());
+    let reply = library.find_call(&find("Babička")).await.expect("an answer");
+    assert_eq!(reply.answer.book, [1855, 1856, 1857].map(|year| book("Babička", year)));
+    assert_eq!(reply.headers.get::<types::Quota>().map(|quota| quota.left), Some(5));
+    assert!(reply.headers.get::<types::Denied>().is_none());
+}
+
+#[tokio::test]
+async fn a_declared_fault_arrives_as_its_own_type() {
+    let url = Library::default().serve().await;
+    let library = LibraryClient::new(client(), url).header(session());
+    let error = library.find_call(&find("nothing")).await.expect_err("a fault");
+    let expected = types::FindFault::NotFound(types::NotFound { title: "nothing".to_owned() });
+    assert_eq!(error.detail(), Some(&expected));
+    assert!(!error.may_have_been_carried_out(), "a fault says that it wasn't");
+    match library.find_call(&find("later")).await {
+        Err(CallError::Fault(typed)) => {
+            assert_eq!((typed.fault.code(), typed.fault.message.as_str()), ("Server.Busy", "ask again"));
+            let Some(types::FindFault::Busy(busy)) = typed.detail.as_deref() else { panic!("{typed:?}") };
+            assert_eq!(busy.seconds, 30);
+        }
+        other => panic!("{other:?}"),
+    }
+    let error = library.find_call(&find("plain")).await.expect_err("a fault");
+    assert_eq!((error.detail(), error.to_string().as_str()), (None, "fault Server: no more to say"));
+}
+
+#[tokio::test]
+async fn a_fault_about_a_header_has_its_own_header() {
+    let url = Library::default().serve().await;
+    match LibraryClient::new(client(), url).find_call(&find("Babička")).await {
+        Err(CallError::Fault(typed)) => {
+            assert_eq!(typed.fault.code(), "Client.Denied");
+            let denied = typed.headers.get::<types::Denied>().expect("the header of the fault");
+            assert_eq!(denied.reason, "no session");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_answers_header_that_the_definition_does_not_declare_is_the_servers_fault() {
+    let url = Library::default().serve().await;
+    let error = LibraryClient::new(client(), url).header(session()).find_call(&find("header")).await;
+    let said = error.expect_err("a fault").to_string();
+    assert!(said.ends_with("the definition declares no header of type Denied here"), "{said}");
+}
+
+#[tokio::test]
+async fn a_one_way_operation_is_carried_out_and_says_nothing() {
+    let server = Library::default();
+    let library = LibraryClient::new(client(), server.serve().await);
+    let nothing = library.log_call(&types::Log { line: "žluťoučký".to_owned() }).await.expect("taken");
+    assert!(nothing == Nothing);
+    assert_eq!(*server.lines.lock().expect("the lines"), ["žluťoučký"]);
+    let refused = library.log_call(&types::Log { line: "refuse".to_owned() }).await;
+    assert_eq!(refused.expect_err("a fault").to_string(), "fault Server: no more lines");
+}
+
+#[tokio::test]
+async fn document_literal_bare_carries_simple_values_and_structures() {
+    let bare = BareClient::new(client(), Library::default().serve().await);
+    let total = bare.count(&types::Title { value: "кот 😀".to_owned() }).await.expect("an answer");
+    assert_eq!(total.value, 5);
+    let stored = bare.store(&book("R.U.R.", 1920)).await.expect("an answer");
+    assert_eq!(stored, types::Book { id: Some("stored".to_owned()), ..book("R.U.R.", 1920) });
+}
+
+#[tokio::test]
+async fn rpc_literal_has_its_parts_in_the_order_of_the_parameters() {
+    let sums = SumsClient::new(client(), Library::default().serve().await);
+    let out = sums.divide(&types::DivideIn { dividend: 17, divisor: 5 }).await.expect("an answer");
+    assert_eq!((out.quotient, out.remainder), (3, 2));
+    let error = sums.divide(&types::DivideIn { dividend: 17, divisor: 0 }).await.expect_err("a fault");
+    let expected = types::DivideFault::DivisionByZero(types::DivisionByZero { dividend: 17 });
+    assert_eq!(error.detail(), Some(&expected));
+    let pair = sums.swap(&types::Pair { left: 1, right: 2 }).await.expect("an answer");
+    assert_eq!((pair.left, pair.right), (2, 1));
+    // `parameterOrder` says it, and not the message, which has them the other way round
+    let members =
+        |shape: &soapstone_soap::Shape| shape.members.iter().map(|member| member.name).collect::<Vec<_>>();
+    let divide = crate::library::generated::sums::SERVICE.operation("Divide").expect("an operation");
+    assert_eq!(members(divide.input.shape), ["dividend", "divisor"]);
+    assert_eq!(members(divide.output.shape), ["quotient", "remainder"], "what is returned goes first");
+}
+
+#[tokio::test]
+async fn rpc_encoded_carries_structures_with_arrays() {
+    let old = OldClient::new(client(), Library::default().serve().await);
+    let words = ["Český", "<Krumlov>", ""].map(str::to_owned).to_vec();
+    let mirrored = old.mirror(&types::Text { words, upper: true }).await.expect("an answer");
+    assert_eq!(mirrored.words, ["", ">VOLMURK<", "ÝKSEČ"]);
+}
+
+/// A transport that answers everything alike.
+fn stub(answer: fn() -> Result<Response<Bytes>, BoxError>) -> Client {
+    let service = tower::service_fn(move |_: Request<Bytes>| async move { answer() });
+    Client::new(BoxCloneSyncService::new(service) as Transport, Limits::default())
+}
+
+#[tokio::test]
+async fn an_error_says_whether_the_call_may_have_been_carried_out() {
+    let ask = async |client: Client, title: &str| {
+        LibraryClient::new(client, "http://127.0.0.1:9/").find_call(&find(title)).await.expect_err("an error")
+    };
+    let encode = ask(client(), "\u{1}").await;
+    assert!(matches!(encode, CallError::Encode(_)) && !encode.may_have_been_carried_out(), "{encode:?}");
+    // a port that nobody listens at
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/", free.local_addr().expect("an address"));
+    drop(free);
+    let refused = LibraryClient::new(client(), url).find_call(&find("a")).await.expect_err("an error");
+    assert!(matches!(refused, CallError::NotSent(_)) && !refused.may_have_been_carried_out(), "{refused:?}");
+    let lost = ask(stub(|| Err("the connection broke".into())), "a").await;
+    assert!(matches!(lost, CallError::MaybeSent(_)) && lost.may_have_been_carried_out(), "{lost:?}");
+    let page = ask(stub(|| Ok(page())), "a").await;
+    assert!(page.may_have_been_carried_out());
+    match page {
+        CallError::Unreadable { status, raw, .. } => {
+            assert_eq!((status, raw.len()), (StatusCode::BAD_GATEWAY, RAW_LIMIT));
+            assert!(raw.starts_with("<html>bad gateway"), "{raw}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a proxy says for a server that is gone, at length.
+fn page() -> Response<Bytes> {
+    let mut page = Response::new(Bytes::from(format!("<html>bad gateway{}", " ".repeat(RAW_LIMIT))));
+    *page.status_mut() = StatusCode::BAD_GATEWAY;
+    page
+}

@@ -5,5 +5,7 @@ mod compiles;
 mod corpus;
 mod golden;
 mod hostile;
+mod library;
+mod protocol;
 mod round_trip;
 mod writing;

@@ -17,19 +17,30 @@ async fn run(name: &str, arguments: Vec<String>, url: &str) -> Output {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_foreign_client_gets_what_it_asks_our_endpoint_for() {
     let url = endpoint::start().await;
+    matrix("rpc", &url).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_foreign_client_gets_what_it_asks_our_endpoint_for_in_document_literal() {
+    let url = endpoint::start_doc().await;
+    matrix("doc", &url).await;
+}
+
+/// Has every client do the scenario in a style, and judges what it got.
+async fn matrix(style: &str, url: &str) {
     let mut wrong = Vec::new();
     for client in CLIENTS {
         if !installed::has(client) {
             continue;
         }
         let out = tempfile::tempdir().unwrap();
-        let arguments = vec![out.path().display().to_string(), "rpc".into(), client.into()];
-        let output = run("matrix", arguments, &url).await;
+        let arguments = vec![out.path().display().to_string(), style.into(), client.into()];
+        let output = run("matrix", arguments, url).await;
         assert!(output.status.success(), "{client}: {}", String::from_utf8_lossy(&output.stderr));
         let matrix = std::fs::read(out.path().join("matrix.json")).expect("what came out");
         let matrix: Json = serde_json::from_slice(&matrix).expect("what came out");
         let verdicts =
-            matrix[format!("rpc|{client}|given")]["verdicts"].as_array().expect("verdicts").clone();
+            matrix[format!("{style}|{client}|given")]["verdicts"].as_array().expect("verdicts").clone();
         assert_eq!(verdicts.len(), 11, "{client}");
         for verdict in verdicts {
             let (operation, verdict) =

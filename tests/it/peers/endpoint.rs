@@ -1,28 +1,23 @@
-//! An endpoint that serves the lab's contract through our wire: what the peers' clients are pointed at.
+//! Endpoints that serve the lab's contract through generated servers: what the peers' clients are pointed at.
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use soapstone_soap::{Answer, Limits, Server};
+use soapstone_soap::{Endpoint, Port};
 
-use super::lab;
+use super::{lab, lab_doc};
 
-/// The endpoint's URL; it runs as long as the runtime.
+/// The URL of an endpoint in rpc/encoded; it runs as long as the runtime.
 pub async fn start() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/soap/", listener.local_addr().expect("an address"));
-    let server = Server::new(lab::SERVICES, Limits::default());
-    let router = Router::new().route("/soap/", post(serve)).with_state(server);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
+    serve(lab::port()).await
 }
 
-async fn serve(State(server): State<Server>, headers: HeaderMap, body: Bytes) -> Response {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let answer = server.answer(content_type, &body, lab::carry_out);
-    let status = StatusCode::from_u16(answer.status).expect("a status");
-    (status, [(CONTENT_TYPE, Answer::CONTENT_TYPE)], answer.body).into_response()
+/// The same in document/literal.
+pub async fn start_doc() -> String {
+    serve(lab_doc::port()).await
+}
+
+async fn serve(port: Port) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/soap/", listener.local_addr().expect("an address"));
+    let router = Router::new().route_service("/soap/", Endpoint::default().port(port));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
 }

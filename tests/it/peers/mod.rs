@@ -8,6 +8,7 @@ mod endpoint;
 mod hostile;
 mod installed;
 mod lab;
+mod lab_doc;
 mod portabilling;
 mod raw;
 mod recorded;
