@@ -49,8 +49,6 @@ pub(crate) struct PortOperation {
     pub(crate) server_first: bool,
     /// `name` of the input, which tells operations of one name apart.
     pub(crate) input_name: Option<String>,
-    /// Names of parts in the order of the procedure's parameters (WSDL 1.1 §2.4.6).
-    pub(crate) parameter_order: Vec<String>,
     pub(crate) faults: Vec<PortFault>,
 }
 
@@ -208,7 +206,6 @@ fn port_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option<Po
         output,
         server_first,
         input_name: input_name(element),
-        parameter_order: words(element.value("parameterOrder")),
         faults,
     })
 }
@@ -292,12 +289,8 @@ fn body(element: &Element) -> Option<Body> {
     Some(Body {
         usage: body.value("use").map(str::to_owned),
         namespace: body.value("namespace").map(str::to_owned),
-        parts: body.value("parts").map(|parts| words(Some(parts))),
+        parts: body.value("parts").map(|parts| parts.split_whitespace().map(str::to_owned).collect()),
     })
-}
-
-fn words(text: Option<&str>) -> Vec<String> {
-    text.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
 /// `soap:header` or `soap:headerfault`.

@@ -47,20 +47,13 @@ struct Resolver<'a, 't, 'd> {
     port_types: HashMap<&'a QName, &'a PortType>,
     /// With the namespace of the definition that has it.
     bindings: HashMap<&'a QName, (&'a Binding, &'a str)>,
-    /// Of each message that is an rpc body: its parts in the order of the first operation that has it.
-    orders: HashMap<&'a QName, Vec<&'a str>>,
     types: &'t mut Types<'d>,
 }
 
 impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
     fn new(documents: &[&'a Parsed], types: &'t mut Types<'d>) -> Self {
-        let mut resolver = Self {
-            messages: HashMap::new(),
-            port_types: HashMap::new(),
-            bindings: HashMap::new(),
-            orders: HashMap::new(),
-            types,
-        };
+        let mut resolver =
+            Self { messages: HashMap::new(), port_types: HashMap::new(), bindings: HashMap::new(), types };
         for document in documents {
             for message in &document.messages {
                 resolver.messages.entry(&message.name).or_insert(message);
@@ -220,13 +213,9 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             self.leave_out(at, what + " are", "only the SOAP part is read and written");
         }
         let of_body = bound.input.as_ref().and_then(|body| body.namespace.as_deref());
-        let order = Order { operation, answer: false };
-        let (input, input_element) = self.part(input, bound.input.as_ref(), &bound.headers, kind, order)?;
-        let order = Order { operation, answer: true };
+        let (input, input_element) = self.part(input, bound.input.as_ref(), &bound.headers, kind)?;
         let output = match &operation.output {
-            Some(output) => {
-                Some(self.part(output, bound.output.as_ref(), &bound.output_headers, kind, order)?)
-            }
+            Some(output) => Some(self.part(output, bound.output.as_ref(), &bound.output_headers, kind)?),
             None => None,
         };
         let (output, output_element) = output.unzip();
@@ -262,7 +251,6 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         body: Option<&Body>,
         headers: &[wsdl::Header],
         kind: BodyKind,
-        order: Order<'_>,
     ) -> Option<(Part, QName)> {
         let message = self.message(reference)?;
         let listed = body.and_then(|body| body.parts.as_ref());
@@ -275,18 +263,9 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             Some(listed) => listed.iter().any(|listed| listed == part),
             None => !in_header(part),
         };
-        let mut parts: Vec<_> = message.parts.iter().filter(|part| in_body(&part.name)).collect();
-        let mut name = message.name.clone();
-        if kind != BodyKind::Document {
-            parts.sort_by_key(|part| order.position(part));
-            let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-            let first = self.orders.entry(&message.name).or_insert_with(|| names.clone());
-            if *first != names {
-                // another operation has the message in another order
-                let operation = crate::names::type_name(&order.operation.name);
-                name.local = format!("{}Of{operation}", name.local).into();
-            }
-        }
+        // in this order whatever `parameterOrder` says, which is about procedures' signatures (WS-I R2301, R2302);
+        // zeep refuses another
+        let parts: Vec<_> = message.parts.iter().filter(|part| in_body(&part.name)).collect();
         let mut contents = Vec::new();
         for part in parts {
             let (name, ty) = self.part_content(part)?;
@@ -304,11 +283,11 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         }
         let members = contents.into_iter().map(|(part, element, ty)| {
             let accessor = QName { namespace: "".into(), local: part.name.as_str().into() };
-            let element = element.filter(|_| kind == BodyKind::Document).unwrap_or(accessor);
-            Member::new(&element, part.at, ty)
+            let name = element.filter(|_| kind == BodyKind::Document).unwrap_or(accessor);
+            Member::new(&name, part.at, ty)
         });
         let in_body = kind == BodyKind::Document;
-        let structure = self.types.message_structure(&name, message.at, in_body, members.collect());
+        let structure = self.types.message_structure(&message.name, message.at, in_body, members.collect());
         Some((Part { name: String::new(), structure }, no_element()))
     }
 
@@ -407,22 +386,6 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
     fn leave_out(&mut self, at: At, what: String, reason: &str) {
         let advice = "take it out of the definition if it isn't wanted";
         self.types.diagnostics.warning(at, format!("{what} is left out: {reason}"), advice);
-    }
-}
-
-/// The order of a message's parts in an rpc body: that of the procedure's parameters, behind what it returns
-/// (WSDL 1.1 §2.4.6, SOAP 1.1 §7.1).
-#[derive(Clone, Copy)]
-struct Order<'o> {
-    operation: &'o PortOperation,
-    answer: bool,
-}
-
-impl Order<'_> {
-    fn position(&self, part: &wsdl::Part) -> usize {
-        let listed = self.operation.parameter_order.iter().position(|name| *name == part.name);
-        // what isn't listed is what the procedure returns
-        listed.map_or(if self.answer { 0 } else { usize::MAX }, |position| position + 1)
     }
 }
 

@@ -87,35 +87,35 @@ pub mod types {
 
     #[derive(Clone, Default, PartialEq)]
     pub struct DivideIn {
-        pub dividend: i32,
         pub divisor: i32,
+        pub dividend: i32,
     }
 
     pub(super) static DIVIDE_IN: Shape = Shape::new("DivideIn", NS, &[
-        Member::new("dividend", Type::Xsd(Xsd::Int)),
         Member::new("divisor", Type::Xsd(Xsd::Int)),
+        Member::new("dividend", Type::Xsd(Xsd::Int)),
     ]);
 
     ::soapstone_soap::members! {
         DivideIn DIVIDE_IN {
-            0 dividend, 1 divisor,
+            0 divisor, 1 dividend,
         }
     }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct DivideOut {
-        pub quotient: i32,
         pub remainder: i32,
+        pub quotient: i32,
     }
 
     pub(super) static DIVIDE_OUT: Shape = Shape::new("DivideOut", NS, &[
-        Member::new("quotient", Type::Xsd(Xsd::Int)),
         Member::new("remainder", Type::Xsd(Xsd::Int)),
+        Member::new("quotient", Type::Xsd(Xsd::Int)),
     ]);
 
     ::soapstone_soap::members! {
         DivideOut DIVIDE_OUT {
-            0 quotient, 1 remainder,
+            0 remainder, 1 quotient,
         }
     }
 
