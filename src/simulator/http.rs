@@ -332,7 +332,7 @@ impl Site {
         }
         parts.headers = headers;
         let outcome = port.call(parameter, Context::new(operation, blocks, parts)).await;
-        let result = outcome.result.map_err(|typed| typed.fault)?;
+        let result = outcome.result.map_err(|typed| *typed.fault)?;
         serde_json::to_value(Json(&*result)).map_err(unreadable)
     }
 

@@ -32,6 +32,7 @@
 //! ```
 //!
 //! Feature `client` adds [`client`]: sessions, SOAP calls, the ESPF API. Feature `json` adds serde's traits: PortaBilling's JSON API has the same structures.
+//! Feature `server` adds a trait for each service (`AccountServer`), whose implementation a `soapstone_soap::Endpoint` serves.
 #[cfg(feature = "client")]
 pub mod client;
 

@@ -2,10 +2,16 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use soapstone_soap::{CallError, Client, Limits, Nothing, RAW_LIMIT, Shape, Transport, transport};
+use http_body_util::{BodyExt as _, Full};
+use soapstone_soap::{
+    CallError, Client, Context, Endpoint, Limits, Nothing, RAW_LIMIT, Shape, Transport, TypedFault, Version,
+    transport,
+};
 use tower::BoxError;
 use tower::util::BoxCloneSyncService;
 
+use crate::compiles::soap_1_2::example::{ExampleClient, ExampleServer};
+use crate::compiles::soap_1_2::types::{Ask, AskFault, AskResponse, NotFound, Tell};
 use crate::library::generated::{
     bare::BareClient,
     library::LibraryClient,
@@ -122,6 +128,46 @@ async fn rpc_encoded_carries_structures_with_arrays() {
     let words = ["Český", "<Krumlov>", ""].map(str::to_owned).to_vec();
     let mirrored = old.mirror(&types::Text { words, upper: true }).await.expect("an answer");
     assert_eq!(mirrored.words, ["", ">VOLMURK<", "ÝKSEČ"]);
+}
+
+/// Speaks SOAP 1.2 and nothing else.
+struct Modern;
+
+impl ExampleServer for Modern {
+    async fn ask_call(&self, ask: Ask, context: &mut Context) -> Result<AskResponse, TypedFault<AskFault>> {
+        assert_eq!(context.version(), Version::Soap12);
+        match ask.value.as_str() {
+            "why" => Ok(AskResponse { value: "because".to_owned() }),
+            what => {
+                let detail = AskFault::NotFound(NotFound { what: what.to_owned() });
+                Err(TypedFault::new("Sender.Unknown", "nobody knows", detail))
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn soap_1_2_is_spoken_where_the_definition_has_nothing_else() {
+    let endpoint = Endpoint::default().port(Modern.port());
+    let service = tower::service_fn(move |request: Request<Bytes>| {
+        let endpoint = endpoint.clone();
+        async move {
+            let content_type = request.headers()[http::header::CONTENT_TYPE].to_str()?.to_owned();
+            assert!(content_type.contains("action=\"urn:example#"), "{content_type}");
+            let (parts, body) = endpoint.answer(request.map(Full::new)).await.into_parts();
+            Ok::<_, BoxError>(Response::from_parts(parts, body.collect().await?.to_bytes()))
+        }
+    });
+    let client = Client::new(BoxCloneSyncService::new(service), Limits::default());
+    let modern = ExampleClient::new(client, "http://modern/");
+    let answer = modern.ask_call(&Ask { value: "why".to_owned() }).await.expect("an answer");
+    assert_eq!(answer.value, "because");
+    let error = modern.ask_call(&Ask { value: "who".to_owned() }).await.expect_err("a fault");
+    assert_eq!(error.detail(), Some(&AskFault::NotFound(NotFound { what: "who".to_owned() })));
+    // the code of SOAP 1.2 itself says less than its subcode
+    assert_eq!(error.fault().map(|fault| fault.code()), Some("Unknown"));
+    let left_out = modern.tell_call(&Tell { value: "x".to_owned() }).await.expect_err("a fault");
+    assert!(left_out.to_string().contains("Tell of Example is not implemented here"), "{left_out}");
 }
 
 /// A transport that answers everything alike.

@@ -116,7 +116,7 @@ pub fn carry_out(
     let (parts, ()) = http::Request::new(()).into_parts();
     let context = Context::new(operation, headers, parts);
     let outcome = port().call(request, context).now_or_never().expect("nothing to wait for");
-    outcome.result.map_err(|typed| typed.fault)
+    outcome.result.map_err(|typed| *typed.fault)
 }
 
 fn authenticate(header: Option<&AuthInfo>) -> Result<(), Fault> {

@@ -58,7 +58,7 @@ async fn play(server: &str) -> Vec<String> {
         let outcome =
             match client.call(step.operation(), &running.url, header, &*request, &mut *response).await {
                 Ok(()) => Ok(response),
-                Err(CallError::Fault(typed)) => Err(typed.fault),
+                Err(CallError::Fault(typed)) => Err(*typed.fault),
                 // it has no other way of answering a fault than a stack trace
                 Err(CallError::Unreadable { status, raw, .. })
                     if server == "strong-soap" && matches!(step, Step::NotFound | Step::NoAuth) =>

@@ -190,7 +190,11 @@ impl Client {
             Err((fault, headers)) => {
                 // a detail that can't be read as what is declared is there as it came
                 let detail = fault.typed::<C>().ok().flatten().map(Box::new);
-                Err(CallError::Fault(TypedFault { fault, detail, headers: Box::new(headers) }))
+                Err(CallError::Fault(TypedFault {
+                    fault: Box::new(fault),
+                    detail,
+                    headers: Box::new(headers),
+                }))
             }
         }
     }

@@ -81,8 +81,9 @@ impl std::error::Error for Fault {}
 /// assert_eq!(refuse().unwrap_err().to_string(), "Client: no such account");
 /// ```
 pub struct TypedFault<D: ?Sized = Nothing> {
-    /// Code and message, and the detail as it came.
-    pub fault: Fault,
+    /// Code and message, and the detail as it came. Boxed like the rest, since errors that are large make every call
+    /// dear.
+    pub fault: Box<Fault>,
     /// The detail as the definition declares it; `None` where there is none, or one of another kind.
     pub detail: Option<Box<D>>,
     /// The header blocks that came or go with it ([`Operation::fault_headers`]).
@@ -104,7 +105,7 @@ impl<D> TypedFault<D> {
 
 impl<D: ?Sized> From<Fault> for TypedFault<D> {
     fn from(fault: Fault) -> Self {
-        Self { fault, detail: None, headers: Box::default() }
+        Self { fault: Box::new(fault), detail: None, headers: Box::default() }
     }
 }
 

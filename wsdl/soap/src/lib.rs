@@ -5,6 +5,18 @@
 //! showing it in a log without its secrets, its JSON face) is one small engine here that follows the table, so
 //! a hundred structures cost no more code than one.
 //!
+//! # Both ends
+//!
+//! For each port type the generator also writes what calls it and what serves it:
+//!
+//! * with feature `client` a struct with an async method for each operation, over any tower service that carries
+//!   requests; `transport` has one over reqwest. Its error says what became of the call:
+//!   can't be written, not sent, maybe sent, unreadable (with the raw answer), or a fault with its typed detail.
+//! * with feature `server` a trait with an async method for each operation. Its `port()` goes into an `Endpoint`, a
+//!   tower service for hyper or axum: see there for an example.
+//!
+//! Without these features there is no HTTP, no runtime, and nothing of the kind is compiled.
+//!
 //! Reading is tolerant, because what comes was written by SOAP::Lite, PHP, Axis and others, each with habits of
 //! its own. Writing is strict: what goes out is what all of them understand.
 mod any;

@@ -22,6 +22,33 @@ use crate::{Fault, Invocation, Limits};
 /// A tower service that is always ready and never fails: `hyper_util::service::TowerToHyperService` makes one of hyper's
 /// of it, `axum::Router::route_service` takes it as it is. Cloning it is cheap.
 ///
+/// ```
+/// # mod library { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../codegen/tests/cases/both_ends/expected.rs")); }
+/// use library::bare::{BareServer, DEFINITION, Title, Total}; // generated
+/// use soapstone_soap::{Context, Definition, Endpoint, Fault, TypedFault};
+///
+/// struct Counter;
+///
+/// impl BareServer for Counter {
+///     async fn count(&self, title: Title, _: &mut Context) -> Result<Total, TypedFault> {
+///         let value = title.value.chars().count().try_into();
+///         Ok(Total { value: value.map_err(|_| Fault::new("Client", "too long a title"))? })
+///     }
+///     // `store` isn't implemented, and says so to whoever calls it
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let endpoint = Endpoint::default().port(Counter.port()).definition(Definition::new(DEFINITION));
+/// // axum::Router::new().route_service("/library", endpoint), or without a socket:
+/// let envelope = "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body>\
+///     <Title xmlns='urn:example:library'>R.U.R.</Title></e:Body></e:Envelope>";
+/// let request = http::Request::post("/library").body(envelope.to_owned()).unwrap();
+/// let answer = endpoint.answer(request).await;
+/// assert_eq!(answer.status(), 200);
+/// # }
+/// ```
+///
 /// | request | answer |
 /// |---|---|
 /// | POST with an envelope | 200 with the answer, 202 without a body for an operation that has none, 500 with a fault; in SOAP 1.2 400 for a fault of the sender's |
