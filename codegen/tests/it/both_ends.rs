@@ -1,5 +1,7 @@
 //! The generated client against the generated server, over hyper: every style, headers, faults with their details.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -7,6 +9,7 @@ use soapstone_soap::{
     CallError, Client, Context, Endpoint, Limits, Nothing, RAW_LIMIT, Shape, Transport, TypedFault, Version,
     transport,
 };
+use tokio::io::AsyncWriteExt as _;
 use tower::BoxError;
 use tower::util::BoxCloneSyncService;
 
@@ -94,6 +97,26 @@ async fn a_one_way_operation_is_carried_out_and_says_nothing() {
     assert_eq!(*server.lines.lock().expect("the lines"), ["žluťoučký"]);
     let refused = library.log_call(&types::Log { line: "refuse".to_owned() }).await;
     assert_eq!(refused.expect_err("a fault").to_string(), "fault Server: no more lines");
+}
+
+#[tokio::test]
+async fn a_one_way_request_is_carried_out_although_its_client_hangs_up() {
+    let server = Library::default();
+    let url = server.serve().await;
+    let host = url.trim_start_matches("http://").trim_end_matches("/library");
+    let body = "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body>\
+        <Log xmlns='urn:example:library'><line>a</line></Log></e:Body></e:Envelope>";
+    for _ in 0..20 {
+        let mut stream = tokio::net::TcpStream::connect(host).await.expect("a connection");
+        let length = body.len();
+        let text =
+            format!("POST /library HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(text.as_bytes()).await.expect("sent");
+        drop(stream);
+        let logged = tokio::time::timeout(Duration::from_secs(20), server.logged.notified());
+        logged.await.expect("it is carried out");
+    }
+    assert_eq!(server.lines.lock().expect("the lines").len(), 20);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use soapstone_soap::{Context, Definition, Endpoint, Fault, Limits, Nothing, TypedFault};
+use tokio::sync::Notify;
 
 use generated::{bare, library, old, sums, types};
 
@@ -18,6 +19,8 @@ pub(crate) mod generated {
 pub(crate) struct Library {
     /// The lines that were logged.
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
+    /// Told of each line: who sends one doesn't have to wait for it.
+    pub(crate) logged: Arc<Notify>,
 }
 
 /// One of its books.
@@ -73,6 +76,7 @@ impl library::LibraryServer for Library {
             Err(Fault::new("Server", "no more lines"))?;
         }
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(request.line);
+        self.logged.notify_one();
         Ok(Nothing)
     }
 }
@@ -136,7 +140,9 @@ impl Library {
             while let Ok((stream, _)) = listener.accept().await {
                 let service = service.clone();
                 tokio::spawn(async move {
-                    let server = auto::Builder::new(TokioExecutor::new());
+                    let mut server = auto::Builder::new(TokioExecutor::new());
+                    // PHP hangs up after a one-way request, and what it has asked for is to be done all the same
+                    server.http1().half_close(true);
                     let _ = server.serve_connection(TokioIo::new(stream), service).await;
                 });
             }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::installed;
 use super::served::Library;
+use crate::harness::soon;
 
 /// The client, how it is started from the peers' folder, and what it can't do.
 const CLIENTS: [(&str, &[&str], &[&str]); 5] = [
@@ -28,6 +29,7 @@ async fn play(client: &str) {
     let name = client.to_owned();
     let said = tokio::task::spawn_blocking(move || run(&name, command, &url)).await.expect("it runs");
     judge(&said, cannot);
+    soon(server.logged.notified()).await;
     assert_eq!(*server.lines.lock().expect("the lines"), [client]);
 }
 

@@ -57,6 +57,9 @@ use crate::{Fault, Invocation, Limits};
 /// | GET or HEAD with `?wsdl` | the definition ([`Endpoint::definition`]), 404 where there is none |
 /// | any other | 405 |
 ///
+/// PHP hangs up once it has sent a one-way request, and hyper then drops what is under way; a host that has one-way
+/// operations sets `half_close(true)` on hyper's `http1::Builder`.
+///
 /// A body that trickles in is waited for: a host that faces strangers puts a time limit around the service. A fault
 /// of a one-way operation is answered, although WS-I wants it unsaid: the sender had better know.
 #[derive(Clone)]
