@@ -4,15 +4,66 @@ use std::path::{Path, PathBuf};
 
 use futures::FutureExt as _;
 use serde_json::Value as Json;
-use soapstone_soap::{Context, Fault, Headers, Nillable, Operation, Port, Structure, TypedFault};
+use soapstone_soap::{Context, Fault, Headers, Nillable, Operation, Port, Service, Structure, TypedFault};
 
-pub use generated::{SERVICES, all};
+pub use generated::all;
 
+use super::lab_doc;
 use all::*;
 
 /// Made from `tests/peers/wsdl/rpc/AllAdminService.wsdl`, see the test below.
 mod generated {
     include!("generated.rs");
+}
+
+/// The same in document/literal, made from `tests/peers/wsdl/doc/AllAdminService.wsdl`.
+pub mod generated_doc {
+    include!("generated_doc.rs");
+}
+
+/// How the lab is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    Rpc,
+    Doc,
+}
+
+impl Manner {
+    /// As the peers' scripts call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Manner::Rpc => "rpc",
+            Manner::Doc => "doc",
+        }
+    }
+
+    pub fn services(self) -> &'static [&'static Service] {
+        match self {
+            Manner::Rpc => generated::SERVICES,
+            Manner::Doc => generated_doc::SERVICES,
+        }
+    }
+
+    /// The same operation in this manner.
+    pub fn operation(self, operation: &Operation) -> &'static Operation {
+        self.services()[0].operation(operation.name).expect("the same operations")
+    }
+
+    /// The contract, in this manner.
+    pub fn port(self) -> Port {
+        match self {
+            Manner::Rpc => port(),
+            Manner::Doc => lab_doc::port(),
+        }
+    }
+}
+
+/// A structure's members in another one that has the same.
+pub fn translated(from: &dyn Structure, empty: fn() -> Box<dyn Structure>) -> Box<dyn Structure> {
+    let json = serde_json::to_value(soapstone_soap::Json(from)).expect("structures are JSON");
+    let mut to = empty();
+    soapstone_soap::fill_json(&mut *to, json).expect("the same members");
+    to
 }
 
 /// The folder of the peers' scripts and recordings.
@@ -197,12 +248,10 @@ pub fn seen(account: &AccountInfo) -> String {
     )
 }
 
-/// The lab's definition in `style`, as Rust.
-fn generate(style: &str) -> String {
+fn generate(manner: Manner) -> String {
     let (text, report) = soapstone_codegen::Config::new()
-        .definition(folder().join("wsdl").join(style).join("AllAdminService.wsdl"))
+        .definition(folder().join("wsdl").join(manner.name()).join("AllAdminService.wsdl"))
         .exact_floats(true)
-        .embed_definitions(style == "doc")
         .generate()
         .expect("the lab's definition");
     assert!(report.warnings.is_empty(), "{:?}", report.warnings);
@@ -211,9 +260,9 @@ fn generate(style: &str) -> String {
 
 #[test]
 fn the_labs_types_are_what_the_generator_makes_of_its_definition() {
-    for (style, file) in [("rpc", "generated.rs"), ("doc", "generated_doc.rs")] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/peers").join(file);
-        let text = generate(style);
+    for (manner, name) in [(Manner::Rpc, "generated.rs"), (Manner::Doc, "generated_doc.rs")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/peers").join(name);
+        let text = generate(manner);
         if std::env::var_os("UPDATE").is_some() {
             fs::write(&path, &text).expect("writing the generated types");
         }

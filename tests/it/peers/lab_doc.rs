@@ -1,16 +1,11 @@
 //! The lab's contract in document/literal: types of its own with the same members, so each call goes through the
 //! contract by its JSON face.
-use serde_json::Value as Json;
-use soapstone_soap::{Call, Context, Fault, Port, Structure, TypedFault};
+use std::any::Any as StdAny;
 
-use super::lab::{self, all as rpc};
+use soapstone_soap::{Call, Context, Port, Structure, TypedFault};
 
-use generated::all::*;
-
-/// Made from `tests/peers/wsdl/doc/AllAdminService.wsdl`, see the test of the lab.
-mod generated {
-    include!("generated_doc.rs");
-}
+use super::lab::generated_doc::all::*;
+use super::lab::{self, all as rpc, translated};
 
 struct Lab;
 
@@ -66,23 +61,12 @@ pub fn port() -> Port {
     Lab.port()
 }
 
-fn through<C: Call, Q: Structure, A: Structure + Default>(request: &Q, context: &Context) -> Answer<A> {
-    let mut parameter = C::Request::default();
-    copy(request, &mut parameter)?;
-    let header = match context.header::<AuthInfo>() {
-        Some(header) => {
-            let mut same = rpc::AuthInfo::default();
-            copy(header, &mut same)?;
-            Some(same)
-        }
-        None => None,
-    };
-    let mut answer = A::default();
-    copy(&*lab::carry_out(C::operation(), header, Box::new(parameter))?, &mut answer)?;
-    Ok(answer)
-}
-
-fn copy(from: &dyn Structure, to: &mut dyn Structure) -> Result<(), Fault> {
-    let json: Json = serde_json::to_value(soapstone_soap::Json(from)).expect("structures are JSON");
-    soapstone_soap::fill_json(to, json).map_err(|error| Fault::new("Server", error.to_string()))
+fn through<C: Call, Q: Structure, A: Structure>(request: &Q, context: &Context) -> Answer<A> {
+    let same =
+        context.header::<AuthInfo>().map(|header| translated(header, || Box::<rpc::AuthInfo>::default()));
+    let header = same.as_deref().and_then(|header| (header as &dyn StdAny).downcast_ref::<rpc::AuthInfo>());
+    let rpc = C::operation();
+    let answer = lab::carry_out(rpc, header.cloned(), translated(request, rpc.input.empty))?;
+    let answer: Box<dyn StdAny> = translated(&*answer, context.operation().output.empty);
+    Ok(*answer.downcast().expect("the operation's own answer"))
 }
