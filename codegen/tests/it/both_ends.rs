@@ -22,7 +22,7 @@ use crate::library::generated::{
     sums::{self, SumsClient},
     types,
 };
-use crate::library::{Library, book};
+use crate::library::{Library, book, serve};
 
 fn client() -> Client {
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -101,8 +101,15 @@ async fn a_one_way_operation_is_carried_out_and_says_nothing() {
 
 #[tokio::test]
 async fn a_one_way_request_is_carried_out_although_its_client_hangs_up() {
-    let server = Library::default();
-    let url = server.serve().await;
+    let kept = Library::default();
+    hang_up(&kept, &serve(kept.endpoint(), true).await).await;
+    let detached = Library::default();
+    let endpoint = detached.endpoint().detach(|work| drop(tokio::spawn(work)));
+    hang_up(&detached, &serve(endpoint, false).await).await;
+}
+
+/// Sends lines, and waits for no answer.
+async fn hang_up(server: &Library, url: &str) {
     let host = url.trim_start_matches("http://").trim_end_matches("/library");
     let body = "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body>\
         <Log xmlns='urn:example:library'><line>a</line></Log></e:Body></e:Envelope>";

@@ -137,20 +137,25 @@ impl Library {
 
     /// The same on hyper; it runs as long as the runtime. The URL.
     pub(crate) async fn serve(&self) -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/library", listener.local_addr().expect("an address"));
-        let service = TowerToHyperService::new(self.endpoint());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let mut server = auto::Builder::new(TokioExecutor::new());
-                    // PHP hangs up after a one-way request, and what it has asked for is to be done all the same
-                    server.http1().half_close(true);
-                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        url
+        // PHP hangs up after a one-way request, and what it has asked for is to be done all the same
+        serve(self.endpoint(), true).await
     }
+}
+
+/// An endpoint on hyper, which with `half_close` minds who hangs up no more than who stops sending. The URL.
+pub(crate) async fn serve(endpoint: Endpoint, half_close: bool) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/library", listener.local_addr().expect("an address"));
+    let service = TowerToHyperService::new(endpoint);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let mut server = auto::Builder::new(TokioExecutor::new());
+                server.http1().half_close(half_close);
+                let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    url
 }

@@ -51,7 +51,7 @@ pub use scalar::{Base64, JsonScalar};
 pub use scalar::{Invalid, Scalar};
 pub use server::{Answer, Invocation, Refused, Server};
 #[cfg(feature = "server")]
-pub use server::{Context, Definition, Endpoint, Method, Outcome, Port};
+pub use server::{Context, Definition, Endpoint, Method, Outcome, Port, Work};
 pub use shape::{Items, Member, Place, Preset, Shape, Type, Xsd};
 pub use show::show;
 pub use value::{List, NOTHING, Nillable, Nothing, Slot, Structure, Value, View};

@@ -1,6 +1,7 @@
 //! The server as a tower service over HTTP requests: what hyper, axum or any other host of such services runs.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
@@ -57,8 +58,9 @@ use crate::{Fault, Invocation, Limits};
 /// | GET or HEAD with `?wsdl` | the definition ([`Endpoint::definition`]), 404 where there is none |
 /// | any other | 405 |
 ///
-/// PHP hangs up once it has sent a one-way request, and hyper then drops what is under way; a host that has one-way
-/// operations sets `half_close(true)` on hyper's `http1::Builder`.
+/// PHP hangs up once it has sent a one-way request, and hyper then drops what is under way: a server with one-way
+/// operations hands them to its runtime ([`Endpoint::detach`]), or sets `half_close(true)` on hyper's
+/// `http1::Builder`.
 ///
 /// A body that trickles in is waited for: a host that faces strangers puts a time limit around the service. A fault
 /// of a one-way operation is answered, although WS-I wants it unsaid: the sender had better know.
@@ -74,7 +76,11 @@ struct Site {
     limits: Limits,
     definition: Option<Definition>,
     address: Option<String>,
+    detach: Option<fn(Work)>,
 }
+
+/// A one-way operation under way.
+pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Default for Endpoint {
     fn default() -> Self {
@@ -86,7 +92,7 @@ impl Endpoint {
     /// An endpoint that serves nothing yet; `limits` hold for each request.
     pub fn new(limits: Limits) -> Self {
         let server = Server::new(&[], limits);
-        let site = Site { ports: Vec::new(), server, limits, definition: None, address: None };
+        let site = Site { ports: Vec::new(), server, limits, definition: None, address: None, detach: None };
         Self { site: Arc::new(site) }
     }
 
@@ -109,6 +115,14 @@ impl Endpoint {
     /// the request, its path): behind a proxy, say.
     pub fn address(mut self, url: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.site).address = Some(url.into());
+        self
+    }
+
+    /// The same with a runtime that one-way operations are handed to, `|work| drop(tokio::spawn(work))` for one: they
+    /// are answered as soon as they have been read, and carried out whether or not the client stays. Their faults are
+    /// only logged, then.
+    pub fn detach(mut self, spawn: fn(Work)) -> Self {
+        Arc::make_mut(&mut self.site).detach = Some(spawn);
         self
     }
 
@@ -177,6 +191,16 @@ impl Site {
             return sent(Answer::fault(version, &Fault::not_implemented(operation)));
         };
         let context = Context::new(operation, headers, parts).in_version(version);
+        if let Some(detach) = self.detach.filter(|_| operation.one_way) {
+            let port = port.clone();
+            detach(Box::pin(async move {
+                if let Err(fault) = port.call(parameter, context).await.result {
+                    let (service, operation) = (operation.service, operation.name);
+                    tracing::warn!(service, operation, %fault, "a one-way operation failed");
+                }
+            }));
+            return empty(StatusCode::ACCEPTED);
+        }
         let Outcome { result, headers } = port.call(parameter, context).await;
         match result {
             Ok(_) if operation.one_way => empty(StatusCode::ACCEPTED),

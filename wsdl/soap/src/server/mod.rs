@@ -17,7 +17,7 @@ use std::fmt;
 #[cfg(feature = "server")]
 pub use definition::Definition;
 #[cfg(feature = "server")]
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Work};
 #[cfg(feature = "server")]
 pub use port::{Context, Method, Outcome, Port};
 
