@@ -7,6 +7,7 @@
 mod calls;
 mod espf;
 mod http;
+mod page;
 mod sender;
 mod sessions;
 mod world;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::describe::{self, ServiceDescription};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::embed::{self, Definition};
 use crate::error::Error;
 use crate::{emit, load, parse, resolve};
 
@@ -45,6 +46,7 @@ pub struct Config {
     file_name: String,
     wide_integers: bool,
     exact_floats: bool,
+    embed_definitions: bool,
     strict: bool,
     secrets: Vec<String>,
     suffixes: Vec<String>,
@@ -94,6 +96,7 @@ impl Config {
             file_name: DEFAULT_FILE_NAME.to_owned(),
             wide_integers: false,
             exact_floats: false,
+            embed_definitions: false,
             strict: false,
             secrets: owned(DEFAULT_SECRETS),
             suffixes: owned(DEFAULT_SUFFIXES),
@@ -136,6 +139,13 @@ impl Config {
     /// Whether `float` and `double` become `Decimal`, so that money keeps its digits. Off by default.
     pub fn exact_floats(&mut self, exact: bool) -> &mut Self {
         self.exact_floats = exact;
+        self
+    }
+
+    /// Whether each service's module holds `DEFINITION`, the texts of the files that it is made from: what a server
+    /// answers `?wsdl` with. Off by default; a program that doesn't name it doesn't carry the texts.
+    pub fn embed_definitions(&mut self, embed: bool) -> &mut Self {
+        self.embed_definitions = embed;
         self
     }
 
@@ -203,9 +213,9 @@ impl Config {
     /// When there is nothing to generate from, a file can't be read, or the definitions have errors (with
     /// [`Config::strict`] also warnings): [`Error::diagnostics`] names them all.
     pub fn generate(&self) -> Result<(String, Report), Error> {
-        let Read { model, paths, files, folders, warnings } = self.read()?;
+        let Read { model, definitions, paths, files, folders, warnings } = self.read()?;
         let names: Vec<String> = paths.iter().map(|path| file_name(path)).collect();
-        let text = emit::emit(&model, self, &names)?;
+        let text = emit::emit(&model, self, &names, &definitions)?;
         let report = Report {
             files,
             folders,
@@ -239,13 +249,15 @@ impl Config {
         stop(&mut diagnostics, Error::Parse)?;
         let mut model = resolve::resolve(&loaded, &parsed, &mut diagnostics);
         stop(&mut diagnostics, Error::Resolve)?;
+        let definitions =
+            if self.embed_definitions { embed::definitions(&loaded, &diagnostics) } else { Vec::new() };
         let warnings = diagnostics.list;
         if self.strict && !warnings.is_empty() {
             let error = |warning| Diagnostic { severity: Severity::Error, ..warning };
             return Err(Error::Strict(warnings.into_iter().map(error).collect()));
         }
         model.keep(&self.only_services, &self.only_operations);
-        Ok(Read { model, paths, files, folders, warnings })
+        Ok(Read { model, definitions, paths, files, folders, warnings })
     }
 
     pub(crate) fn has_wide_integers(&self) -> bool {
@@ -311,6 +323,8 @@ fn is_enumeration(structure: &resolve::Structure) -> bool {
 /// What the stages before the last have made.
 struct Read {
     model: resolve::Model,
+    /// Of each definition its files, where they are to be embedded.
+    definitions: Vec<Definition>,
     paths: Vec<PathBuf>,
     files: Vec<PathBuf>,
     folders: Vec<PathBuf>,

@@ -2,31 +2,34 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State as Shared};
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use base64::Engine as _;
 use jiff::Timestamp;
 use portabilling::SERVICES;
 use portabilling::types::AuthInfoStructure;
 use serde_json::{Value, json};
-use soapstone_soap::{Answer, Fault, Json, Limits, Operation, Server, Structure, fill_json};
+use soapstone_soap::{Context, Definition, Endpoint, Fault, Headers, Json, Limits, Port, fill_json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::calls::{Methods, State};
+use super::calls::{Bearer, Billing, State};
 use super::espf;
 use super::sessions::{SessionSettings, Sessions};
 use super::world::World;
 
 /// The largest request body, in bytes.
 const BODY_LIMIT: usize = 8 << 20;
+
+/// The limits of a SOAP request.
+const LIMITS: Limits = Limits { message_bytes: BODY_LIMIT, ..Limits::DEFAULT };
 
 /// How the simulator begins.
 #[derive(Debug, Clone, Default)]
@@ -59,9 +62,12 @@ pub struct Simulator {
 }
 
 struct Site {
-    state: Mutex<State>,
-    methods: Methods,
-    disturbance: Mutex<Disturbance>,
+    billing: Billing,
+    /// Of each of [`SERVICES`].
+    ports: Vec<Port>,
+    endpoints: Vec<Endpoint>,
+    /// All of them at one address.
+    whole: Endpoint,
     requests: AtomicU64,
 }
 
@@ -73,10 +79,13 @@ impl Simulator {
     pub async fn start(address: SocketAddr, settings: SimulatorSettings) -> std::io::Result<Self> {
         let sessions = Sessions::new(settings.sessions).map_err(std::io::Error::other)?;
         let state = State { world: World::generated(settings.accounts), sessions };
+        let billing = Billing::new(state);
+        let ports = billing.ports();
         let shared = Arc::new(Site {
-            state: Mutex::new(state),
-            methods: Methods::new(),
-            disturbance: Mutex::default(),
+            endpoints: ports.iter().map(|port| soap(port).definition(definition_of(port))).collect(),
+            whole: ports.iter().fold(Endpoint::new(LIMITS), |whole, port| whole.port(port.clone())),
+            ports,
+            billing,
             requests: AtomicU64::new(0),
         });
         let listener = tokio::net::TcpListener::bind(address).await?;
@@ -105,7 +114,7 @@ impl Simulator {
 
     /// Changes what is wrong with it.
     pub fn disturb(&self, disturbance: Disturbance) {
-        *self.shared.disturbance.lock().unwrap_or_else(PoisonError::into_inner) = disturbance;
+        *self.shared.billing.disturbance() = disturbance;
     }
 
     /// Ends all sessions, as an idle site does.
@@ -138,10 +147,10 @@ impl Drop for Simulator {
 
 fn routes(site: Arc<Site>) -> Router {
     Router::new()
-        .route("/soap/{service}/{method}", post(soap_method))
-        .route("/soap/{service}", post(soap_service))
-        .route("/soap/", post(soap_any))
-        .route("/Porta/SOAP/{service}", post(soap_service))
+        .route("/soap/{service}/{method}", any(soap_method))
+        .route("/soap/{service}", any(soap_service))
+        .route("/soap/", any(soap_any))
+        .route("/Porta/SOAP/{service}", any(soap_service))
         .route("/rest/{service}/{method}", post(rest))
         .route("/wsdl/{file}", get(definition))
         .route("/espf/v1/account/i/{i_account}/status", post(status_by_number))
@@ -156,12 +165,8 @@ fn routes(site: Arc<Site>) -> Router {
 type Web = Shared<Arc<Site>>;
 
 /// Slow, failing or down, as [`Simulator::disturb`] says.
-async fn disturbed(
-    Shared(site): Web,
-    request: axum::extract::Request,
-    next: axum::middleware::Next,
-) -> Response {
-    let disturbance = *site.disturbance.lock().unwrap_or_else(PoisonError::into_inner);
+async fn disturbed(Shared(site): Web, request: Request, next: axum::middleware::Next) -> Response {
+    let disturbance = *site.billing.disturbance();
     let number = site.requests.fetch_add(1, Ordering::Relaxed);
     if !disturbance.latency.is_zero() {
         tokio::time::sleep(disturbance.latency).await;
@@ -188,29 +193,34 @@ fn page(status: StatusCode) -> Response {
 async fn soap_method(
     Shared(site): Web,
     Path((service, _)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
-    site.soap(service_of(&service), &headers, &body)
+    site.soap(&service, request).await
 }
 
-async fn soap_service(
-    Shared(site): Web,
-    Path(service): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    site.soap(service_of(&service), &headers, &body)
+async fn soap_service(Shared(site): Web, Path(service): Path<String>, request: Request) -> Response {
+    site.soap(&service, request).await
 }
 
-async fn soap_any(Shared(site): Web, headers: HeaderMap, body: Bytes) -> Response {
-    site.soap(Some(SERVICES), &headers, &body)
+async fn soap_any(Shared(site): Web, request: Request) -> Response {
+    site.whole.answer(request).await.map(Body::new)
 }
 
-/// The one service that a URL names.
-fn service_of(name: &str) -> Option<&'static [&'static soapstone_soap::Service]> {
-    let index = SERVICES.iter().position(|service| service.name.eq_ignore_ascii_case(name))?;
-    Some(&SERVICES[index..=index])
+/// Which of [`SERVICES`] a URL names.
+fn service_of(name: &str) -> Option<usize> {
+    SERVICES.iter().position(|service| service.name.eq_ignore_ascii_case(name))
+}
+
+/// One service over SOAP.
+fn soap(port: &Port) -> Endpoint {
+    Endpoint::new(LIMITS).port(port.clone())
+}
+
+/// A service's definition, which imports nothing.
+fn definition_of(port: &Port) -> Definition {
+    let file = format!("{}.wsdl", port.service().wsdl_name);
+    let files = portabilling::DEFINITIONS.iter().copied().filter(|(name, _)| *name == file);
+    Definition::new(&files.collect::<Vec<_>>())
 }
 
 async fn rest(
@@ -219,7 +229,7 @@ async fn rest(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match site.json(&service, &method, &headers, &body) {
+    match site.json(&service, &method, headers, &body).await {
         Ok(answer) => axum::Json(answer).into_response(),
         Err(fault) => {
             let body = json!({ "faultcode": fault.code(), "faultstring": fault.message });
@@ -285,65 +295,45 @@ async fn create_group(Shared(site): Web, headers: HeaderMap, body: Bytes) -> Res
 
 impl Site {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.billing.state()
     }
 
-    fn soap(
-        &self,
-        services: Option<&'static [&'static soapstone_soap::Service]>,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Response {
-        let Some(services) = services else { return page(StatusCode::NOT_FOUND) };
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let answer = match Server::new(services, Limits::default()).accept(content_type, body) {
-            Ok(request) => {
-                let auth = request.header::<AuthInfoStructure>().cloned().unwrap_or_default();
-                match self.call(request.operation, request.parameter, &auth, None) {
-                    Ok(result) => Answer::result(request.operation, &*result),
-                    Err(fault) => Answer::fault(&fault),
-                }
-            }
-            Err(fault) => Answer::fault(&fault),
-        };
-        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, Answer::CONTENT_TYPE)], answer.body).into_response()
+    async fn soap(&self, service: &str, request: Request) -> Response {
+        match service_of(service) {
+            Some(index) => self.endpoints[index].answer(request).await.map(Body::new),
+            None => page(StatusCode::NOT_FOUND),
+        }
     }
 
     /// `{"params":{…},"auth_info":{…}}`, or the session in a bearer token.
-    fn json(&self, service: &str, method: &str, headers: &HeaderMap, body: &[u8]) -> Result<Value, Fault> {
+    async fn json(
+        &self,
+        service: &str,
+        method: &str,
+        headers: HeaderMap,
+        body: &[u8],
+    ) -> Result<Value, Fault> {
         let unreadable = |error: serde_json::Error| Fault::new("Client.invalid_json", error.to_string());
-        let operation =
-            service_of(service).and_then(|services| services[0].operation(method)).ok_or_else(|| {
-                Fault::new("Client.UnknownMethod", format!("there is no method {service}/{method}"))
-            })?;
+        let port = service_of(service).map(|index| &self.ports[index]);
+        let found = port.and_then(|port| Some((port, port.service().operation(method)?)));
+        let (port, operation) = found.ok_or_else(|| {
+            Fault::new("Client.UnknownMethod", format!("there is no method {service}/{method}"))
+        })?;
         let mut body: Value =
             if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(unreadable)? };
-        let mut request = (operation.input.empty)();
-        fill_json(&mut *request, body["params"].take()).map_err(unreadable)?;
+        let mut parameter = (operation.input.empty)();
+        fill_json(&mut *parameter, body["params"].take()).map_err(unreadable)?;
         let auth: AuthInfoStructure = serde_json::from_value(body["auth_info"].take()).map_err(unreadable)?;
-        let result = self.call(operation, request, &auth, bearer(headers))?;
-        serde_json::to_value(Json(&*result)).map_err(unreadable)
-    }
-
-    fn call(
-        &self,
-        operation: &'static Operation,
-        request: Box<dyn Structure>,
-        auth: &AuthInfoStructure,
-        bearer: Option<&str>,
-    ) -> Result<Box<dyn Structure>, Fault> {
-        let now = Timestamp::now();
-        let fault = self.disturbance.lock().unwrap_or_else(PoisonError::into_inner).fault;
-        let mut state = self.state();
-        // `ping` and `logout` take the session as a parameter; of a dead one, `ping` says so without a fault
-        if operation.header().is_some() && operation.service != "Session" {
-            state.sessions.check(auth, bearer, now)?;
-            if let Some(code) = fault {
-                return Err(Fault::new(code, "disturbed on purpose"));
-            }
+        let mut blocks = Headers::default();
+        blocks.set(auth);
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        if let Some(token) = bearer(&headers) {
+            parts.extensions.insert(Bearer(token.to_owned()));
         }
-        self.methods.answer(&mut state, operation, request, now)
+        parts.headers = headers;
+        let outcome = port.call(parameter, Context::new(operation, blocks, parts)).await;
+        let result = outcome.result.map_err(|typed| *typed.fault)?;
+        serde_json::to_value(Json(&*result)).map_err(unreadable)
     }
 
     fn status(

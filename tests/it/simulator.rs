@@ -197,6 +197,42 @@ async fn definitions_name_the_address_that_they_are_fetched_from() {
     assert!(text.contains(&format!("location=\"{}/soap/", simulator.url())), "{text}");
 }
 
+#[tokio::test]
+async fn a_service_gives_its_definition_where_it_is_called() {
+    let simulator = start(1).await;
+    for path in ["/soap/Account", "/Porta/SOAP/account", "/soap/Account/get_account_info"] {
+        let url = format!("{}{path}", simulator.url());
+        let answer = reqwest::get(format!("{url}?wsdl")).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(&format!("<soap:address location=\"{url}\"/>")), "{path}");
+        assert_eq!(reqwest::get(url).await.unwrap().status(), 405);
+    }
+    let unknown = format!("{}/soap/Nothing?wsdl", simulator.url());
+    assert_eq!(reqwest::get(unknown).await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_simulated_says_so_once_the_session_is_checked() {
+    let simulator = start(1).await;
+    let session = log_in(&simulator).await["session_id"].clone();
+    // a service of which nothing is simulated, and one of which something is
+    for (method, code) in [
+        ("UA/get_phone_directory_list", "Server.UA.get_phone_directory_list.not_simulated"),
+        ("Account/get_alias_list", "Server.Account.get_alias_list.not_simulated"),
+    ] {
+        let (status, answer) = call(&simulator, method, json!({})).await;
+        assert_eq!(
+            (status, &answer["faultcode"]),
+            (500, &json!("Client.check_auth.envelope_missed")),
+            "{answer}"
+        );
+        let body = json!({ "auth_info": { "session_id": session } });
+        let (status, answer) = call(&simulator, method, body).await;
+        assert_eq!((status, &answer["faultcode"]), (500, &json!(code)), "{answer}");
+    }
+}
+
 /// How a receiver of events treats a request.
 #[derive(Clone, Copy)]
 enum Treat {

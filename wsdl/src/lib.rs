@@ -34,6 +34,7 @@
 //! [`fault`] says what PortaBilling's fault codes mean. Feature `json` adds serde's traits: PortaBilling's JSON API has the
 //! same structures. Feature `token` adds [`token`]: access tokens read and verified. Feature `client` adds [`client`]:
 //! sessions, calls over SOAP and JSON, files, the ESPF API.
+//! Feature `server` adds a trait for each service (`AccountServer`), whose implementation a `soapstone_soap::Endpoint` serves.
 #[cfg(feature = "client")]
 pub mod client;
 pub mod fault;

@@ -13,6 +13,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::config::Config;
+use crate::embed::Definition;
 use crate::error::Error;
 use crate::names::identifier;
 use crate::resolve::Model;
@@ -24,14 +25,19 @@ const WIDTH: usize = 100;
 /// The names of the runtime that a module uses.
 type Uses = BTreeSet<&'static str>;
 
-/// The whole file. `sources` are the names of the files it is made from.
-pub(crate) fn emit(model: &Model, config: &Config, sources: &[String]) -> Result<String, Error> {
+/// The whole file. `sources` are the names of the files it is made from, `definitions` the texts to embed, if any.
+pub(crate) fn emit(
+    model: &Model,
+    config: &Config,
+    sources: &[String],
+    definitions: &[Definition],
+) -> Result<String, Error> {
     let plan = Plan::new(model, config);
     let mut text = head(sources);
     text += &types(model, config, &plan)?;
     for index in 0..model.services.len() {
         text.push('\n');
-        text += &service(model, config, &plan, index)?;
+        text += &service(model, config, &plan, index, definitions)?;
     }
     text.push('\n');
     text += &services(&plan)?;
@@ -55,11 +61,18 @@ fn types(model: &Model, config: &Config, plan: &Plan) -> Result<String, Error> {
     Ok(module("types", &["The structures that the services share.".to_owned()], &items))
 }
 
-fn service(model: &Model, config: &Config, plan: &Plan, index: usize) -> Result<String, Error> {
+fn service(
+    model: &Model,
+    config: &Config,
+    plan: &Plan,
+    index: usize,
+    definitions: &[Definition],
+) -> Result<String, Error> {
     let mut uses = Uses::new();
     let own = Module::Service(index);
     let mut items = structure::items(model, config, plan, own, &mut uses)?;
     items.extend(operation::items(model, plan, index, &mut uses)?);
+    items.extend(embedded(model, plan, index, definitions)?);
     let mut before = imports(plan, own)?;
     before.extend(used(&uses)?);
     before.append(&mut items);
@@ -79,6 +92,28 @@ fn imports(plan: &Plan, own: Module) -> Result<Vec<String>, Error> {
         items.push(item(quote! { pub use super::#from::{ #(#names),* }; })?);
     }
     Ok(items)
+}
+
+/// The texts that a service is made from, or the name of the first service of the same definition, which has them.
+fn embedded(
+    model: &Model,
+    plan: &Plan,
+    index: usize,
+    definitions: &[Definition],
+) -> Result<Option<String>, Error> {
+    let unit = model.services[index].unit;
+    let Some(definition) = definitions.get(unit) else { return Ok(None) };
+    let first = model.services.iter().position(|service| service.unit == unit).unwrap_or(index);
+    if first != index {
+        let module = plan.module_name(Module::Service(first));
+        return item(quote! { pub use super::#module::DEFINITION; }).map(Some);
+    }
+    let files = definition.iter().map(|(name, text)| quote! { (#name, #text) });
+    item(quote! {
+        /// The definition that this is made from, and the files that it imports: name and text.
+        pub static DEFINITION: &[(&str, &str)] = &[ #(#files),* ];
+    })
+    .map(Some)
 }
 
 fn used(uses: &Uses) -> Result<Option<String>, Error> {

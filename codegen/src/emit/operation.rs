@@ -1,4 +1,5 @@
-//! Operations and services: a type and a static for each operation, a static for the service.
+//! Operations and services: a type and a static for each operation, a static for the service, its client and its
+//! server trait.
 
 use quote::quote;
 
@@ -34,32 +35,36 @@ pub(super) fn items(model: &Model, plan: &Plan, index: usize, uses: &mut Uses) -
             operations: &[ #(#tables),* ],
         };
     })?);
-    items.push(client(plan, index, service));
+    items.push(port(plan, index, service));
     Ok(items)
 }
 
-/// A client with a method for each operation, as the runtime's macro takes it.
-fn client(plan: &Plan, index: usize, service: &Service) -> String {
+/// The client and the server trait, which have a method for each operation, as the runtime's macro takes them.
+fn port(plan: &Plan, index: usize, service: &Service) -> String {
     let methods = names::fields_beside(
         (0..service.operations.len()).map(|position| plan.operation(index, position).0.to_string()),
-        &["new", "header"],
+        &["new", "header", "port", "not_implemented"],
     );
     let mut list = String::new();
     for (position, operation) in service.operations.iter().enumerate() {
         let (name, _) = plan.operation(index, position);
         let said = match operation.documentation.as_str() {
-            "" => format!("Calls {}.", operation.name),
+            "" => format!("The operation {}.", operation.name),
             documentation => documentation.to_owned(),
         };
         for line in documentation::lines(&said) {
             list += format!("        /// {line}").trim_end();
             list.push('\n');
         }
-        list += &format!("        {} {name},\n", identifier(&methods[position]));
+        let headers = if operation.output_headers.is_empty() { "" } else { " with headers" };
+        list += &format!("        {} {name}{headers},\n", identifier(&methods[position]));
     }
-    let (client, short) = (plan.client_name(index), plan.short_name(index));
+    let short = plan.short_name(index);
+    let (client, server) = (plan.client_name(index), plan.server_name(index));
     format!(
-        "::soapstone_soap::port_client! {{\n    /// A client of {short}.\n    pub struct {client} {{\n{list}    }}\n}}\n"
+        "::soapstone_soap::port! {{\n    /// A client of {short}.\n    client {client};\n    /// What serves {short}.\n    \
+         server {server};\n    {{\n{}    }}\n}}\n",
+        list
     )
 }
 
@@ -109,13 +114,19 @@ fn operation_items(
             quote! { Style::Document { input: #input, output: #output } }
         }
     };
-    let version = identifier(if operation.soap12 { "Soap12" } else { "Soap11" });
+    let versions = match (operation.soap12, operation.also_soap12) {
+        (true, _) => quote! { Version::Soap12 },
+        (false, true) => quote! { Version::Soap11, Version::Soap12 },
+        (false, false) => quote! { Version::Soap11 },
+    };
     let one_way = operation.output.is_none();
-    if !operation.headers.is_empty() || !operation.output_headers.is_empty() {
+    let all_headers = [&operation.headers, &operation.output_headers, &operation.fault_headers];
+    if all_headers.iter().any(|headers| !headers.is_empty()) {
         uses.insert("Header");
     }
     let headers = operation.headers.iter().map(|header| header_value(plan, module, header));
     let output_headers = operation.output_headers.iter().map(|header| header_value(plan, module, header));
+    let fault_headers = operation.fault_headers.iter().map(|header| header_value(plan, module, header));
     let input = part_value(plan, module, &operation.input);
     let output = operation.output.as_ref().map_or_else(
         || {
@@ -139,10 +150,11 @@ fn operation_items(
             action: #action,
             style: #style,
             documentation: #documentation,
-            version: Version::#version,
+            versions: &[ #versions ],
             one_way: #one_way,
             headers: &[ #(#headers),* ],
             output_headers: &[ #(#output_headers),* ],
+            fault_headers: &[ #(#fault_headers),* ],
             input: #input,
             output: #output,
             faults: #faults,

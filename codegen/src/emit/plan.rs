@@ -31,6 +31,7 @@ struct ServicePlan {
     module: String,
     short: String,
     client: String,
+    server: String,
     /// What it names of other modules.
     imports: BTreeSet<usize>,
     /// Of each operation: its type, and the static that holds it.
@@ -83,8 +84,9 @@ impl Plan {
                 .collect();
             let short = config.short_name(&service.name);
             let client = taken.unique(names::type_name(&short) + "Client", "");
+            let server = taken.unique(names::type_name(&short) + "Server", "");
             let module = modules.unique(names::snake(&short), "_");
-            plan.services.push(ServicePlan { module, short, client, imports, operations });
+            plan.services.push(ServicePlan { module, short, client, server, imports, operations });
         }
         plan
     }
@@ -125,6 +127,10 @@ impl Plan {
 
     pub(super) fn client_name(&self, service: usize) -> Ident {
         identifier(&self.services[service].client)
+    }
+
+    pub(super) fn server_name(&self, service: usize) -> Ident {
+        identifier(&self.services[service].server)
     }
 
     /// The name of an operation's type, and of its static.
@@ -177,6 +183,7 @@ impl Plan {
 fn statics() -> Names {
     let mut names = Names::default();
     names.take("SERVICE");
+    names.take("DEFINITION");
     names
 }
 

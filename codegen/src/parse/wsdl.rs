@@ -95,6 +95,8 @@ pub(crate) struct BindingOperation {
     /// Of the input.
     pub(crate) headers: Vec<Header>,
     pub(crate) output_headers: Vec<Header>,
+    /// `soap:headerfault` of either.
+    pub(crate) fault_headers: Vec<Header>,
     /// `name` of the input.
     pub(crate) input_name: Option<String>,
     /// Where attachments (WSDL 1.1 §5) are asked for.
@@ -249,6 +251,11 @@ fn binding_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option
         })
     };
     let (headers, output_headers) = (headers(input), headers(output));
+    let of_message = [input, output].into_iter().flatten().flat_map(|message| soap(message, "header"));
+    let fault_headers = of_message
+        .flat_map(|header| soap(header, "headerfault"))
+        .filter_map(|child| header(child, diagnostics))
+        .collect();
     Some(BindingOperation {
         name,
         at: element.at,
@@ -258,6 +265,7 @@ fn binding_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option
         output: output.and_then(body),
         headers,
         output_headers,
+        fault_headers,
         input_name: input_name(element),
         mime: mime.or(mime_out),
     })
@@ -285,6 +293,7 @@ fn body(element: &Element) -> Option<Body> {
     })
 }
 
+/// `soap:header` or `soap:headerfault`.
 fn header(element: &Element, diagnostics: &mut Diagnostics) -> Option<Header> {
     let part = required(element, "part", diagnostics)?;
     required(element, "message", diagnostics)?;

@@ -184,6 +184,8 @@ pub(crate) enum Type {
 /// A service.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
+    /// Of [`Loaded::units`]: the definition that has it.
+    pub(crate) unit: usize,
     /// As in the definition.
     pub(crate) name: String,
     pub(crate) documentation: String,
@@ -201,8 +203,11 @@ pub(crate) struct Operation {
     pub(crate) documentation: String,
     pub(crate) style: Style,
     pub(crate) soap12: bool,
+    /// Another binding has it in SOAP 1.2.
+    pub(crate) also_soap12: bool,
     pub(crate) headers: Vec<Header>,
     pub(crate) output_headers: Vec<Header>,
+    pub(crate) fault_headers: Vec<Header>,
     pub(crate) input: Part,
     /// `None` for a message without an answer.
     pub(crate) output: Option<Part>,
@@ -243,13 +248,14 @@ pub(crate) struct Header {
 impl Operation {
     /// All of [`Model::structures`] that it names.
     pub(crate) fn structures(&self) -> impl Iterator<Item = usize> {
-        let headers = self.headers.iter().chain(&self.output_headers).map(|header| header.structure);
+        let headers = self.headers.iter().chain(&self.output_headers).chain(&self.fault_headers);
+        let headers = headers.map(|header| header.structure);
         let parts = std::iter::once(&self.input).chain(&self.output).map(|part| part.structure);
         parts.chain(headers).chain(self.faults)
     }
 
     fn structures_mut(&mut self) -> impl Iterator<Item = &mut usize> {
-        let headers = self.headers.iter_mut().chain(&mut self.output_headers);
+        let headers = self.headers.iter_mut().chain(&mut self.output_headers).chain(&mut self.fault_headers);
         let parts = std::iter::once(&mut self.input).chain(&mut self.output);
         parts
             .map(|part| &mut part.structure)
@@ -269,14 +275,15 @@ struct UnitModel {
 pub(crate) fn resolve(loaded: &Loaded, parsed: &[Parsed], diagnostics: &mut Diagnostics) -> Model {
     let mut units = Vec::new();
     let mut services_seen = HashSet::new();
-    for unit in &loaded.units {
+    for (number, unit) in loaded.units.iter().enumerate() {
         let documents: Vec<_> = unit.documents.iter().filter_map(|index| parsed.get(*index)).collect();
         let file = unit.documents.first().and_then(|index| loaded.documents.get(*index)).map(|it| it.file);
         let stem = file.and_then(|file| diagnostics.path(file).file_stem());
         let stem = stem.unwrap_or_default().to_string_lossy().into_owned();
         let mut types = types::Types::new(&documents, diagnostics);
         types.all_named();
-        let services = operations::services(&documents, &stem, &mut types, &mut services_seen);
+        let mut services = operations::services(&documents, &stem, &mut types, &mut services_seen);
+        services.iter_mut().for_each(|service| service.unit = number);
         units.push(UnitModel { structures: types.finish(), services });
     }
     let mut model = merge::merge(units, diagnostics);

@@ -86,7 +86,7 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             let documentation =
                 words.into_iter().find(|words| !words.is_empty()).cloned().unwrap_or_default();
             let name = if services.is_empty() { service.name.clone() } else { port_type };
-            services.push(Service { name, documentation, operations });
+            services.push(Service { unit: 0, name, documentation, operations });
         }
         services
     }
@@ -98,7 +98,12 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         let mut services: Vec<Service> = Vec::new();
         for (port_type, operations, _) in self.served(bindings) {
             let name = if services.is_empty() { name.clone() } else { port_type };
-            services.push(Service { name, documentation: document.documentation.clone(), operations });
+            services.push(Service {
+                unit: 0,
+                name,
+                documentation: document.documentation.clone(),
+                operations,
+            });
         }
         services
     }
@@ -123,7 +128,11 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         for (port_type, mut bindings) in of_port_type {
             bindings.sort_by_key(|(binding, _)| binding.protocol == Protocol::Soap12);
             let operations = bindings.iter().find_map(|(binding, namespace)| {
-                let operations = self.binding(binding, namespace);
+                let mut operations = self.binding(binding, namespace);
+                for operation in &mut operations {
+                    let others = bindings.iter().map(|(other, _)| *other);
+                    operation.also_soap12 = !operation.soap12 && also_in_soap12(binding, operation, others);
+                }
                 (!operations.is_empty()).then(|| (operations, binding.documentation.clone()))
             });
             if let Some((operations, documentation)) = operations {
@@ -225,8 +234,10 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             documentation: operation.documentation.clone(),
             style,
             soap12: binding.protocol == Protocol::Soap12,
+            also_soap12: false,
             headers: self.headers(bound, &bound.headers, namespace),
             output_headers: self.headers(bound, &bound.output_headers, namespace),
+            fault_headers: self.headers(bound, &bound.fault_headers, namespace),
             input,
             output,
             faults: self.faults(operation),
@@ -252,6 +263,8 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             Some(listed) => listed.iter().any(|listed| listed == part),
             None => !in_header(part),
         };
+        // in this order whatever `parameterOrder` says, which is about procedures' signatures (WS-I R2301, R2302);
+        // zeep refuses another
         let parts: Vec<_> = message.parts.iter().filter(|part| in_body(&part.name)).collect();
         let mut contents = Vec::new();
         for part in parts {
@@ -374,6 +387,20 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         let advice = "take it out of the definition if it isn't wanted";
         self.types.diagnostics.warning(at, format!("{what} is left out: {reason}"), advice);
     }
+}
+
+/// Whether one of `bindings` is of SOAP 1.2 and has the operation written alike.
+fn also_in_soap12<'b>(
+    binding: &Binding,
+    operation: &Operation,
+    mut bindings: impl Iterator<Item = &'b Binding>,
+) -> bool {
+    let kind = |binding: &Binding| {
+        let bound = binding.operations.iter().filter(|bound| bound.name == operation.name);
+        bound.map(|bound| body_kind(binding, bound).ok()).nth(operation.number - 1).flatten()
+    };
+    let own = kind(binding);
+    bindings.any(|other| other.protocol == Protocol::Soap12 && own.is_some() && kind(other) == own)
 }
 
 /// How an operation's body is written.

@@ -22,6 +22,7 @@ fn config(case: &Path) -> Config {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("wide_integers", _) => config.wide_integers(true),
             ("exact_floats", _) => config.exact_floats(true),
+            ("embed_definitions", _) => config.embed_definitions(true),
             ("strict", _) => config.strict(true),
             ("secret", pattern) => config.secret(pattern),
             (other, _) => panic!("{}: no setting {other}", case.display()),

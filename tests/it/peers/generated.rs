@@ -429,10 +429,11 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#login",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "LoginRequest",
             shape: &super::types::LOGIN_REQUEST,
@@ -466,7 +467,7 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#logout",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -477,6 +478,7 @@ pub mod all {
             },
         ],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "LogoutRequest",
             shape: &super::types::LOGOUT_REQUEST,
@@ -510,7 +512,7 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#ping",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -521,6 +523,7 @@ pub mod all {
             },
         ],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "PingRequest",
             shape: &super::types::PING_REQUEST,
@@ -554,10 +557,11 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#refresh_access_token",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "RefreshAccessTokenRequest",
             shape: &super::types::REFRESH_ACCESS_TOKEN_REQUEST,
@@ -591,7 +595,7 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#get_account_info",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -602,6 +606,7 @@ pub mod all {
             },
         ],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "GetAccountInfoRequest",
             shape: &super::types::GET_ACCOUNT_INFO_REQUEST,
@@ -635,7 +640,7 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#get_account_list",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -646,6 +651,7 @@ pub mod all {
             },
         ],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "GetAccountListRequest",
             shape: &super::types::GET_ACCOUNT_LIST_REQUEST,
@@ -679,7 +685,7 @@ pub mod all {
         action: "http://schemas.portaone.com/soap#update_account",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -690,6 +696,7 @@ pub mod all {
             },
         ],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "UpdateAccountRequest",
             shape: &super::types::UPDATE_ACCOUNT_REQUEST,
@@ -719,22 +726,25 @@ pub mod all {
         ],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of All.
-        pub struct AllClient {
-            /// Calls login.
+        client AllClient;
+        /// What serves All.
+        server AllServer;
+        {
+            /// The operation login.
             login Login,
-            /// Calls logout.
+            /// The operation logout.
             logout Logout,
-            /// Calls ping.
+            /// The operation ping.
             ping Ping,
-            /// Calls refresh_access_token.
+            /// The operation refresh_access_token.
             refresh_access_token RefreshAccessToken,
-            /// Calls get_account_info.
+            /// The operation get_account_info.
             get_account_info GetAccountInfo,
-            /// Calls get_account_list.
+            /// The operation get_account_list.
             get_account_list GetAccountList,
-            /// Calls update_account.
+            /// The operation update_account.
             update_account UpdateAccount,
         }
     }

@@ -2,16 +2,68 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use futures::FutureExt as _;
 use serde_json::Value as Json;
-use soapstone_soap::{Fault, Invocation, Nillable, Structure};
+use soapstone_soap::{Context, Fault, Headers, Nillable, Operation, Port, Service, Structure, TypedFault};
 
-pub use generated::{SERVICES, all};
+pub use generated::all;
 
+use super::lab_doc;
 use all::*;
 
 /// Made from `tests/peers/wsdl/rpc/AllAdminService.wsdl`, see the test below.
 mod generated {
     include!("generated.rs");
+}
+
+/// The same in document/literal, made from `tests/peers/wsdl/doc/AllAdminService.wsdl`.
+pub mod generated_doc {
+    include!("generated_doc.rs");
+}
+
+/// How the lab is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    Rpc,
+    Doc,
+}
+
+impl Manner {
+    /// As the peers' scripts call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Manner::Rpc => "rpc",
+            Manner::Doc => "doc",
+        }
+    }
+
+    pub fn services(self) -> &'static [&'static Service] {
+        match self {
+            Manner::Rpc => generated::SERVICES,
+            Manner::Doc => generated_doc::SERVICES,
+        }
+    }
+
+    /// The same operation in this manner.
+    pub fn operation(self, operation: &Operation) -> &'static Operation {
+        self.services()[0].operation(operation.name).expect("the same operations")
+    }
+
+    /// The contract, in this manner.
+    pub fn port(self) -> Port {
+        match self {
+            Manner::Rpc => port(),
+            Manner::Doc => lab_doc::port(),
+        }
+    }
+}
+
+/// A structure's members in another one that has the same.
+pub fn translated(from: &dyn Structure, empty: fn() -> Box<dyn Structure>) -> Box<dyn Structure> {
+    let json = serde_json::to_value(soapstone_soap::Json(from)).expect("structures are JSON");
+    let mut to = empty();
+    soapstone_soap::fill_json(&mut *to, json).expect("the same members");
+    to
 }
 
 /// The folder of the peers' scripts and recordings.
@@ -42,29 +94,80 @@ pub fn accounts(offset: i32, limit: i32) -> Vec<AccountInfo> {
     (1..=limit).map(|index| short(1000 + offset + index)).collect()
 }
 
-/// The contract: what each operation does.
-pub fn carry_out(call: &Invocation) -> Result<Box<dyn Structure>, Fault> {
-    if !matches!(call.operation.name, "login" | "refresh_access_token") {
-        authenticate(call.header())?;
+/// The contract, over the generated server.
+#[derive(Clone, Copy)]
+pub struct Lab;
+
+type Answer<T> = Result<T, TypedFault>;
+
+impl AllServer for Lab {
+    async fn login(&self, request: LoginRequest, _: &mut Context) -> Answer<LoginResponse> {
+        Ok(login(&request)?)
     }
-    if let Some(request) = call.parameter() {
-        login(request)
-    } else if let Some(request) = call.parameter() {
-        refresh(request)
-    } else if call.parameter::<LogoutRequest>().is_some() {
-        Ok(Box::new(LogoutResponse { success: 1.into() }))
-    } else if call.parameter::<PingRequest>().is_some() {
-        Ok(Box::new(PingResponse { user_id: 42.into() }))
-    } else if let Some(request) = call.parameter() {
-        info(request)
-    } else if let Some(GetAccountListRequest { offset, limit, .. }) = call.parameter() {
+
+    async fn logout(&self, _: LogoutRequest, _: &mut Context) -> Answer<LogoutResponse> {
+        Ok(LogoutResponse { success: 1.into() })
+    }
+
+    async fn ping(&self, _: PingRequest, _: &mut Context) -> Answer<PingResponse> {
+        Ok(PingResponse { user_id: 42.into() })
+    }
+
+    async fn refresh_access_token(
+        &self,
+        request: RefreshAccessTokenRequest,
+        _: &mut Context,
+    ) -> Answer<RefreshAccessTokenResponse> {
+        Ok(refresh(&request)?)
+    }
+
+    async fn get_account_info(
+        &self,
+        request: GetAccountInfoRequest,
+        _: &mut Context,
+    ) -> Answer<GetAccountInfoResponse> {
+        Ok(info(&request)?)
+    }
+
+    async fn get_account_list(
+        &self,
+        GetAccountListRequest { offset, limit, .. }: GetAccountListRequest,
+        _: &mut Context,
+    ) -> Answer<GetAccountListResponse> {
         let account_list = accounts(*offset.value().unwrap_or(&0), *limit.value().unwrap_or(&10));
-        Ok(Box::new(GetAccountListResponse { account_list, total: TOTAL.into() }))
-    } else {
-        let request: &UpdateAccountRequest = call.parameter().expect("the last operation");
-        let account = request.account_info.value().cloned().unwrap_or_default();
-        Ok(Box::new(UpdateAccountResponse { i_account: account.i_account, seen: seen(&account).into() }))
+        Ok(GetAccountListResponse { account_list, total: TOTAL.into() })
     }
+
+    async fn update_account(
+        &self,
+        request: UpdateAccountRequest,
+        _: &mut Context,
+    ) -> Answer<UpdateAccountResponse> {
+        let account = request.account_info.value().cloned().unwrap_or_default();
+        Ok(UpdateAccountResponse { i_account: account.i_account, seen: seen(&account).into() })
+    }
+}
+
+/// The contract as a service, with the question who asks in front.
+pub fn port() -> Port {
+    Lab.port().guard(|context| match context.operation().name {
+        "login" | "refresh_access_token" => Ok(()),
+        _ => authenticate(context.header()),
+    })
+}
+
+/// What the contract makes of a call.
+pub fn carry_out(
+    operation: &'static Operation,
+    header: Option<AuthInfo>,
+    request: Box<dyn Structure>,
+) -> Result<Box<dyn Structure>, Fault> {
+    let mut headers = Headers::default();
+    header.into_iter().for_each(|header| headers.set(header));
+    let (parts, ()) = http::Request::new(()).into_parts();
+    let context = Context::new(operation, headers, parts);
+    let outcome = port().call(request, context).now_or_never().expect("nothing to wait for");
+    outcome.result.map_err(|typed| *typed.fault)
 }
 
 fn authenticate(header: Option<&AuthInfo>) -> Result<(), Fault> {
@@ -75,34 +178,34 @@ fn authenticate(header: Option<&AuthInfo>) -> Result<(), Fault> {
     }
 }
 
-fn login(request: &LoginRequest) -> Result<Box<dyn Structure>, Fault> {
+fn login(request: &LoginRequest) -> Result<LoginResponse, Fault> {
     let (login, password) = (request.login.value(), request.password.value());
     if login.map(String::as_str) != Some("demo") || password.map(String::as_str) != Some(PASSWORD) {
         return Err(Fault::new("Server.Session.auth_failed", "Invalid login or password <&>"));
     }
-    Ok(Box::new(LoginResponse {
+    Ok(LoginResponse {
         session_id: "s-demo".to_string().into(),
         access_token: "a-demo".to_string().into(),
         refresh_token: "r-demo".to_string().into(),
         expires_at: "2026-11-23 00:00:00".to_string().into(),
-    }))
+    })
 }
 
-fn refresh(request: &RefreshAccessTokenRequest) -> Result<Box<dyn Structure>, Fault> {
+fn refresh(request: &RefreshAccessTokenRequest) -> Result<RefreshAccessTokenResponse, Fault> {
     if !request.refresh_token.value().is_some_and(|token| token.starts_with("r-")) {
         return Err(Fault::new("Server.Session.refresh_access_token.bad_token", "bad refresh token"));
     }
-    Ok(Box::new(RefreshAccessTokenResponse {
+    Ok(RefreshAccessTokenResponse {
         access_token: "a-new".to_string().into(),
         refresh_token: "r-new".to_string().into(),
         expires_at: "2026-11-23 00:00:00".to_string().into(),
-    }))
+    })
 }
 
-fn info(request: &GetAccountInfoRequest) -> Result<Box<dyn Structure>, Fault> {
+fn info(request: &GetAccountInfoRequest) -> Result<GetAccountInfoResponse, Fault> {
     match *request.i_account.value().unwrap_or(&0) {
         404 => Err(not_found()),
-        i_account => Ok(Box::new(GetAccountInfoResponse { account_info: account(i_account).into() })),
+        i_account => Ok(GetAccountInfoResponse { account_info: account(i_account).into() }),
     }
 }
 
@@ -145,9 +248,9 @@ pub fn seen(account: &AccountInfo) -> String {
     )
 }
 
-fn generate() -> String {
+fn generate(manner: Manner) -> String {
     let (text, report) = soapstone_codegen::Config::new()
-        .definition(folder().join("wsdl/rpc/AllAdminService.wsdl"))
+        .definition(folder().join("wsdl").join(manner.name()).join("AllAdminService.wsdl"))
         .exact_floats(true)
         .generate()
         .expect("the lab's definition");
@@ -157,14 +260,16 @@ fn generate() -> String {
 
 #[test]
 fn the_labs_types_are_what_the_generator_makes_of_its_definition() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/peers/generated.rs");
-    let text = generate();
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, &text).expect("writing the generated types");
+    for (manner, name) in [(Manner::Rpc, "generated.rs"), (Manner::Doc, "generated_doc.rs")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/peers").join(name);
+        let text = generate(manner);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &text).expect("writing the generated types");
+        }
+        assert_eq!(
+            fs::read_to_string(&path).expect("the generated types"),
+            text,
+            "UPDATE=1 writes what comes out"
+        );
     }
-    assert_eq!(
-        fs::read_to_string(&path).expect("the generated types"),
-        text,
-        "UPDATE=1 writes what comes out"
-    );
 }

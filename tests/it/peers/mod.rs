@@ -8,8 +8,13 @@ mod endpoint;
 mod hostile;
 mod installed;
 mod lab;
+mod lab_doc;
+mod library;
 mod portabilling;
 mod raw;
 mod recorded;
 mod scenario;
+#[allow(dead_code)] // shared with the generator's own tests
+#[path = "../../../codegen/tests/it/library.rs"]
+mod served;
 mod servers;

@@ -63,7 +63,7 @@ fn recordings(extension: &str) -> Vec<Recording> {
 
 fn judge_request(recording: &Recording) -> Vec<String> {
     let (step, message) = (recording.step, &recording.message);
-    let server = Server::new(lab::SERVICES, Limits::default());
+    let server = Server::new(lab::Manner::Rpc.services(), Limits::default());
     let call = match server.accept(message.content_type.as_deref(), &message.body) {
         Ok(call) => call,
         Err(fault) => return vec![fault.to_string()],

@@ -80,11 +80,7 @@ impl Step {
 
     /// What a right peer answers: what our own endpoint does.
     pub fn expected(self) -> Result<Box<dyn Structure>, Fault> {
-        lab::carry_out(&soapstone_soap::Invocation {
-            operation: self.operation(),
-            header: self.header().map(|header| -> Box<dyn Structure> { Box::new(header) }),
-            parameter: self.request(),
-        })
+        lab::carry_out(self.operation(), self.header(), self.request())
     }
 
     /// Where an answer isn't the expected one; nothing when all is well. `blurred` says that a peer on the way can't

@@ -9,7 +9,8 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
 
 use crate::{
-    Call, Envelope, Fault, Limits, Operation, ReadError, Structure, Version, charset_of, decode, write,
+    Call, Envelope, Fault, Headers, Limits, Nothing, Operation, ReadError, Structure, TypedFault, Version,
+    charset_of, decode, write,
 };
 
 /// What carries requests: anything that is a tower service, boxed, so that a stub needs no socket.
@@ -41,10 +42,10 @@ pub struct Client {
     limits: Limits,
 }
 
-/// Why a call has no answer.
+/// Why a call has no answer; `D` is what the detail of a fault may hold.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CallError {
+pub enum CallError<D = Nothing> {
     /// The request can't be written; the caller's fault, nothing was sent.
     #[error("the request can't be written")]
     Encode(#[source] write::WriteError),
@@ -67,13 +68,22 @@ pub enum CallError {
     },
     /// The server has answered with a fault.
     #[error("fault {0}")]
-    Fault(Fault),
+    Fault(TypedFault<D>),
+}
+
+/// An answer with the header blocks that came with it.
+#[derive(Debug)]
+pub struct Reply<T> {
+    /// The answer.
+    pub answer: T,
+    /// Those of the declared header blocks that it has.
+    pub headers: Headers,
 }
 
 /// How much of an unreadable answer an error keeps, in bytes.
 pub const RAW_LIMIT: usize = 2048;
 
-impl CallError {
+impl<D> CallError<D> {
     /// Whether the request may have been carried out; when not, trying again is safe for any operation.
     pub fn may_have_been_carried_out(&self) -> bool {
         matches!(self, CallError::MaybeSent(_) | CallError::Unreadable { .. })
@@ -82,7 +92,15 @@ impl CallError {
     /// The fault, where it is one.
     pub fn fault(&self) -> Option<&Fault> {
         match self {
-            CallError::Fault(fault) => Some(fault),
+            CallError::Fault(typed) => Some(&typed.fault),
+            _ => None,
+        }
+    }
+
+    /// The detail of the fault, where it is a fault with one that the definition declares.
+    pub fn detail(&self) -> Option<&D> {
+        match self {
+            CallError::Fault(typed) => typed.detail.as_deref(),
             _ => None,
         }
     }
@@ -155,29 +173,39 @@ impl Client {
     /// Calls the operation that `C` is, with as many header blocks as it takes.
     ///
     /// # Errors
-    /// See [`CallError`]; [`Fault::typed`] gives a fault's detail.
+    /// See [`CallError`]; a fault has the detail that the operation declares.
     pub async fn call_typed<C: Call>(
         &self,
         url: &str,
         headers: &[&dyn Structure],
         request: &C::Request,
-    ) -> Result<C::Response, CallError> {
+    ) -> Result<Reply<C::Response>, CallError<C::Fault>> {
         let operation = C::operation();
         // nothing that isn't `Send` may be held across the wait
         let text = write::request_with(operation, headers, request).map_err(CallError::Encode)?;
         let answer = self.send(operation, url, text).await?;
         let mut response = C::Response::default();
-        self.read(operation, &answer, &mut response)?;
-        Ok(response)
+        match self.open(operation, &answer, &mut response)? {
+            Ok(headers) => Ok(Reply { answer: response, headers }),
+            Err((fault, headers)) => {
+                // a detail that can't be read as what is declared is there as it came
+                let detail = fault.typed::<C>().ok().flatten().map(Box::new);
+                Err(CallError::Fault(TypedFault {
+                    fault: Box::new(fault),
+                    detail,
+                    headers: Box::new(headers),
+                }))
+            }
+        }
     }
 
-    async fn send(
+    async fn send<D>(
         &self,
         operation: &Operation,
         url: &str,
         text: String,
-    ) -> Result<Response<Bytes>, CallError> {
-        let request = match operation.version {
+    ) -> Result<Response<Bytes>, CallError<D>> {
+        let request = match operation.version() {
             Version::Soap11 => Request::post(url)
                 .header(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))
                 .header("SOAPAction", format!("\"{}\"", operation.action)),
@@ -194,27 +222,47 @@ impl Client {
         })
     }
 
-    /// Faults come with any status, and so do answers: the envelope decides, not the status.
     fn read(
         &self,
         operation: &Operation,
         answer: &Response<Bytes>,
         response: &mut dyn Structure,
     ) -> Result<(), CallError> {
-        if operation.one_way && answer.status().is_success() && answer.body().is_empty() {
-            return Ok(());
-        }
-        let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let read = decode(answer.body(), content_type.and_then(charset_of), &self.limits)
-            .and_then(|text| Envelope::open(&text, &self.limits)?.answer(operation, response));
-        match read {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(fault)) => Err(CallError::Fault(fault)),
-            Err(error) => {
-                let kept = &answer.body()[..answer.body().len().min(RAW_LIMIT)];
-                let raw = String::from_utf8_lossy(kept).into_owned();
-                Err(CallError::Unreadable { status: answer.status(), error, raw })
+        match self.open(operation, answer, response)? {
+            Ok(_) => Ok(()),
+            Err((fault, headers)) => {
+                Err(CallError::Fault(TypedFault { headers: Box::new(headers), ..fault.into() }))
             }
         }
+    }
+
+    /// Reads an answer or a fault, and the header blocks of either.
+    ///
+    /// Faults come with any status, and so do answers: the envelope decides, not the status.
+    fn open<D>(
+        &self,
+        operation: &Operation,
+        answer: &Response<Bytes>,
+        response: &mut dyn Structure,
+    ) -> Result<Result<Headers, (Fault, Headers)>, CallError<D>> {
+        if operation.one_way && answer.status().is_success() && answer.body().is_empty() {
+            return Ok(Ok(Headers::default()));
+        }
+        let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let read = decode(answer.body(), content_type.and_then(charset_of), &self.limits).and_then(|text| {
+            let envelope = Envelope::open(&text, &self.limits)?;
+            let fault = envelope.is_fault();
+            let declared = if fault { operation.fault_headers } else { operation.output_headers };
+            let headers = Headers::read(declared, &envelope)?;
+            Ok(match envelope.answer(operation, response)? {
+                Ok(()) => Ok(headers),
+                Err(fault) => Err((fault, headers)),
+            })
+        });
+        read.map_err(|error| {
+            let kept = &answer.body()[..answer.body().len().min(RAW_LIMIT)];
+            let raw = String::from_utf8_lossy(kept).into_owned();
+            CallError::Unreadable { status: answer.status(), error, raw }
+        })
     }
 }

@@ -3,7 +3,7 @@
 use crate::cursor::{Cursor, Kind, Tag, Token};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::read::{References, follow, members, structure, tree};
-use crate::{Any, Element, Fault, Limits, Operation, Raw, Shape, Structure, Style};
+use crate::{Any, Element, Fault, Header, Limits, Operation, Raw, Shape, Structure, Style};
 
 /// The namespace of SOAP 1.1 envelopes.
 pub const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
@@ -103,11 +103,27 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// Those of reading.
     pub fn header(&self, name: &str, target: &mut dyn Structure) -> Result<bool, ReadError> {
-        let Some(block) = self.headers.iter().find(|block| block.name == name) else { return Ok(false) };
+        self.block(self.headers.iter().find(|block| block.name == name), target)
+    }
+
+    /// Reads the header block that is declared as `header`; of several of its name the one in its namespace.
+    ///
+    /// Says whether there is one.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn declared(&self, header: &Header, target: &mut dyn Structure) -> Result<bool, ReadError> {
+        let mut named = self.headers.iter().filter(|block| block.name == header.name);
+        let first = named.clone().next();
+        self.block(named.find(|block| block.namespace == header.namespace).or(first), target)
+    }
+
+    fn block(&self, block: Option<&Block>, target: &mut dyn Structure) -> Result<bool, ReadError> {
+        let Some(block) = block else { return Ok(false) };
         let mut cursor = self.cursor.fork(block.offset);
         let Token::Start(tag) = cursor.next()? else { return Err(cursor.cut_off()) };
         let mut references = References::default();
-        accessor(&mut cursor, &mut references, tag, target).map_err(|error| error.inside(name))?;
+        accessor(&mut cursor, &mut references, tag, target).map_err(|error| error.inside(&block.name))?;
         Ok(true)
     }
 

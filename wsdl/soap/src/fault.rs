@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Any, Call, Raw, ReadError};
+use crate::{Any, Call, Headers, Nothing, Operation, Raw, ReadError, Structure};
 
 /// A SOAP fault, of either version, as one structure.
 ///
@@ -29,6 +29,12 @@ impl Fault {
     /// A fault without actor and detail.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { raw_code: code.into(), message: message.into(), actor: None, detail: None, raw_detail: None }
+    }
+
+    /// What an operation says that nobody has implemented.
+    pub fn not_implemented(operation: &Operation) -> Self {
+        let message = format!("{} of {} is not implemented here", operation.name, operation.service);
+        Self::new("Server.NotImplemented", message)
     }
 
     /// The same with a detail.
@@ -60,3 +66,60 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// A fault whose detail is of a declared type: what a generated server's methods may answer, and what a generated
+/// client gives back.
+///
+/// `?` makes one of a plain [`Fault`]. `D` is the operation's choice of what its faults' details hold, or
+/// [`Nothing`].
+///
+/// ```
+/// use soapstone_soap::{Fault, TypedFault};
+/// fn refuse() -> Result<(), TypedFault> {
+///     Err(Fault::new("Client", "no such account"))?
+/// }
+/// assert_eq!(refuse().unwrap_err().to_string(), "Client: no such account");
+/// ```
+pub struct TypedFault<D: ?Sized = Nothing> {
+    /// Code and message, and the detail as it came. Boxed like the rest, since errors that are large make every call
+    /// dear.
+    pub fault: Box<Fault>,
+    /// The detail as the definition declares it; `None` where there is none, or one of another kind.
+    pub detail: Option<Box<D>>,
+    /// The header blocks that came or go with it ([`Operation::fault_headers`]).
+    pub headers: Box<Headers>,
+}
+
+impl<D> TypedFault<D> {
+    /// A fault with its detail.
+    pub fn new(code: impl Into<String>, message: impl Into<String>, detail: D) -> Self {
+        Self { detail: Some(Box::new(detail)), ..Fault::new(code, message).into() }
+    }
+
+    /// The same with a header block, one that the operation declares for its faults.
+    pub fn with_header(mut self, block: impl Structure) -> Self {
+        self.headers.set(block);
+        self
+    }
+}
+
+impl<D: ?Sized> From<Fault> for TypedFault<D> {
+    fn from(fault: Fault) -> Self {
+        Self { fault: Box::new(fault), detail: None, headers: Box::default() }
+    }
+}
+
+impl<D: ?Sized> fmt::Display for TypedFault<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(formatter)
+    }
+}
+
+impl<D: ?Sized + fmt::Debug> fmt::Debug for TypedFault<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = formatter.debug_struct("TypedFault");
+        out.field("fault", &self.fault).field("detail", &self.detail).field("headers", &self.headers).finish()
+    }
+}
+
+impl<D: ?Sized + fmt::Debug> std::error::Error for TypedFault<D> {}

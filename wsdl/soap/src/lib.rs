@@ -5,6 +5,18 @@
 //! showing it in a log without its secrets, its JSON face) is one small engine here that follows the table, so
 //! a hundred structures cost no more code than one.
 //!
+//! # Both ends
+//!
+//! For each port type the generator also writes what calls it and what serves it:
+//!
+//! * with feature `client` a struct with an async method for each operation, over any tower service that carries
+//!   requests; `transport` has one over reqwest. Its error says what became of the call:
+//!   can't be written, not sent, maybe sent, unreadable (with the raw answer), or a fault with its typed detail.
+//! * with feature `server` a trait with an async method for each operation. Its `port()` goes into an `Endpoint`, a
+//!   tower service for hyper or axum: see there for an example.
+//!
+//! Without these features there is no HTTP, no runtime, and nothing of the kind is compiled.
+//!
 //! Reading is tolerant, because what comes was written by SOAP::Lite, PHP, Axis and others, each with habits of
 //! its own. Writing is strict: what goes out is what all of them understand.
 mod any;
@@ -14,6 +26,7 @@ mod date;
 mod envelope;
 mod error;
 mod fault;
+mod headers;
 mod limits;
 mod operation;
 mod read;
@@ -29,13 +42,16 @@ pub use charset::{charset_of, decode};
 pub use date::{Date, DateTime};
 pub use envelope::{Block, Envelope, SOAP_1_1, SOAP_1_2, Version};
 pub use error::{ReadError, ReadErrorKind};
-pub use fault::Fault;
+pub use fault::{Fault, TypedFault};
+pub use headers::{Headers, Undeclared};
 pub use limits::Limits;
 pub use operation::{Call, Element, Header, Operation, Part, Service, Style};
 pub use rust_decimal::Decimal;
 pub use scalar::{Base64, JsonScalar};
 pub use scalar::{Invalid, Scalar};
-pub use server::{Answer, Invocation, Server};
+pub use server::{Answer, Invocation, Refused, Server};
+#[cfg(feature = "server")]
+pub use server::{Context, Definition, Endpoint, Method, Outcome, Port, Work};
 pub use shape::{Items, Member, Place, Preset, Shape, Type, Xsd};
 pub use show::show;
 pub use value::{List, NOTHING, Nillable, Nothing, Slot, Structure, Value, View};
@@ -56,16 +72,33 @@ mod client;
 #[cfg(feature = "client")]
 pub mod transport;
 #[cfg(feature = "client")]
-pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Transport};
+pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Reply, Transport};
 
-/// What generated code says for each port type: a client with a method for each operation. Empty without feature
-/// `client`.
+/// What generated code says for each port type: a client and a server trait with a method for each operation.
+///
+/// Each is empty without its feature, `client` and `server`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! port {
+    (
+        $(#[$of_client:meta])* client $client:ident;
+        $(#[$of_server:meta])* server $server:ident;
+        $operations:tt
+    ) => {
+        $crate::port_client! { $(#[$of_client])* $client $operations }
+        $crate::port_server! { $(#[$of_server])* $server $operations }
+    };
+}
+
+/// The client of a port type. The answer of an operation that declares headers for it comes with them.
 #[doc(hidden)]
 #[cfg(feature = "client")]
 #[macro_export]
 macro_rules! port_client {
-    ($(#[$attribute:meta])* pub struct $name:ident { $($(#[$inner:meta])* $method:ident $call:ident,)* }) => {
-        $(#[$attribute])*
+    ($(#[$of_client:meta])* $name:ident {
+        $($(#[$inner:meta])* $method:ident $call:ident $(with $headers:ident)?,)*
+    }) => {
+        $(#[$of_client])*
         pub struct $name {
             client: $crate::Client,
             url: ::std::string::String,
@@ -89,7 +122,10 @@ macro_rules! port_client {
                 pub async fn $method(
                     &self,
                     request: &<$call as $crate::Call>::Request,
-                ) -> ::core::result::Result<<$call as $crate::Call>::Response, $crate::CallError> {
+                ) -> ::core::result::Result<
+                    $crate::port_answer!($call $($headers)?),
+                    $crate::CallError<<$call as $crate::Call>::Fault>,
+                > {
                     let declared = <$call as $crate::Call>::operation().headers;
                     let headers: ::std::vec::Vec<&dyn $crate::Structure> = self
                         .headers
@@ -97,17 +133,97 @@ macro_rules! port_client {
                         .map(|block| &**block)
                         .filter(|block| declared.iter().any(|it| ::core::ptr::eq(it.shape, block.shape())))
                         .collect();
-                    self.client.call_typed::<$call>(&self.url, &headers, request).await
+                    let reply = self.client.call_typed::<$call>(&self.url, &headers, request).await?;
+                    ::core::result::Result::Ok($crate::port_answer!(reply.$($headers)?))
                 }
             )*
         }
     };
 }
 
-/// What generated code says for each port type; empty without feature `client`.
+/// What a client's method gives: its type, and how it is had of a reply.
+#[doc(hidden)]
+#[cfg(feature = "client")]
+#[macro_export]
+macro_rules! port_answer {
+    ($call:ident) => { <$call as $crate::Call>::Response };
+    ($call:ident headers) => { $crate::Reply<<$call as $crate::Call>::Response> };
+    ($reply:ident.) => { $reply.answer };
+    ($reply:ident.headers) => { $reply };
+}
+
+/// Empty without feature `client`.
 #[doc(hidden)]
 #[cfg(not(feature = "client"))]
 #[macro_export]
 macro_rules! port_client {
+    ($($tokens:tt)*) => {};
+}
+
+/// The server trait of a port type.
+#[doc(hidden)]
+#[cfg(feature = "server")]
+#[macro_export]
+macro_rules! port_server {
+    ($(#[$of_server:meta])* $name:ident {
+        $($(#[$inner:meta])* $method:ident $call:ident $(with $headers:ident)?,)*
+    }) => {
+        $(#[$of_server])*
+        ///
+        /// A method that an implementation leaves out answers with the fault that [`Self::not_implemented`] makes, so
+        /// that an implementation can grow, and a definition too. [`Self::port`] makes of it what an
+        /// [`Endpoint`](::soapstone_soap::Endpoint) serves.
+        pub trait $name: ::core::marker::Sized + ::core::marker::Send + ::core::marker::Sync + 'static {
+            $(
+                $(#[$inner])*
+                ///
+                /// # Errors
+                /// The fault to answer with; unless implemented that of [`Self::not_implemented`].
+                fn $method(
+                    &self,
+                    request: <$call as $crate::Call>::Request,
+                    context: &mut $crate::Context,
+                ) -> impl ::core::future::Future<
+                    Output = ::core::result::Result<
+                        <$call as $crate::Call>::Response,
+                        $crate::TypedFault<<$call as $crate::Call>::Fault>,
+                    >,
+                > + ::core::marker::Send {
+                    let _ = request;
+                    let fault = self.not_implemented(context.operation());
+                    async move { ::core::result::Result::Err(::core::convert::From::from(fault)) }
+                }
+            )*
+            /// The fault for an operation that isn't implemented.
+            fn not_implemented(&self, operation: &'static $crate::Operation) -> $crate::Fault {
+                $crate::Fault::not_implemented(operation)
+            }
+            /// The service with this behind it.
+            fn port(self) -> $crate::Port {
+                let server = ::std::sync::Arc::new(self);
+                let port = $crate::Port::new(&SERVICE);
+                $(
+                    let port = port.with::<$call>({
+                        let server = ::std::sync::Arc::clone(&server);
+                        move |request, mut context| {
+                            let server = ::std::sync::Arc::clone(&server);
+                            ::std::boxed::Box::pin(async move {
+                                let outcome = server.$method(request, &mut context).await;
+                                (outcome, context)
+                            })
+                        }
+                    });
+                )*
+                port
+            }
+        }
+    };
+}
+
+/// Empty without feature `server`.
+#[doc(hidden)]
+#[cfg(not(feature = "server"))]
+#[macro_export]
+macro_rules! port_server {
     ($($tokens:tt)*) => {};
 }

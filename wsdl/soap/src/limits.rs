@@ -25,17 +25,22 @@ pub struct Limits {
     pub value_bytes: usize,
 }
 
+impl Limits {
+    /// The defaults, where a constant is wanted.
+    pub const DEFAULT: Self = Self {
+        message_bytes: 64 << 20,
+        depth: 64,
+        elements: 2_000_000,
+        expansion: 10,
+        list_bytes: 128 << 20,
+        sparse: 1_000,
+        attributes: 64,
+        value_bytes: 16 << 20,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            message_bytes: 64 << 20,
-            depth: 64,
-            elements: 2_000_000,
-            expansion: 10,
-            list_bytes: 128 << 20,
-            sparse: 1_000,
-            attributes: 64,
-            value_bytes: 16 << 20,
-        }
+        Self::DEFAULT
     }
 }

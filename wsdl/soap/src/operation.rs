@@ -37,14 +37,16 @@ pub struct Operation {
     pub style: Style,
     /// The definition's own documentation, empty where it has none.
     pub documentation: &'static str,
-    /// Which envelope its messages have.
-    pub version: Version,
+    /// Which envelopes its messages may have, as its bindings say: the first is the one that a client sends.
+    pub versions: &'static [Version],
     /// Nothing comes back (WSDL 1.1 §2.4.1).
     pub one_way: bool,
     /// The headers that a request may bear.
     pub headers: &'static [Header],
     /// The headers that an answer may bear.
     pub output_headers: &'static [Header],
+    /// The headers that a fault may bear (`soap:headerfault`, WSDL 1.1 §3.7).
+    pub fault_headers: &'static [Header],
     /// What goes in.
     pub input: Part,
     /// What comes out; nothing for an operation without an answer.
@@ -54,6 +56,11 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// The envelope that a client sends.
+    pub fn version(&self) -> Version {
+        self.versions.first().copied().unwrap_or(Version::Soap11)
+    }
+
     /// The first of its headers: most operations with headers have one.
     pub fn header(&self) -> Option<&'static Header> {
         self.headers.first()
@@ -61,9 +68,14 @@ impl Operation {
 
     /// Local name of the element that a request's body has; empty where what goes in stands in the body itself.
     pub fn input_element(&self) -> &'static str {
+        self.input_name().name
+    }
+
+    /// The whole name of that element.
+    pub(crate) fn input_name(&self) -> Element {
         match self.style {
-            Style::Document { input, .. } => input.name,
-            _ => self.name,
+            Style::Document { input, .. } => input,
+            _ => Element { name: self.name, namespace: self.namespace },
         }
     }
 }

@@ -120,9 +120,10 @@ static GET: Operation = Operation {
     action: "http://schemas.portaone.com/soap#get",
     style: Style::RpcEncoded,
     documentation: "",
-    version: Version::Soap11,
+    versions: &[Version::Soap11],
     one_way: false,
     output_headers: &[],
+    fault_headers: &[],
     faults: None,
     headers: &[Header {
         name: "auth_info",
@@ -209,10 +210,11 @@ fn a_message_of_several_parts_has_them_in_the_body_element_itself() {
         action: "",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         faults: None,
     };
     let parts = Feature { name: Some("n".into()), values: vec![Some("v".into())] };

@@ -87,7 +87,7 @@ impl Error {
             Cause::File(_) => false,
             Cause::Call(error) => match &**error {
                 CallError::Encode(_) => false,
-                CallError::Fault(fault) => FaultCode::from(fault).class().passes(),
+                CallError::Fault(typed) => FaultCode::from(&*typed.fault).class().passes(),
                 _ => true,
             },
         }
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn with(code: &str) -> Error {
-        let cause = Cause::Call(Arc::new(CallError::Fault(Fault::new(code, ""))));
+        let cause = Cause::Call(Arc::new(CallError::Fault(Fault::new(code, "").into())));
         Error { service: "Account", method: "get_account_info", cause }
     }
 

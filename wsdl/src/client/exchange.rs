@@ -188,7 +188,7 @@ pub(crate) fn fault(answer: &Response<Bytes>) -> Option<Cause> {
     }
     let fault: JsonFault = serde_json::from_slice(answer.body()).ok()?;
     let fault = Fault::new(fault.faultcode, fault.faultstring);
-    Some(Cause::Call(Arc::new(CallError::Fault(fault))))
+    Some(Cause::Call(Arc::new(CallError::Fault(fault.into()))))
 }
 
 pub(crate) fn unreadable(answer: &Response<Bytes>, reason: &str) -> Cause {

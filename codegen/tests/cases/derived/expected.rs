@@ -119,10 +119,11 @@ pub mod example {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -144,10 +145,13 @@ pub mod example {
         operations: &[&CALL],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Example.
-        pub struct ExampleClient {
-            /// Calls call.
+        client ExampleClient;
+        /// What serves Example.
+        server ExampleServer;
+        {
+            /// The operation call.
             call_call CallCall,
         }
     }

@@ -70,10 +70,11 @@ pub mod ask {
         action: "urn:example#ask",
         style: Style::RpcEncoded,
         documentation: "Asks once.",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -95,9 +96,12 @@ pub mod ask {
         operations: &[&ASK],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Ask.
-        pub struct AskClient {
+        client AskClient;
+        /// What serves Ask.
+        server AskServer;
+        {
             /// Asks once.
             ask Ask,
         }

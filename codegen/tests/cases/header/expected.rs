@@ -83,7 +83,7 @@ pub mod signed {
         action: "urn:example#by_element",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -94,6 +94,7 @@ pub mod signed {
             },
         ],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -127,7 +128,7 @@ pub mod signed {
         action: "urn:example#by_type",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -138,6 +139,7 @@ pub mod signed {
             },
         ],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -171,10 +173,11 @@ pub mod signed {
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -208,7 +211,7 @@ pub mod signed {
         action: "urn:example#two",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -225,6 +228,7 @@ pub mod signed {
             },
         ],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -258,7 +262,7 @@ pub mod signed {
         action: "urn:example#text",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -269,6 +273,7 @@ pub mod signed {
             },
         ],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -290,18 +295,21 @@ pub mod signed {
         operations: &[&BY_ELEMENT, &BY_TYPE, &NONE, &TWO, &TEXT],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Signed.
-        pub struct SignedClient {
-            /// Calls by_element.
+        client SignedClient;
+        /// What serves Signed.
+        server SignedServer;
+        {
+            /// The operation by_element.
             by_element ByElement,
-            /// Calls by_type.
+            /// The operation by_type.
             by_type ByType,
-            /// Calls none.
+            /// The operation none.
             none_call NoneCall,
-            /// Calls two.
+            /// The operation two.
             two Two,
-            /// Calls text.
+            /// The operation text.
             text_call TextCall,
         }
     }

@@ -92,10 +92,11 @@ pub mod import {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -117,10 +118,13 @@ pub mod import {
         operations: &[&CALL],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Import.
-        pub struct ImportClient {
-            /// Calls call.
+        client ImportClient;
+        /// What serves Import.
+        server ImportServer;
+        {
+            /// The operation call.
             call_call CallCall,
         }
     }

@@ -188,7 +188,7 @@ pub mod example {
             },
         },
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[
             Header {
@@ -212,6 +212,7 @@ pub mod example {
                 empty: || Box::<Trace>::default(),
             },
         ],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::WRAPPED,
@@ -254,10 +255,11 @@ pub mod example {
             },
         },
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::BARE,
@@ -294,10 +296,11 @@ pub mod example {
             output: Element { name: "", namespace: "" },
         },
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::BOTH_IN,
@@ -319,14 +322,17 @@ pub mod example {
         operations: &[&WRAPPED, &BARE, &BOTH],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Example.
-        pub struct ExampleClient {
-            /// Calls Wrapped.
-            wrapped_call WrappedCall,
-            /// Calls Bare.
+        client ExampleClient;
+        /// What serves Example.
+        server ExampleServer;
+        {
+            /// The operation Wrapped.
+            wrapped_call WrappedCall with headers,
+            /// The operation Bare.
             bare_call BareCall,
-            /// Calls Both.
+            /// The operation Both.
             both Both,
         }
     }

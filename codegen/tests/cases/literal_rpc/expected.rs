@@ -89,10 +89,11 @@ pub mod example {
         action: "urn:example#Sum",
         style: Style::RpcLiteral,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::SUM_IN,
@@ -126,10 +127,11 @@ pub mod example {
         action: "urn:example#Swap",
         style: Style::RpcLiteral,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "pair",
             shape: &super::types::PAIR,
@@ -151,12 +153,15 @@ pub mod example {
         operations: &[&SUM, &SWAP],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Example.
-        pub struct ExampleClient {
-            /// Calls Sum.
+        client ExampleClient;
+        /// What serves Example.
+        server ExampleServer;
+        {
+            /// The operation Sum.
             sum Sum,
-            /// Calls Swap.
+            /// The operation Swap.
             swap Swap,
         }
     }

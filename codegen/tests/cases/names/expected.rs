@@ -175,10 +175,11 @@ pub mod types_2 {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -212,10 +213,11 @@ pub mod types_2 {
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -249,10 +251,11 @@ pub mod types_2 {
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -286,10 +289,11 @@ pub mod types_2 {
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -311,16 +315,19 @@ pub mod types_2 {
         operations: &[&CALL, &SERVICE_2, &SERVICE_3, &MATCH],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Types.
-        pub struct TypesClient {
-            /// Calls call.
+        client TypesClient;
+        /// What serves Types.
+        server TypesServer;
+        {
+            /// The operation call.
             call_call CallCall,
-            /// Calls service.
+            /// The operation service.
             service_call ServiceCall,
-            /// Calls Service.
+            /// The operation Service.
             service_call2 ServiceCall2,
-            /// Calls match.
+            /// The operation match.
             r#match Match,
         }
     }
@@ -353,10 +360,11 @@ pub mod r#type {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -390,10 +398,11 @@ pub mod r#type {
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -427,10 +436,11 @@ pub mod r#type {
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -464,10 +474,11 @@ pub mod r#type {
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -489,16 +500,19 @@ pub mod r#type {
         operations: &[&CALL, &SERVICE_2, &SERVICE_3, &MATCH],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Type.
-        pub struct TypeClient {
-            /// Calls call.
+        client TypeClient;
+        /// What serves Type.
+        server TypeServer;
+        {
+            /// The operation call.
             call_call CallCall,
-            /// Calls service.
+            /// The operation service.
             service_call ServiceCall,
-            /// Calls Service.
+            /// The operation Service.
             service_call2 ServiceCall2,
-            /// Calls match.
+            /// The operation match.
             r#match Match,
         }
     }

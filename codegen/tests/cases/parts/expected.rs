@@ -108,10 +108,11 @@ pub mod odd {
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::NONE2,
@@ -145,10 +146,11 @@ pub mod odd {
         action: "urn:example#simple",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::SIMPLE,
@@ -182,10 +184,11 @@ pub mod odd {
         action: "urn:example#several",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::SEVERAL,
@@ -207,14 +210,17 @@ pub mod odd {
         operations: &[&NONE, &SIMPLE, &SEVERAL],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Odd.
-        pub struct OddClient {
-            /// Calls none.
+        client OddClient;
+        /// What serves Odd.
+        server OddServer;
+        {
+            /// The operation none.
             none_call NoneCall,
-            /// Calls simple.
+            /// The operation simple.
             simple_call SimpleCall,
-            /// Calls several.
+            /// The operation several.
             several_call SeveralCall,
         }
     }

@@ -181,10 +181,11 @@ pub mod example {
             },
         },
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::CALL2,
@@ -206,10 +207,13 @@ pub mod example {
         operations: &[&CALL],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Example.
-        pub struct ExampleClient {
-            /// Calls Call.
+        client ExampleClient;
+        /// What serves Example.
+        server ExampleServer;
+        {
+            /// The operation Call.
             call_call CallCall,
         }
     }

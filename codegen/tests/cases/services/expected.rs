@@ -53,10 +53,11 @@ pub mod did {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -78,10 +79,13 @@ pub mod did {
         operations: &[&CALL],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of DID.
-        pub struct DIDClient {
-            /// Calls call.
+        client DIDClient;
+        /// What serves DID.
+        server DIDServer;
+        {
+            /// The operation call.
             call_call CallCall,
         }
     }
@@ -114,10 +118,11 @@ pub mod self_ {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -139,10 +144,13 @@ pub mod self_ {
         operations: &[&CALL],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Self.
-        pub struct SelfClient {
-            /// Calls call.
+        client SelfClient;
+        /// What serves Self.
+        server SelfServer;
+        {
+            /// The operation call.
             call_call CallCall,
         }
     }
@@ -175,10 +183,11 @@ pub mod did_2 {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -200,10 +209,13 @@ pub mod did_2 {
         operations: &[&CALL],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Did.
-        pub struct DidClient {
-            /// Calls call.
+        client DidClient;
+        /// What serves Did.
+        server DidServer;
+        {
+            /// The operation call.
             call_call CallCall,
         }
     }
@@ -236,10 +248,11 @@ pub mod zz_alone {
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -261,10 +274,13 @@ pub mod zz_alone {
         operations: &[&CALL],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of zz-alone.
-        pub struct ZzAloneClient {
-            /// Calls call.
+        client ZzAloneClient;
+        /// What serves zz-alone.
+        server ZzAloneServer;
+        {
+            /// The operation call.
             call_call CallCall,
         }
     }

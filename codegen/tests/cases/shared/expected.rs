@@ -202,10 +202,11 @@ pub mod account {
         action: "urn:example#get_account",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::GET_ACCOUNT_REQUEST,
@@ -227,10 +228,13 @@ pub mod account {
         operations: &[&GET_ACCOUNT],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Account.
-        pub struct AccountClient {
-            /// Calls get_account.
+        client AccountClient;
+        /// What serves Account.
+        server AccountServer;
+        {
+            /// The operation get_account.
             get_account GetAccount,
         }
     }
@@ -301,10 +305,11 @@ pub mod customer {
         action: "urn:example#get_customer",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::GET_CUSTOMER_REQUEST,
@@ -326,10 +331,13 @@ pub mod customer {
         operations: &[&GET_CUSTOMER],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Customer.
-        pub struct CustomerClient {
-            /// Calls get_customer.
+        client CustomerClient;
+        /// What serves Customer.
+        server CustomerServer;
+        {
+            /// The operation get_customer.
             get_customer GetCustomer,
         }
     }
@@ -362,10 +370,11 @@ pub mod product {
         action: "urn:example#get_product",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::GET_PRODUCT_REQUEST,
@@ -387,10 +396,13 @@ pub mod product {
         operations: &[&GET_PRODUCT],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Product.
-        pub struct ProductClient {
-            /// Calls get_product.
+        client ProductClient;
+        /// What serves Product.
+        server ProductServer;
+        {
+            /// The operation get_product.
             get_product GetProduct,
         }
     }

@@ -69,10 +69,11 @@ pub mod example {
         action: "urn:example#greet",
         style: Style::RpcEncoded,
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
@@ -94,10 +95,13 @@ pub mod example {
         operations: &[&GREET],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Example.
-        pub struct ExampleClient {
-            /// Calls greet.
+        client ExampleClient;
+        /// What serves Example.
+        server ExampleServer;
+        {
+            /// The operation greet.
             greet Greet,
         }
     }

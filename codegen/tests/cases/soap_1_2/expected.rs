@@ -147,10 +147,11 @@ pub mod example {
             },
         },
         documentation: "",
-        version: Version::Soap12,
+        versions: &[Version::Soap12],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::ASK,
@@ -194,10 +195,11 @@ pub mod example {
             output: Element { name: "", namespace: "" },
         },
         documentation: "",
-        version: Version::Soap12,
+        versions: &[Version::Soap12],
         one_way: true,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::TELL,
@@ -219,12 +221,15 @@ pub mod example {
         operations: &[&ASK, &TELL],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Example.
-        pub struct ExampleClient {
-            /// Calls Ask.
+        client ExampleClient;
+        /// What serves Example.
+        server ExampleServer;
+        {
+            /// The operation Ask.
             ask_call AskCall,
-            /// Calls Tell.
+            /// The operation Tell.
             tell_call TellCall,
         }
     }

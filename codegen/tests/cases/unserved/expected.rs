@@ -86,10 +86,11 @@ pub mod mixed {
             output: Element { name: "", namespace: "" },
         },
         documentation: "",
-        version: Version::Soap11,
+        versions: &[Version::Soap11],
         one_way: false,
         headers: &[],
         output_headers: &[],
+        fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::REQUEST2,
@@ -111,10 +112,13 @@ pub mod mixed {
         operations: &[&KEPT],
     };
 
-    ::soapstone_soap::port_client! {
+    ::soapstone_soap::port! {
         /// A client of Mixed.
-        pub struct MixedClient {
-            /// Calls kept.
+        client MixedClient;
+        /// What serves Mixed.
+        server MixedServer;
+        {
+            /// The operation kept.
             kept Kept,
         }
     }
