@@ -4,5 +4,8 @@ mod compiles;
 mod corpus;
 mod golden;
 mod hostile;
+#[path = "../messages/mod.rs"]
+mod messages;
 mod round_trip;
+mod validation;
 mod writing;

@@ -3,6 +3,7 @@ use std::process::Output;
 
 use serde_json::Value as Json;
 
+use super::lab::Manner;
 use super::{endpoint, installed};
 
 const CLIENTS: [&str; 5] = ["soaplite", "php", "zeep", "node-soap", "strong-soap"];
@@ -16,20 +17,31 @@ async fn run(name: &str, arguments: Vec<String>, url: &str) -> Output {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_foreign_client_gets_what_it_asks_our_endpoint_for() {
-    let url = endpoint::start().await;
+    ask_all(Manner::Rpc).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_foreign_client_gets_what_it_asks_our_endpoint_for_in_document_style() {
+    ask_all(Manner::Doc).await;
+}
+
+async fn ask_all(manner: Manner) {
+    let url = endpoint::start(manner).await;
     let mut wrong = Vec::new();
     for client in CLIENTS {
         if !installed::has(client) {
             continue;
         }
         let out = tempfile::tempdir().unwrap();
-        let arguments = vec![out.path().display().to_string(), "rpc".into(), client.into()];
+        let arguments = vec![out.path().display().to_string(), manner.name().into(), client.into()];
         let output = run("matrix", arguments, &url).await;
         assert!(output.status.success(), "{client}: {}", String::from_utf8_lossy(&output.stderr));
         let matrix = std::fs::read(out.path().join("matrix.json")).expect("what came out");
         let matrix: Json = serde_json::from_slice(&matrix).expect("what came out");
-        let verdicts =
-            matrix[format!("rpc|{client}|given")]["verdicts"].as_array().expect("verdicts").clone();
+        let verdicts = matrix[format!("{}|{client}|given", manner.name())]["verdicts"]
+            .as_array()
+            .expect("verdicts")
+            .clone();
         assert_eq!(verdicts.len(), 11, "{client}");
         for verdict in verdicts {
             let (operation, verdict) =
@@ -45,13 +57,22 @@ async fn every_foreign_client_gets_what_it_asks_our_endpoint_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn awkward_requests_are_served_and_hostile_ones_refused_at_once() {
+    replay(Manner::Rpc, "37 of 37 as expected").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn awkward_requests_in_document_style_are_served_and_hostile_ones_refused_at_once() {
+    replay(Manner::Doc, "34 of 34 as expected").await;
+}
+
+async fn replay(manner: Manner, expected: &str) {
     // needs nothing but Python and the scripts
     if !installed::has("harness") {
         return;
     }
-    let url = endpoint::start().await;
-    let output = run("replay", vec![url.clone(), "rpc".into()], &url).await;
+    let url = endpoint::start(manner).await;
+    let output = run("replay", vec![url.clone(), manner.name().into()], &url).await;
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("37 of 37 as expected"), "{said}");
+    assert!(said.contains(expected), "{said}");
 }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use soapstone_soap::{CallError, Client, Limits, Structure, transport};
+use soapstone_soap::{CallError, Client, Limits, transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::lab::{self, all::GetAccountInfoResponse};
+use super::lab::{self, Manner, all::GetAccountInfoResponse, translated};
 use super::scenario::Step;
 
 /// How long any of these answers may take to be judged; a time-out would take longer.
@@ -37,12 +37,20 @@ async fn serve(raw: Vec<u8>, piece: usize) -> String {
 }
 
 async fn ask(url: &str, limits: Limits) -> Result<GetAccountInfoResponse, CallError> {
+    ask_in(Manner::Rpc, url, limits).await
+}
+
+async fn ask_in(manner: Manner, url: &str, limits: Limits) -> Result<GetAccountInfoResponse, CallError> {
     let http = reqwest::Client::builder().timeout(TIMEOUT).build().expect("a client");
     let client = Client::new(transport::over(http, limits.message_bytes), limits);
-    let (step, mut response) = (Step::Info, GetAccountInfoResponse::default());
-    let header = step.header();
-    let header = header.as_ref().map(|header| -> &dyn Structure { header });
-    client.call(step.operation(), url, header, &*step.request(), &mut response).await.map(|()| response)
+    let operation = manner.operation(Step::Info.operation());
+    let header = Step::Info.header().map(|header| translated(&header, operation.headers[0].empty));
+    let request = translated(&*Step::Info.request(), operation.input.empty);
+    let mut response = (operation.output.empty)();
+    client.call(operation, url, header.as_deref(), &*request, &mut *response).await?;
+    let response = translated(&*response, || Box::<GetAccountInfoResponse>::default());
+    let response: Box<dyn std::any::Any> = response;
+    Ok(*response.downcast().expect("what it was made as"))
 }
 
 /// What came of it in the words of `EXPECT.tsv`, and more of it for people.
@@ -64,6 +72,15 @@ fn verdict(outcome: &Result<GetAccountInfoResponse, CallError>) -> (&'static str
 
 #[tokio::test]
 async fn awkward_answers_are_read_and_hostile_ones_refused_at_once() {
+    judge_all(Manner::Rpc, 32).await;
+}
+
+#[tokio::test]
+async fn awkward_answers_in_document_style_are_read_and_hostile_ones_refused_at_once() {
+    judge_all(Manner::Doc, 24).await;
+}
+
+async fn judge_all(manner: Manner, cases: usize) {
     let nasty = lab::folder().join("nasty");
     let expected = fs::read_to_string(nasty.join("EXPECT.tsv")).expect("EXPECT.tsv");
     let (mut count, mut wrong) = (0, Vec::new());
@@ -71,13 +88,13 @@ async fn awkward_answers_are_read_and_hostile_ones_refused_at_once() {
         let [kind, style, case, expected] = line.split('\t').collect::<Vec<_>>()[..] else {
             panic!("{line}")
         };
-        if (kind, style) != ("responses", "rpc") {
+        if (kind, style) != ("responses", manner.name()) {
             continue;
         }
         count += 1;
-        let raw = fs::read(nasty.join(format!("responses/rpc/{case}.res"))).expect("an answer");
+        let raw = fs::read(nasty.join(format!("responses/{style}/{case}.res"))).expect("an answer");
         let started = Instant::now();
-        let outcome = ask(&serve(raw, 1).await, Limits::default()).await;
+        let outcome = ask_in(manner, &serve(raw, 1).await, Limits::default()).await;
         let (found, more) = verdict(&outcome);
         let prompt = started.elapsed() < PROMPT;
         if !prompt || found == "wrong" || (expected != "any" && found != expected) {
@@ -85,7 +102,7 @@ async fn awkward_answers_are_read_and_hostile_ones_refused_at_once() {
                 .push(format!("{case}: {found} instead of {expected} after {:?}: {more}", started.elapsed()));
         }
     }
-    assert_eq!(count, 32, "cases");
+    assert_eq!(count, cases, "cases");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

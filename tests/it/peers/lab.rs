@@ -3,15 +3,68 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
-use soapstone_soap::{Fault, Invocation, Nillable, Structure};
+use soapstone_soap::{Fault, Invocation, Nillable, Operation, Service, Structure};
 
-pub use generated::{SERVICES, all};
+pub use generated::all;
 
 use all::*;
 
 /// Made from `tests/peers/wsdl/rpc/AllAdminService.wsdl`, see the test below.
 mod generated {
     include!("generated.rs");
+}
+
+/// The same in document/literal, made from `tests/peers/wsdl/doc/AllAdminService.wsdl`.
+mod generated_doc {
+    include!("generated_doc.rs");
+}
+
+/// How the lab is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    Rpc,
+    Doc,
+}
+
+impl Manner {
+    /// As the peers' scripts call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Manner::Rpc => "rpc",
+            Manner::Doc => "doc",
+        }
+    }
+
+    pub fn services(self) -> &'static [&'static Service] {
+        match self {
+            Manner::Rpc => generated::SERVICES,
+            Manner::Doc => generated_doc::SERVICES,
+        }
+    }
+
+    /// The same operation in this manner.
+    pub fn operation(self, operation: &Operation) -> &'static Operation {
+        self.services()[0].operation(operation.name).expect("the same operations")
+    }
+
+    /// The contract, in this manner: the structures have the same members, so that JSON leads from one to the other.
+    pub fn carry_out(self, call: &Invocation) -> Result<Box<dyn Structure>, Fault> {
+        let rpc = Manner::Rpc.operation(call.operation);
+        let same = Invocation {
+            operation: rpc,
+            header: call.header.as_deref().map(|header| translated(header, rpc.headers[0].empty)),
+            parameter: translated(&*call.parameter, rpc.input.empty),
+        };
+        Ok(translated(&*carry_out(&same)?, call.operation.output.empty))
+    }
+}
+
+/// A structure's members in another one that has the same.
+pub fn translated(from: &dyn Structure, empty: fn() -> Box<dyn Structure>) -> Box<dyn Structure> {
+    let json = serde_json::to_value(soapstone_soap::Json(from)).expect("structures are JSON");
+    let mut to = empty();
+    soapstone_soap::fill_json(&mut *to, json).expect("the same members");
+    to
 }
 
 /// The folder of the peers' scripts and recordings.
@@ -145,9 +198,9 @@ pub fn seen(account: &AccountInfo) -> String {
     )
 }
 
-fn generate() -> String {
+fn generate(manner: Manner) -> String {
     let (text, report) = soapstone_codegen::Config::new()
-        .definition(folder().join("wsdl/rpc/AllAdminService.wsdl"))
+        .definition(folder().join("wsdl").join(manner.name()).join("AllAdminService.wsdl"))
         .exact_floats(true)
         .generate()
         .expect("the lab's definition");
@@ -157,14 +210,16 @@ fn generate() -> String {
 
 #[test]
 fn the_labs_types_are_what_the_generator_makes_of_its_definition() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/peers/generated.rs");
-    let text = generate();
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, &text).expect("writing the generated types");
+    for (manner, name) in [(Manner::Rpc, "generated.rs"), (Manner::Doc, "generated_doc.rs")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/peers").join(name);
+        let text = generate(manner);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &text).expect("writing the generated types");
+        }
+        assert_eq!(
+            fs::read_to_string(&path).expect("the generated types"),
+            text,
+            "UPDATE=1 writes what comes out"
+        );
     }
-    assert_eq!(
-        fs::read_to_string(&path).expect("the generated types"),
-        text,
-        "UPDATE=1 writes what comes out"
-    );
 }

@@ -3,10 +3,14 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Stdio};
 use std::time::Duration;
 
-use soapstone_soap::{CallError, Client, Limits, Structure, transport};
+use soapstone_soap::{CallError, Client, Limits, transport};
 
 use super::installed;
+use super::lab::{Manner, translated};
 use super::scenario::{SCENARIO, Step, blurs};
+
+/// Those that speak document/literal.
+const DOC_SERVERS: [&str; 4] = ["soaplite", "php", "node-soap", "strong-soap"];
 
 const SERVERS: [&str; 7] = [
     "soaplite",
@@ -26,9 +30,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(name: &str) -> Self {
+    fn start(name: &str, manner: Manner) -> Self {
         let mut command = installed::script("serve");
-        let command = command.args([name, "rpc"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let command = command.args([name, manner.name()]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("python3 runs");
         let mut url = String::new();
         let output = process.stdout.take().expect("its output");
@@ -46,17 +50,18 @@ impl Drop for Server {
     }
 }
 
-async fn play(server: &str) -> Vec<String> {
-    let running = Server::start(server);
+async fn play(server: &str, manner: Manner) -> Vec<String> {
+    let running = Server::start(server, manner);
     let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client");
     let client = Client::new(transport::over(http, Limits::default().message_bytes), Limits::default());
     let mut wrong = Vec::new();
     for (number, step) in SCENARIO.into_iter().enumerate() {
-        let (header, request) = (step.header(), step.request());
-        let header = header.as_ref().map(|header| -> &dyn Structure { header });
-        let mut response = (step.operation().output.empty)();
+        let operation = manner.operation(step.operation());
+        let header = step.header().map(|header| translated(&header, operation.headers[0].empty));
+        let request = translated(&*step.request(), operation.input.empty);
+        let mut response = (operation.output.empty)();
         let outcome =
-            match client.call(step.operation(), &running.url, header, &*request, &mut *response).await {
+            match client.call(operation, &running.url, header.as_deref(), &*request, &mut *response).await {
                 Ok(()) => Ok(response),
                 Err(CallError::Fault(fault)) => Err(fault),
                 // it has no other way of answering a fault than a stack trace
@@ -83,7 +88,18 @@ async fn play(server: &str) -> Vec<String> {
 async fn our_client_gets_what_it_asks_every_foreign_server_for() {
     let mut wrong = Vec::new();
     for server in SERVERS.into_iter().filter(|server| installed::has(server)) {
-        wrong.extend(play(server).await.into_iter().map(|difference| format!("{server}: {difference}")));
+        let found = play(server, Manner::Rpc).await;
+        wrong.extend(found.into_iter().map(|difference| format!("{server}: {difference}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn our_client_gets_what_it_asks_every_foreign_server_for_in_document_style() {
+    let mut wrong = Vec::new();
+    for server in DOC_SERVERS.into_iter().filter(|server| installed::has(server)) {
+        let found = play(server, Manner::Doc).await;
+        wrong.extend(found.into_iter().map(|difference| format!("{server}: {difference}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -331,7 +331,8 @@ impl<'a> Writer<'a> {
             }
             return Ok(());
         }
-        self.typed(name, namespace, value, !self.literal)
+        // one that is defined in its element has no name that a receiver could know
+        self.typed(name, namespace, value, !self.literal && !shape.namespace.is_empty())
     }
 
     fn typed(
@@ -470,7 +471,7 @@ impl<'a> Writer<'a> {
         } else {
             for (index, (member, tags)) in elements.iter().zip(shape.tags()).enumerate() {
                 match (value.member(index).view(), member.ty) {
-                    (View::Absent, _) => {}
+                    (View::Absent, _) if !member.nillable || member.optional => {}
                     (View::List(list), _) if list.is_empty() && member.optional => {}
                     // nearly every member: three pieces instead of many
                     (View::Scalar(scalar), Type::Xsd(xsd)) => {
@@ -656,13 +657,13 @@ impl<'a> Writer<'a> {
                 self.text.push_str(xsd.name());
                 0
             }
-            Type::Structure(shape) => {
+            Type::Structure(shape) if !shape.namespace.is_empty() => {
                 self.text.push_str(if self.namespace == Some(shape.namespace) { "tns:" } else { "t:" });
                 self.text.push_str(shape.name);
                 0
             }
             Type::Array(inner) | Type::Repeated(inner) => self.item_type(*inner) + 1,
-            Type::Any | Type::List(_) | Type::Items(_) | Type::Raw => {
+            Type::Any | Type::Structure(_) | Type::List(_) | Type::Items(_) | Type::Raw => {
                 self.text.push_str("xsd:anyType");
                 0
             }

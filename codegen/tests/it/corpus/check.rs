@@ -33,7 +33,7 @@ fn measured(command: &[&str], folder: &Path) -> (Measured, String) {
 }
 
 /// A crate of generated code.
-fn made(name: &str, code: &str) -> PathBuf {
+pub(super) fn made(name: &str, code: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus").join(name);
     fs::create_dir_all(folder.join("src")).expect("a folder");

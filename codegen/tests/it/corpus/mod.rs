@@ -2,6 +2,7 @@
 //! and fail where `SOAPSTONE_REQUIRE_CORPUS=1`.
 
 mod check;
+mod messages;
 
 use std::fs;
 use std::path::{Path, PathBuf};
