@@ -284,6 +284,7 @@ def declare(definition, schemas, headers):
         for operation in binding.findall(f"{{{WSDL}}}operation"):
             style = next((it.get("style") for ns in SOAPS for it in operation.findall(f"{{{ns}}}operation") if it.get("style")), soap[0].get("style"))
             abstract = next((it for it in port.findall(f"{{{WSDL}}}operation") if it.get("name") == operation.get("name")), None)
+            namespace = None
             for kind, suffix in (("input", ""), ("output", "Response")):
                 bound = operation.find(f"{{{WSDL}}}{kind}")
                 meant = abstract.find(f"{{{WSDL}}}{kind}") if abstract is not None else None
@@ -295,8 +296,8 @@ def declare(definition, schemas, headers):
                         for part in parts(message) if message is not None else []:
                             if part.get("name") == it.get("part") and part.get("type"):
                                 # where it isn't said: the definition's own
-                                namespace = it.get("namespace") or binding.getparent().get("targetNamespace") or ""
-                                headers.add(namespace, part.get("name"), [(None, part)])
+                                own = it.get("namespace") or binding.getparent().get("targetNamespace") or ""
+                                headers.add(own, part.get("name"), [(None, part)])
                 bodies = [it for it in bound.iter() if isinstance(it.tag, str) and ET.QName(it).namespace in SOAPS and ET.QName(it).localname == "body"]
                 message = messages.get(qname(meant, meant.get("message")))
                 for part in parts(message) if style != "rpc" and message is not None else []:
@@ -305,13 +306,14 @@ def declare(definition, schemas, headers):
                 if style == "rpc" and bodies and message is not None:
                     chosen = bodies[0].get("parts")
                     used = [it for it in parts(message) if chosen is None or it.get("name") in chosen.split()]
-                    namespace = bodies[0].get("namespace") or binding.getparent().get("targetNamespace")
+                    # ours for both; some definitions have another one for what comes back
+                    namespace = namespace or bodies[0].get("namespace") or binding.getparent().get("targetNamespace")
                     schemas.add(namespace, operation.get("name") + suffix, [(it.get("name"), it) for it in used])
             for it in abstract.findall(f"{{{WSDL}}}fault") if abstract is not None else []:
                 message = messages.get(qname(it, it.get("message")))
                 for part in parts(message) if message is not None else []:
-                    if part.get("type"):
-                        schemas.add("", part.get("name"), [(None, part)])
+                    if part.get("type"):    # no schema has an element for it; ours is called like the fault
+                        schemas.add("", it.get("name"), [(None, part)])
 
 
 def pieces(envelope):

@@ -108,7 +108,8 @@ impl Fill {
                     self.next(index).value(list.push(), member, item);
                 }
             }
-            (Slot::List(list), Type::Items(items)) if self.depth > 0 => {
+            // the table doesn't say how many items, and one is always right
+            (Slot::List(list), Type::Items(items)) if self.level < 3 * DEEP => {
                 self.value(list.push(), member, &items.ty);
             }
             (Slot::Any(any), _) => *any = Any::Text("anything".to_owned()),

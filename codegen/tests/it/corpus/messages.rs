@@ -11,16 +11,12 @@ use soapstone_codegen::Config;
 use super::{BROKEN, check, corpus, definitions};
 use crate::validation;
 
-/// The bytes of Rust up to which a definition counts as one of the smaller: with those over it, it takes minutes to
-/// build. `SOAPSTONE_EVERY_MESSAGE=1` takes all.
+/// The bytes of Rust up to which a definition counts as one of the smaller; with those over it, it takes minutes. `SOAPSTONE_EVERY_MESSAGE=1` takes all.
 const SMALL: usize = 150_000;
 
-/// Messages that no schema can judge: the definition, a piece of the complaint, and why.
-const NOT_JUDGED: &[(&str, &str, &str)] = &[(
-    "l11_cxf_header_rpc_lit",
-    "'pingMeFault'",
-    "a fault by type in literal style has no element that a schema has",
-)];
+/// What libxml2 refuses as a schema, and why.
+const NOT_JUDGED: &[(&str, &str)] =
+    &[("d21_onvif_devicemgmt", "its type LensProjection isn't deterministic")];
 
 #[test]
 fn every_message_of_the_smaller_published_definitions_is_valid_and_comes_back_the_same() {
@@ -49,13 +45,12 @@ fn every_message_of_the_smaller_published_definitions_is_valid_and_comes_back_th
     let mut wrong = run(&folder, &program, &calls);
     let Some(python) = python else { return assert!(wrong.is_empty(), "{}", wrong.join("\n")) };
     for (name, path, messages) in taken {
-        let (mut invalid, summary) = validation::validated(&python, &path, &messages);
-        eprintln!("{name:<24} {summary}");
-        for (_, piece, why) in NOT_JUDGED.iter().filter(|(known, ..)| *known == name) {
-            let before = invalid.len();
-            invalid.retain(|line| !line.contains(piece));
-            eprintln!("{:<24} {} not judged: {why}", "", before - invalid.len());
+        if let Some((_, why)) = NOT_JUDGED.iter().find(|(known, _)| *known == name) {
+            eprintln!("{name:<24} not validated: {why}");
+            continue;
         }
+        let (invalid, summary) = validation::validated(&python, &path, &messages);
+        eprintln!("{name:<24} {summary}");
         wrong.extend(invalid.into_iter().map(|why| format!("{name}: not valid: {why}")));
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
