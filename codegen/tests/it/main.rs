@@ -3,6 +3,7 @@
 mod compiles;
 mod corpus;
 mod golden;
+mod habits;
 mod hostile;
 #[path = "../messages/mod.rs"]
 mod messages;
