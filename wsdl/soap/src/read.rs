@@ -177,7 +177,8 @@ fn attributes<'a>(
 ) -> Result<(), ReadError> {
     let shape = target.shape();
     let mut others = String::new();
-    for attribute in cursor.attributes(tag)? {
+    for entry in tag.attributes().flatten() {
+        let Some(attribute) = cursor.attribute(tag, entry)? else { continue };
         let of_name = |index: &usize| {
             let member = &shape.members[*index];
             member.place == Place::Attribute && member.name == attribute.local

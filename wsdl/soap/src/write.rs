@@ -407,16 +407,12 @@ impl<'a> Writer<'a> {
         namespace: &str,
         view: View<'_>,
     ) -> Result<(), WriteError> {
-        let mut text = String::new();
-        match view {
-            View::Scalar(scalar) => scalar.write(&mut text),
-            View::List(list) if !list.is_empty() || !member.optional => text = words(list),
+        let view = match view {
+            View::List(list) if list.is_empty() && member.optional => return Ok(()),
+            View::Scalar(_) | View::List(_) => view,
             _ if member.optional => return Ok(()),
-            _ => {}
-        }
-        if let (Some(Preset::Fixed(fixed)), true) = (member.preset, text.is_empty()) {
-            text.push_str(fixed);
-        }
+            _ => View::Absent,
+        };
         match namespace {
             "" => self.text.push(' '),
             XML => self.text.push_str(" xml:"),
@@ -428,17 +424,38 @@ impl<'a> Writer<'a> {
         }
         self.text.push_str(member.name);
         self.text.push_str("=\"");
-        if let Some(character) = text.chars().find(|character| !allowed(*character)) {
-            return Err(WriteError::of(character));
-        }
-        // a reader makes spaces of these (XML 1.0 §3.3.3)
         let start = self.text.len();
-        escape(&mut self.text, &text);
-        if self.text[start..].contains(['\n', '\t']) {
+        match view {
+            View::Scalar(scalar) => match scalar.as_text() {
+                Some(text) => self.attribute_text(text)?,
+                // numbers and dates have nothing to be escaped; what is text all the same is looked at again
+                None => {
+                    scalar.write(&mut self.text);
+                    if special(&self.text[start..]) {
+                        let lexical = self.text.split_off(start);
+                        self.attribute_text(&lexical)?;
+                    }
+                }
+            },
+            View::List(list) => self.attribute_text(&words(list))?,
+            _ => {}
+        }
+        if let (Some(Preset::Fixed(fixed)), true) = (member.preset, self.text.len() == start) {
+            self.attribute_text(fixed)?;
+        }
+        self.text.push('"');
+        Ok(())
+    }
+
+    /// The text of an attribute: line feeds and tabs too are written so that a reader doesn't make spaces of them (XML
+    /// 1.0 §3.3.3).
+    fn attribute_text(&mut self, text: &str) -> Result<(), WriteError> {
+        let start = self.text.len();
+        self.escaped(text).map_err(WriteError::of)?;
+        if memchr::memchr2(b'\n', b'\t', text.as_bytes()).is_some() {
             let escaped = self.text.split_off(start);
             self.text.push_str(&escaped.replace('\n', "&#10;").replace('\t', "&#9;"));
         }
-        self.text.push('"');
         Ok(())
     }
 
@@ -779,6 +796,9 @@ fn special_byte(byte: u8) -> bool {
 /// Escapes text for content and for attributes in double quotes. A carriage return is written as a reference,
 /// since a reader turns a bare one into a line feed (XML 1.0 §2.11).
 pub(crate) fn escape(out: &mut String, text: &str) {
+    if !special(text) {
+        return out.push_str(text);
+    }
     let mut rest = text;
     let escaped = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\r');
     while let Some(index) = rest.as_bytes().iter().position(escaped) {
