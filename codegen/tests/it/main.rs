@@ -2,6 +2,7 @@
 
 mod compiles;
 mod corpus;
+mod figures;
 mod golden;
 mod habits;
 mod hostile;

@@ -10,11 +10,11 @@ use soapstone_codegen::Config;
 use super::{BROKEN, corpus, definitions, truth};
 
 /// What a command took.
-struct Measured {
+pub(crate) struct Measured {
     /// Of all its processes, in seconds.
-    cpu: f64,
+    pub(crate) cpu: f64,
     /// Of the largest of its processes, in MiB.
-    peak: f64,
+    pub(crate) peak: f64,
 }
 
 /// Runs a command that must succeed; gives what it said, too.
@@ -40,7 +40,8 @@ pub(super) fn made(name: &str, code: &str) -> PathBuf {
     let soap = root.join("wsdl/soap").display().to_string();
     let manifest = format!(
         "[package]\nname = \"checked\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
-         soapstone-soap = {{ path = {soap:?}, features = [\"json\", \"client\"] }}\n"
+         soapstone-soap = {{ path = {soap:?}, features = [\"json\", \"client\"] }}\n\
+         serde = {{ version = \"1\", features = [\"derive\"] }}\n"
     );
     fs::write(folder.join("Cargo.toml"), manifest).expect("written");
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the workspace's versions");
@@ -49,7 +50,7 @@ pub(super) fn made(name: &str, code: &str) -> PathBuf {
 }
 
 /// `cargo check` of a crate that is all generated.
-fn check(name: &str, code: &str) -> Measured {
+pub(crate) fn check(name: &str, code: &str) -> Measured {
     let (measured, said) = measured(&[env!("CARGO"), "check", "--quiet"], &made(name, code));
     assert!(!said.contains("warning"), "{name}: {said}");
     measured

@@ -1,7 +1,7 @@
 //! Definitions that other people published. They aren't part of the project: without the folder the tests say so,
 //! and fail where `SOAPSTONE_REQUIRE_CORPUS=1`.
 
-mod check;
+pub(crate) mod check;
 mod messages;
 
 use std::fs;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use soapstone_codegen::Config;
 
 /// The folder of the corpus beside the project, if it is there.
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
     if folder.is_dir() {
         return Some(folder);
