@@ -419,6 +419,7 @@ pub mod types {
 /// The service `AllAdminService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod all {
+    #[doc(inline)]
     pub use super::types::{
         AccountInfo, AttributeInfo, AuthInfo, GetAccountInfo, GetAccountInfoResponse,
         GetAccountList, GetAccountListResponse, Login, LoginResponse, Logout, LogoutResponse,

@@ -131,6 +131,7 @@ pub mod types {
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
+    #[doc(inline)]
     pub use super::types::{Amount, AmountCurrency, AnyAmount, Call2, CallResponse, Less};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
