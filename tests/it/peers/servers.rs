@@ -103,3 +103,10 @@ async fn our_client_gets_what_it_asks_every_foreign_server_for_in_document_style
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[tokio::test]
+async fn our_client_gets_what_it_asks_a_foreign_server_for_in_soap_1_2() {
+    if installed::has("php") {
+        assert_eq!(play("php", Manner::Doc12).await, [""; 0]);
+    }
+}
