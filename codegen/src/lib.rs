@@ -19,6 +19,8 @@
 //! include!(concat!(env!("OUT_DIR"), "/portabilling.rs"));
 //! ```
 //!
+//! `codegen/README.md` walks from an empty crate to the first call.
+//!
 //! What comes out: `mod types` with the structures of all definitions (one that several of them define alike is
 //! one type), a module for each service with its operations, and `SERVICES`.
 //!

@@ -5,6 +5,7 @@ mod call;
 mod cli;
 mod config;
 mod connector;
+mod consumer;
 mod crash;
 mod harness;
 mod intake;

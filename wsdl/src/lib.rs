@@ -41,6 +41,9 @@ pub mod fault;
 #[cfg(feature = "token")]
 pub mod token;
 
+/// The wire underneath: envelopes, reading and writing, so that a program that has these types needs no other crate.
+#[doc(no_inline)]
+pub use soapstone_soap as soap;
 pub use soapstone_soap::{
     Any, Base64, Call, Date, DateTime, Decimal, Nillable, Operation, Service, Structure,
 };

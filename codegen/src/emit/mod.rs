@@ -89,7 +89,8 @@ fn imports(plan: &Plan, own: Module) -> Result<Vec<String>, Error> {
     for (from, names) in plan.imports(own) {
         let from = plan.module_name(from);
         let names = names.iter().map(|name| identifier(name));
-        items.push(item(quote! { pub use super::#from::{ #(#names),* }; })?);
+        // documentation shows them here, as what the service has, and not as a list of re-exports
+        items.push(item(quote! { #[doc(inline)] pub use super::#from::{ #(#names),* }; })?);
     }
     Ok(items)
 }

@@ -399,6 +399,7 @@ pub mod types {
 /// The service `AllAdminService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod all {
+    #[doc(inline)]
     pub use super::types::{
         AccountInfo, AttributeInfo, AuthInfo, GetAccountInfoRequest, GetAccountInfoResponse,
         GetAccountListRequest, GetAccountListResponse, LoginRequest, LoginResponse,

@@ -1,13 +1,14 @@
 //! What peers have said to each other, recorded byte for byte: we understand both sides of it.
 use std::fs;
 
-use soapstone_soap::{Envelope, Fault, Limits, ReadError, Server, Structure, charset_of, decode};
+use soapstone_soap::{Envelope, Fault, Limits, Operation, ReadError, Server, Structure, charset_of, decode};
 
-use super::lab::{self, all::AuthInfo};
+use super::lab::{self, Manner, all::AuthInfo, translated};
 use super::raw::{Message, parse};
 use super::scenario::{SCENARIO, Step, blurs, differences};
 
 struct Recording {
+    manner: Manner,
     /// `client__server/file`.
     name: String,
     client: String,
@@ -35,9 +36,10 @@ fn steps(client: &str, server: &str) -> &'static [Step] {
 }
 
 /// Every recording with this extension.
-fn recordings(extension: &str) -> Vec<Recording> {
+fn recordings(manner: Manner, extension: &str) -> Vec<Recording> {
     let mut found = Vec::new();
-    for pair in fs::read_dir(lab::folder().join("traces/rpc")).expect("the recordings") {
+    let folder = lab::folder().join("traces").join(manner.name());
+    for pair in fs::read_dir(folder).expect("the recordings") {
         let pair = pair.expect("a pair").path();
         let names = pair.file_name().and_then(|name| name.to_str()).expect("a name").to_string();
         let (client, server) = names.split_once("__").expect("client__server");
@@ -49,6 +51,7 @@ fn recordings(extension: &str) -> Vec<Recording> {
             let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
             let number: usize = name[..3].parse().expect("a number");
             found.push(Recording {
+                manner,
                 name: format!("{names}/{name}"),
                 client: client.to_string(),
                 server: server.to_string(),
@@ -63,12 +66,14 @@ fn recordings(extension: &str) -> Vec<Recording> {
 
 fn judge_request(recording: &Recording) -> Vec<String> {
     let (step, message) = (recording.step, &recording.message);
-    let server = Server::new(lab::Manner::Rpc.services(), Limits::default());
+    let server = Server::new(recording.manner.services(), Limits::default());
     let call = match server.accept(message.content_type.as_deref(), &message.body) {
         Ok(call) => call,
         Err(fault) => return vec![fault.to_string()],
     };
     let mut wrong = differences(&*step.request(), &*call.parameter, blurs(&recording.client));
+    let header = call.headers.iter().next().map(|header| translated(header, || Box::<AuthInfo>::default()));
+    let header = header.as_deref().and_then(|header| (header as &dyn std::any::Any).downcast_ref());
     if call.operation.name != step.operation().name {
         wrong.push(format!("it is {}", call.operation.name));
     }
@@ -78,8 +83,8 @@ fn judge_request(recording: &Recording) -> Vec<String> {
         expected = None;
         wrong.retain(|difference| !difference.starts_with(".session_id: null"));
     }
-    if session(call.header()) != expected {
-        wrong.push(format!("session {:?}", session(call.header())));
+    if session(header) != expected {
+        wrong.push(format!("session {:?}", session(header)));
     }
     wrong
 }
@@ -89,22 +94,22 @@ fn judge_answer(recording: &Recording) -> Vec<String> {
         step if recording.without_session() && step.header().is_some() => Step::NoAuth,
         step => step,
     };
-    match answer(step, &recording.message) {
+    match answer(recording.manner.operation(step.operation()), &recording.message) {
         Ok(outcome) => step.judge(&outcome, blurs(&recording.client) || blurs(&recording.server)),
         Err(error) => vec![error.to_string()],
     }
 }
 
-fn answer(step: Step, message: &Message) -> Result<Result<Box<dyn Structure>, Fault>, ReadError> {
+fn answer(operation: &Operation, message: &Message) -> Result<Result<Box<dyn Structure>, Fault>, ReadError> {
     let limits = Limits::default();
     let text = decode(&message.body, message.content_type.as_deref().and_then(charset_of), &limits)?;
-    let mut response = (step.operation().output.empty)();
-    let outcome = Envelope::open(&text, &limits)?.answer(step.operation(), &mut *response)?;
+    let mut response = (operation.output.empty)();
+    let outcome = Envelope::open(&text, &limits)?.answer(operation, &mut *response)?;
     Ok(outcome.map(|()| response))
 }
 
-fn all(extension: &str, count: usize, judge: fn(&Recording) -> Vec<String>) {
-    let recordings = recordings(extension);
+fn all(manner: Manner, extension: &str, count: usize, judge: fn(&Recording) -> Vec<String>) {
+    let recordings = recordings(manner, extension);
     assert_eq!(recordings.len(), count, "recordings");
     let complain = |recording: &Recording| {
         let wrong = judge(recording);
@@ -116,11 +121,21 @@ fn all(extension: &str, count: usize, judge: fn(&Recording) -> Vec<String>) {
 
 #[test]
 fn every_recorded_request_is_read_as_its_client_meant_it() {
-    all("req", 370, judge_request);
+    all(Manner::Rpc, "req", 370, judge_request);
 }
 
 #[test]
 fn every_recorded_answer_is_read_as_its_server_meant_it() {
     // ten fewer: strong-soap's server answers a fault with a stack trace, which isn't kept
-    all("res", 360, judge_answer);
+    all(Manner::Rpc, "res", 360, judge_answer);
+}
+
+#[test]
+fn every_recorded_request_in_document_style_is_read_as_its_client_meant_it() {
+    all(Manner::Doc, "req", 215, judge_request);
+}
+
+#[test]
+fn every_recorded_answer_in_document_style_is_read_as_its_server_meant_it() {
+    all(Manner::Doc, "res", 215, judge_answer);
 }

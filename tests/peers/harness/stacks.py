@@ -14,7 +14,7 @@ SERVERS = {
     "soaplite-auto": ("rpc", "perl servers/soaplite.pl {style} {port} {wsdl}", {"LAB_AUTO": "1"}, "/soap/"),
     "soaplite-starman": ("rpc", "starman -E deployment --workers 3 --listen 127.0.0.1:{port} servers/soaplite.psgi",
                          {"LAB_STYLE": "{style}", "LAB_WSDL": "{wsdl}"}, "/soap/"),
-    "php": ("rpc doc", "php -S 127.0.0.1:{port} servers/php_server.php",
+    "php": ("rpc doc doc12", "php -S 127.0.0.1:{port} servers/php_server.php",
             {"LAB_STYLE": "{style}", "LAB_WSDL": "{wsdl}", "PHP_CLI_SERVER_WORKERS": "3"}, "/soap/"),
     "node-soap": ("rpc doc", "node servers/node_server.js {style} {port} {wsdl}", {}, "/soap/"),
     "strong-soap": ("rpc doc", "node servers/node_server.js {style} {port} {wsdl}", {"LAB_NODE": "strong-soap"}, "/soap/"),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::attributes::Attributes;
+use quick_xml::events::attributes::Attribute as Raw;
 use quick_xml::events::{BytesRef, BytesStart};
 use quick_xml::name::{Namespace, NamespaceResolver, PrefixDeclaration, QName, ResolveResult};
 
@@ -13,7 +13,7 @@ use crate::Limits;
 use crate::charset::allowed;
 use crate::envelope::{SOAP_1_1, SOAP_1_2};
 use crate::error::{ReadError, ReadErrorKind};
-use crate::token::{Piece, Tokenizer};
+use crate::token::{Attributes, Entry, Piece, Tokenizer};
 
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// The schema instance namespaces of 1999 and 2000, whose word for nil is `null`.
@@ -127,8 +127,8 @@ impl<'a> Tag<'a> {
     /// The attribute of this local name. Only for what is rare: the common ones are in [`Marks`].
     pub(crate) fn attribute(&self, local: &str) -> Option<String> {
         let named = |key: &str| key.rsplit(':').next() == Some(local);
-        let found = self.attributes().flatten().find(|attribute| named(attribute.key.0))?;
-        Some(found.value.into_owned())
+        let found = self.attributes().flatten().find(|entry| named(entry.key))?;
+        Some(found.value.to_owned())
     }
 
     /// The local name of the type that `xsi:type` names.
@@ -136,14 +136,9 @@ impl<'a> Tag<'a> {
         if self.name.len() == self.content.len() {
             return None;
         }
-        let attribute = self
-            .attributes()
-            .flatten()
-            .find(|attribute| attribute.key.0.rsplit_once(':').is_some_and(|(_, local)| local == "type"))?;
-        match attribute.value {
-            Cow::Borrowed(value) => value.trim().rsplit(':').next(),
-            Cow::Owned(_) => None,
-        }
+        let is_type = |entry: &Entry<'_>| matches!(entry.split(), (prefix, "type") if !prefix.is_empty());
+        let found = self.attributes().flatten().find(is_type)?;
+        found.value.trim().rsplit(':').next()
     }
 
     /// The same without what its attributes say: for the text of a structure that has read them.
@@ -152,11 +147,9 @@ impl<'a> Tag<'a> {
         Self { marks, ..*self }
     }
 
-    /// The attributes. Whether one comes twice is for us to see: quick-xml's own check makes a list for every element.
-    fn attributes(&self) -> Attributes<'a> {
-        let mut attributes = Attributes::new(self.content, self.name.len());
-        attributes.with_checks(false);
-        attributes
+    /// The attributes, as they stand.
+    pub(crate) fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.content, self.name.len())
     }
 }
 
@@ -331,23 +324,32 @@ impl<'a> Cursor<'a> {
     fn marks(&mut self, tag: &Tag<'a>) -> Result<Marks<'a>, ReadError> {
         let mut marks = Marks::default();
         let (mut nil, mut declares) = (None, false);
+        let mut keys = [""; 8];
         for (count, attribute) in tag.attributes().enumerate() {
             if count >= self.limits.attributes {
                 return Err(self.limit("attributes", self.limits.attributes));
             }
-            let attribute = attribute.map_err(|error| self.malformed(&error))?;
-            if tag.attributes().take(count).flatten().any(|earlier| earlier.key == attribute.key) {
-                return Err(self.attribute(tag, &format_args!("{} comes twice", attribute.key.0)));
+            let entry = attribute.map_err(|why| self.wrong(tag, &why))?;
+            let (key, value) = (entry.key, entry.value);
+            // most tags have a few, which are looked up here; of more the first ones are read again
+            let twice = match keys.get_mut(count) {
+                Some(place) => {
+                    *place = key;
+                    keys[..count].contains(&key)
+                }
+                None => tag.attributes().take(count).flatten().any(|earlier| earlier.key == key),
+            };
+            if twice {
+                return Err(self.wrong(tag, &format_args!("{key} comes twice")));
             }
-            let Cow::Borrowed(value) = attribute.value else { continue };
-            if memchr::memchr2(b'<', b'&', value.as_bytes()).is_some() {
-                attribute
+            if !entry.plain {
+                raw(key, value)
                     .normalized_value(XmlVersion::Implicit1_0)
-                    .map_err(|error| self.attribute(tag, &error))?;
+                    .map_err(|error| self.wrong(tag, &error))?;
             }
-            let (prefix, local) = attribute.key.0.split_once(':').unwrap_or(("", attribute.key.0));
+            let (prefix, local) = entry.split();
             match local {
-                _ if prefix == "xmlns" || attribute.key.0 == "xmlns" => declares = true,
+                _ if prefix == "xmlns" || key == "xmlns" => declares = true,
                 "type" => match value.rsplit(':').next() {
                     Some("base64Binary" | "base64") => marks.ty = Kind::Base64,
                     Some("Map") => marks.ty = Kind::Map,
@@ -355,7 +357,7 @@ impl<'a> Cursor<'a> {
                     _ => {}
                 },
                 "nil" | "null" if matches!(value.trim(), "true" | "1") => {
-                    nil = Some((attribute.key, local == "null"))
+                    nil = Some((QName(key), local == "null"))
                 }
                 "href" => marks.href = Some(value.trim_start_matches('#')),
                 "arrayType" => marks.array = true,
@@ -391,7 +393,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    fn attribute(&self, tag: &Tag<'_>, error: &dyn std::fmt::Display) -> ReadError {
+    fn wrong(&self, tag: &Tag<'_>, error: &dyn std::fmt::Display) -> ReadError {
         self.error(ReadErrorKind::Malformed(format!("in the attributes of <{}>: {error}", tag.name)))
     }
 
@@ -407,39 +409,40 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The attributes of a tag that was taken just now, without declarations of namespaces and what belongs to SOAP.
-    pub(crate) fn attributes(&self, tag: &Tag<'a>) -> Result<Vec<Attribute<'a>>, ReadError> {
-        if tag.name.len() == tag.content.len() {
-            return Ok(Vec::new());
+    /// An attribute of a tag that was taken just now; none if it declares a namespace or belongs to SOAP.
+    pub(crate) fn attribute(
+        &self,
+        tag: &Tag<'a>,
+        entry: Entry<'a>,
+    ) -> Result<Option<Attribute<'a>>, ReadError> {
+        let (key, value) = (entry.key, entry.value);
+        let (prefix, local) = entry.split();
+        if prefix == "xmlns" || key == "xmlns" {
+            return Ok(None);
         }
-        let mut found = Vec::new();
-        for attribute in tag.attributes().flatten() {
-            let (prefix, local) = attribute.key.0.split_once(':').unwrap_or(("", attribute.key.0));
-            if prefix == "xmlns" || attribute.key.0 == "xmlns" {
-                continue;
+        let mut namespace = String::new();
+        if !prefix.is_empty()
+            && let ResolveResult::Bound(Namespace(bound)) = self.names.resolve_attribute(QName(key)).0
+        {
+            if matches!(bound, XSI | SOAP_1_1 | SOAP_1_2) {
+                return Ok(None);
             }
-            let namespace = match self.names.resolve_attribute(attribute.key).0 {
-                ResolveResult::Bound(Namespace(namespace)) => namespace,
-                ResolveResult::Unbound | ResolveResult::Unknown(_) => "",
-            };
-            if prefix == "xsi" || matches!(namespace, XSI | SOAP_1_1 | SOAP_1_2) {
-                continue;
-            }
-            let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| self.attribute(tag, &error))?
-                .into_owned();
-            if value.len() > self.limits.value_bytes {
-                return Err(self.limit("bytes in a value", self.limits.value_bytes));
-            }
-            found.push(Attribute {
-                local,
-                prefix,
-                namespace: namespace.to_owned(),
-                value: Cow::Owned(value),
-            });
+            bound.clone_into(&mut namespace);
         }
-        Ok(found)
+        if prefix == "xsi" {
+            return Ok(None);
+        }
+        let value = if entry.plain {
+            Cow::Borrowed(value)
+        } else {
+            let attribute = raw(key, value);
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0);
+            Cow::Owned(value.map_err(|error| self.wrong(tag, &error))?.into_owned())
+        };
+        if value.len() > self.limits.value_bytes {
+            return Err(self.limit("bytes in a value", self.limits.value_bytes));
+        }
+        Ok(Some(Attribute { local, prefix, namespace, value }))
     }
 
     /// The element whose start tag was taken just now, as it stands, and with the prefixes that it has from around it.
@@ -463,7 +466,7 @@ impl<'a> Cursor<'a> {
         let after_name = 1 + tag.name.len();
         let mut out = String::with_capacity(text.len() + 64);
         out.push_str(&text[..after_name]);
-        let own = |key: &str| tag.attributes().flatten().any(|attribute| attribute.key.0 == key);
+        let own = |key: &str| tag.attributes().flatten().any(|entry| entry.key == key);
         for (prefix, namespace) in declared {
             let (key, used) = if prefix.is_empty() {
                 ("xmlns".to_owned(), !namespace.is_empty())
@@ -518,6 +521,11 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// An attribute as quick-xml has it, for what it does with references in a value.
+fn raw<'a>(key: &'a str, value: &'a str) -> Raw<'a> {
+    Raw { key: QName(key), value: Cow::Borrowed(value) }
+}
+
 /// Appends to a text that comes in pieces, since more pieces are to follow with room for them.
 fn append(whole: &mut Cow<'_, str>, part: &str) {
     if let Cow::Borrowed(first) = *whole {
@@ -536,8 +544,8 @@ pub(crate) fn ids(source: &str, limits: &Limits) -> Result<(Vec<(String, usize)>
     loop {
         match cursor.next()? {
             Token::Start(tag) => {
-                if let Some(id) = tag.attributes().flatten().find(|attribute| attribute.key.0 == "id") {
-                    ids.push((id.value.into_owned(), tag.offset));
+                if let Some(id) = tag.attributes().flatten().find(|entry| entry.key == "id") {
+                    ids.push((id.value.to_owned(), tag.offset));
                 }
             }
             Token::Eof => {

@@ -48,9 +48,19 @@ impl Fault {
     /// # Errors
     /// A detail that is declared and can't be read as that.
     pub fn typed<C: Call>(&self) -> Result<Option<C::Fault>, ReadError> {
-        let Some(raw) = &self.raw_detail else { return Ok(None) };
         let mut detail = C::Fault::default();
-        Ok(crate::read::detail(raw.as_str(), &mut detail)?.then_some(detail))
+        Ok(self.read_detail(&mut detail)?.then_some(detail))
+    }
+
+    /// Reads the detail into what [`crate::Operation::faults`] makes; says whether there is one of that kind.
+    ///
+    /// # Errors
+    /// A detail that is declared and can't be read as that.
+    pub fn read_detail(&self, target: &mut dyn Structure) -> Result<bool, ReadError> {
+        match &self.raw_detail {
+            Some(raw) => crate::read::detail(raw.as_str(), target),
+            None => Ok(false),
+        }
     }
 
     /// The code without its prefix, which differs from stack to stack.

@@ -177,7 +177,8 @@ fn attributes<'a>(
 ) -> Result<(), ReadError> {
     let shape = target.shape();
     let mut others = String::new();
-    for attribute in cursor.attributes(tag)? {
+    for entry in tag.attributes().flatten() {
+        let Some(attribute) = cursor.attribute(tag, entry)? else { continue };
         let of_name = |index: &usize| {
             let member = &shape.members[*index];
             member.place == Place::Attribute && member.name == attribute.local
@@ -432,9 +433,16 @@ fn array(
         match cursor.next()? {
             Token::Start(tag) => {
                 items = true;
-                pad(cursor, list, tag.marks.position.unwrap_or(0))?;
-                let index = list.len();
-                let target = push(cursor, list)?;
+                // positions come in any order
+                let index = tag.marks.position.unwrap_or(list.len());
+                pad(cursor, list, index)?;
+                let target = if index < list.len() {
+                    let target = list.item_mut(index);
+                    target.set_absent();
+                    target
+                } else {
+                    push(cursor, list)?
+                };
                 value(cursor, references, &tag, item, target).map_err(|error| error.inside_item(index))?;
             }
             Token::Text(text) => bare.push_str(&text),

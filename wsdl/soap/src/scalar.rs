@@ -28,6 +28,11 @@ pub trait Scalar: Send + Sync {
         None
     }
 
+    /// The values that its definition knows, where it lists them (an enumeration); otherwise none.
+    fn values(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// How the value is given in JSON.
     fn json(&self) -> JsonScalar<'_> {
         let mut text = String::new();
@@ -157,6 +162,9 @@ macro_rules! enumerations {
             }
             fn as_text(&self) -> ::core::option::Option<&str> {
                 Some(self.as_str())
+            }
+            fn values(&self) -> &'static [&'static str] {
+                &[$($text,)*]
             }
         }
         impl $crate::Value for $name {

@@ -284,6 +284,8 @@ fn arrays_are_read_in_every_spelling() {
     assert_eq!(codes("<codes xsi:nil='true'/>").unwrap(), [0_i64; 0]);
     assert_eq!(codes("<codes c:offset='[1]'><i>5</i></codes>").unwrap(), [0, 5]);
     assert_eq!(codes("<codes><i c:position='[2]'>5</i></codes>").unwrap(), [0, 0, 5]);
+    let in_any_order = "<codes><i c:position='[1]'>2</i><i c:position='[0]'>1</i><i>3</i></codes>";
+    assert_eq!(codes(in_any_order).unwrap(), [1, 2, 3]);
     assert!(codes("<codes><i c:position='[99999999]'>5</i></codes>").unwrap_err().contains("limit"));
     assert!(
         codes("<codes><i>x</i></codes>").unwrap_err().starts_with("codes[0]: \"x\" is not a valid integer")

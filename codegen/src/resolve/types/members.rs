@@ -91,11 +91,17 @@ impl<'a> Types<'a> {
         let mut taken = HashSet::new();
         // the innermost says what counts, the outermost base stands first
         let mut attributes: Vec<Vec<Member>> = Vec::new();
-        let mut any = None;
+        let (mut any, mut inherits) = (None, true);
         for link in &chain {
-            let mut of_link = Vec::new();
-            self.attributes(&link.complex.attributes, &name.local, 0, &mut taken, &mut of_link, &mut any);
+            let (mut of_link, mut own) = (Vec::new(), None);
+            self.attributes(&link.complex.attributes, &name.local, 0, &mut taken, &mut of_link, &mut own);
             attributes.push(of_link);
+            any = any.or(own.filter(|_| inherits));
+            // a restriction has the attributes of its base, but not its wildcard (XML Schema 1.0 part 1 §3.4.2)
+            inherits &= !matches!(
+                link.complex.content,
+                Content::Members { restricts: true, .. } | Content::Simple { restriction: Some(_), .. }
+            );
         }
         members.found.extend(attributes.into_iter().rev().flatten());
         if let Some(at) = any {

@@ -99,7 +99,6 @@ pub mod types {
         pub tags: Option<String>,
         pub marks: Vec<i32>,
         pub near: Option<bool>,
-        pub other_attributes: Option<Raw>,
     }
 
     pub(super) static LESS: Shape = Shape::new("Less", NS_2, &[
@@ -110,12 +109,11 @@ pub mod types {
         Member::new("tags", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
         Member::new("marks", Type::List(&Type::Xsd(Xsd::Int))).at(Place::Attribute).optional(),
         Member::new("near", Type::Xsd(Xsd::Boolean)).at(Place::Attribute).of(NS_2).optional(),
-        Member::new("other_attributes", Type::Raw).at(Place::OtherAttributes).optional(),
     ]);
 
     ::soapstone_soap::members! {
         Less LESS {
-            0 value, 1 currency, 2 kind, 3 lang, 4 tags, 5 marks, 6 near, 7 other_attributes,
+            0 value, 1 currency, 2 kind, 3 lang, 4 tags, 5 marks, 6 near,
         }
     }
 
@@ -133,6 +131,7 @@ pub mod types {
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
+    #[doc(inline)]
     pub use super::types::{Amount, AmountCurrency, AnyAmount, Call2, CallResponse, Less};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};

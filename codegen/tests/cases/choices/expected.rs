@@ -182,6 +182,7 @@ pub mod types {
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
+    #[doc(inline)]
     pub use super::types::{
         Call2, CallChoice, CallChoice2, CallChoice2X, CallChoice3, CallGroup, CallResponse,
         Tree, Way,

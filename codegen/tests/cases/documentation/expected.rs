@@ -46,6 +46,7 @@ pub mod types {
 /// What can be asked.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod ask {
+    #[doc(inline)]
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};

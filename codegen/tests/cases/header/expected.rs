@@ -59,6 +59,7 @@ pub mod types {
 /// The service `SignedService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod signed {
+    #[doc(inline)]
     pub use super::types::{AuthInfo, Request, Response, Text};
 
     use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version};

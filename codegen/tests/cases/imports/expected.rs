@@ -68,6 +68,7 @@ pub mod types {
 /// The service `ImportService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod import {
+    #[doc(inline)]
     pub use super::types::{Deep, More, Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};

@@ -153,6 +153,7 @@ pub mod types {
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
+    #[doc(inline)]
     pub use super::types::{
         Bare, BareResponse, BothIn, BothOut, Item, Session, Trace, Wrapped, WrappedResponse,
     };

@@ -151,6 +151,7 @@ pub mod types {
 /// The service `Types`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types_2 {
+    #[doc(inline)]
     pub use super::types::{Call2, Option2, Request, Response, Service2};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
@@ -336,6 +337,7 @@ pub mod types_2 {
 /// The service `TypeService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod r#type {
+    #[doc(inline)]
     pub use super::types::{Call2, Option2, Request, Response, Service2};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};

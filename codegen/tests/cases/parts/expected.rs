@@ -84,6 +84,7 @@ pub mod types {
 /// The service `OddService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod odd {
+    #[doc(inline)]
     pub use super::types::{None2, Request, Response, Several, Simple};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};

@@ -124,6 +124,7 @@ pub mod types {
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
+    #[doc(inline)]
     pub use super::types::{Money, Request, Response, State};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};

@@ -145,6 +145,7 @@ pub mod types {
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
+    #[doc(inline)]
     pub use super::types::{
         Adopted, Call2, CallResponse, EndpointReferenceType, MetadataType, Own, Person,
         ReferenceParametersType,

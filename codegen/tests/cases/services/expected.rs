@@ -29,6 +29,7 @@ pub mod types {
 /// The service `DIDAdminService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod did {
+    #[doc(inline)]
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
@@ -94,6 +95,7 @@ pub mod did {
 /// The service `Self`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod self_ {
+    #[doc(inline)]
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
@@ -159,6 +161,7 @@ pub mod self_ {
 /// The service `DidService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod did_2 {
+    #[doc(inline)]
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
@@ -224,6 +227,7 @@ pub mod did_2 {
 /// The service `zz-alone`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod zz_alone {
+    #[doc(inline)]
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};

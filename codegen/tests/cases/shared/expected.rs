@@ -178,6 +178,7 @@ pub mod types {
 /// The service `AccountAdminService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod account {
+    #[doc(inline)]
     pub use super::types::{GetAccountRequest, GetAccountResponse, Holder, Info, Item};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
@@ -243,6 +244,7 @@ pub mod account {
 /// The service `CustomerAdminService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod customer {
+    #[doc(inline)]
     pub use super::types::{GetCustomerRequest, GetCustomerResponse, Item};
 
     use ::soapstone_soap::{
@@ -346,6 +348,7 @@ pub mod customer {
 /// The service `ProductAdminService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod product {
+    #[doc(inline)]
     pub use super::types::{GetProductRequest, GetProductResponse, Holder, Info, Item};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};

@@ -84,6 +84,7 @@ pub mod types {
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
+    #[doc(inline)]
     pub use super::types::{Answer, Call2, CallInline, CallResponse, Either};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};

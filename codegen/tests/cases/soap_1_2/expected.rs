@@ -114,6 +114,7 @@ pub mod types {
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
+    #[doc(inline)]
     pub use super::types::{Ask, AskFault, AskResponse, Busy, NotFound, Tell};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};

@@ -217,6 +217,7 @@ pub mod types {
 /// The service `ExampleService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
+    #[doc(inline)]
     pub use super::types::{
         AnyCircle, AnyShape, Call2, CallResponse, Circle, Dot, Event, EventElement, Square,
         Stopped,

@@ -59,6 +59,7 @@ pub mod types {
 /// The service `MixedService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod mixed {
+    #[doc(inline)]
     pub use super::types::{Request, Request2, Response, Response2};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};

@@ -1,7 +1,8 @@
 //! What reading and writing one account costs, compared with quick-xml's serde and with its raw events.
 //!
 //! All are timed in turns within one run, so that the ratios hold on any machine, quiet or not. Aims: reading at most
-//! 0.45 of serde and 80 allocations, shuffled members at most 1.2 times the ordered ones, writing at most 0.25.
+//! 0.45 of serde and 80 allocations, shuffled members at most 1.2 times the ordered ones, writing at most 0.25; with
+//! attributes and namespaces, both at most 0.5.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, non_snake_case, unreachable_pub)]
 
 use std::alloc::System;
@@ -13,6 +14,7 @@ use soapstone_soap::{Envelope, Limits, Operation, Structure, decode, write};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 mod account;
+mod orders;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -148,4 +150,36 @@ fn main() {
     ];
     measure(&mut types);
     print("writing, both with types", &types, "quick-xml serde, with types");
+    attributes();
+}
+
+/// Document/literal, with attributes and two namespaces.
+fn attributes() {
+    let plain = orders::text();
+    println!("\norders, {} bytes", plain.len());
+    let ours = read::<orders::FindOrdersResponse>(&orders::OPERATION, plain.as_bytes());
+    let read_serde = || quick_xml::de::from_str::<orders::derived::Envelope>(&plain).unwrap();
+    let derived = read_serde();
+    assert_eq!(ours.order.len(), derived.body.response.order.len());
+    assert_eq!(ours.order[4].source, derived.body.response.order[4].source);
+    assert_eq!(ours.order[4].line[2].amount.value, derived.body.response.order[4].line[2].amount.value);
+    let written = write::response(&orders::OPERATION, &ours).unwrap();
+    assert!(ours == read(&orders::OPERATION, written.as_bytes()));
+
+    let mut reading = [
+        case("quick-xml serde", read_serde),
+        case("quick-xml raw events", || read_events(plain.as_bytes())),
+        case("table", || read::<orders::FindOrdersResponse>(&orders::OPERATION, plain.as_bytes())),
+    ];
+    measure_each(&mut reading, "reading attributes and namespaces");
+    let mut writing = [
+        case("quick-xml serde", || quick_xml::se::to_string(&derived).unwrap()),
+        case("table", || write::response(&orders::OPERATION, &ours).unwrap()),
+    ];
+    measure_each(&mut writing, "writing attributes and namespaces");
+}
+
+fn measure_each(cases: &mut [Case<'_>], title: &str) {
+    measure(cases);
+    print(title, cases, "quick-xml serde");
 }

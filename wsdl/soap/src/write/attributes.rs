@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::text::words;
+use super::text::{special, words};
 use super::{WriteError, Writer, escape};
-use crate::charset::allowed;
 use crate::read::check_element;
 use crate::{Member, Place, Preset, Structure, View};
 
@@ -43,16 +42,12 @@ impl Writer<'_> {
         namespace: &str,
         view: View<'_>,
     ) -> Result<(), WriteError> {
-        let mut text = String::new();
-        match view {
-            View::Scalar(scalar) => scalar.write(&mut text),
-            View::List(list) if !list.is_empty() || !member.optional => text = words(list),
+        let view = match view {
+            View::List(list) if list.is_empty() && member.optional => return Ok(()),
+            View::Scalar(_) | View::List(_) => view,
             _ if member.optional => return Ok(()),
-            _ => {}
-        }
-        if let (Some(Preset::Fixed(fixed)), true) = (member.preset, text.is_empty()) {
-            text.push_str(fixed);
-        }
+            _ => View::Absent,
+        };
         match namespace {
             "" => self.text.push(' '),
             XML => self.text.push_str(" xml:"),
@@ -64,17 +59,38 @@ impl Writer<'_> {
         }
         self.text.push_str(member.name);
         self.text.push_str("=\"");
-        if let Some(character) = text.chars().find(|character| !allowed(*character)) {
-            return Err(WriteError::of(character));
-        }
-        // a reader makes spaces of these (XML 1.0 §3.3.3)
         let start = self.text.len();
-        escape(&mut self.text, &text);
-        if self.text[start..].contains(['\n', '\t']) {
+        match view {
+            View::Scalar(scalar) => match scalar.as_text() {
+                Some(text) => self.attribute_text(text)?,
+                // numbers and dates have nothing to be escaped; what is text all the same is looked at again
+                None => {
+                    scalar.write(&mut self.text);
+                    if special(&self.text[start..]) {
+                        let lexical = self.text.split_off(start);
+                        self.attribute_text(&lexical)?;
+                    }
+                }
+            },
+            View::List(list) => self.attribute_text(&words(list))?,
+            _ => {}
+        }
+        if let (Some(Preset::Fixed(fixed)), true) = (member.preset, self.text.len() == start) {
+            self.attribute_text(fixed)?;
+        }
+        self.text.push('"');
+        Ok(())
+    }
+
+    /// The text of an attribute: line feeds and tabs too are written so that a reader doesn't make spaces of them (XML
+    /// 1.0 §3.3.3).
+    fn attribute_text(&mut self, text: &str) -> Result<(), WriteError> {
+        let start = self.text.len();
+        self.escaped(text).map_err(WriteError::of)?;
+        if memchr::memchr2(b'\n', b'\t', text.as_bytes()).is_some() {
             let escaped = self.text.split_off(start);
             self.text.push_str(&escaped.replace('\n', "&#10;").replace('\t', "&#9;"));
         }
-        self.text.push('"');
         Ok(())
     }
 }

@@ -40,7 +40,8 @@ impl<'a> Writer<'a> {
             }
             return Ok(());
         }
-        self.typed(name, namespace, value, !self.literal)
+        // one that is defined in its element has no name that a receiver could know
+        self.typed(name, namespace, value, !self.literal && !shape.namespace.is_empty())
     }
 
     pub(super) fn typed(
@@ -112,7 +113,7 @@ impl<'a> Writer<'a> {
         } else {
             for (index, (member, tags)) in elements.iter().zip(shape.tags()).enumerate() {
                 match (value.member(index).view(), member.ty) {
-                    (View::Absent, _) => {}
+                    (View::Absent, _) if !member.nillable || member.optional => {}
                     (View::List(list), _) if list.is_empty() && member.optional => {}
                     // nearly every member: three pieces instead of many
                     (View::Scalar(scalar), Type::Xsd(xsd)) => {

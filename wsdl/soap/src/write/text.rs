@@ -67,6 +67,9 @@ fn special_byte(byte: u8) -> bool {
 /// Escapes text for content and for attributes in double quotes. A carriage return is written as a reference,
 /// since a reader turns a bare one into a line feed (XML 1.0 §2.11).
 pub(crate) fn escape(out: &mut String, text: &str) {
+    if !special(text) {
+        return out.push_str(text);
+    }
     let mut rest = text;
     let escaped = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\r');
     while let Some(index) = rest.as_bytes().iter().position(escaped) {

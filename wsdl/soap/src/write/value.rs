@@ -124,13 +124,13 @@ impl<'a> Writer<'a> {
                 self.text.push_str(xsd.name());
                 0
             }
-            Type::Structure(shape) => {
+            Type::Structure(shape) if !shape.namespace.is_empty() => {
                 self.text.push_str(if self.namespace == Some(shape.namespace) { "tns:" } else { "t:" });
                 self.text.push_str(shape.name);
                 0
             }
             Type::Array(inner) | Type::Repeated(inner) => self.item_type(*inner) + 1,
-            Type::Any | Type::List(_) | Type::Items(_) | Type::Raw => {
+            Type::Any | Type::Structure(_) | Type::List(_) | Type::Items(_) | Type::Raw => {
                 self.text.push_str("xsd:anyType");
                 0
             }

@@ -1,6 +1,9 @@
 //! Definitions that other people published. They aren't part of the project: without the folder the tests say so,
 //! and fail where `SOAPSTONE_REQUIRE_CORPUS=1`.
 
+pub(crate) mod check;
+mod messages;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -8,7 +11,7 @@ use std::time::Instant;
 use soapstone_codegen::Config;
 
 /// The folder of the corpus beside the project, if it is there.
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
     if folder.is_dir() {
         return Some(folder);
@@ -34,14 +37,19 @@ fn definitions(corpus: &Path) -> Vec<(String, PathBuf)> {
     found
 }
 
+/// What stands in each file, by its name.
+fn truth(corpus: &Path) -> serde_json::Value {
+    let truth = fs::read_to_string(corpus.join("truth.json")).expect("what stands in each file");
+    serde_json::from_str(&truth).expect("JSON")
+}
+
 /// Names an element that is defined nowhere, which is said.
 const BROKEN: &[&str] = &["d30_amazon"];
 
 #[test]
 fn every_operation_and_every_enumeration_of_a_published_definition_is_generated() {
     let Some(corpus) = corpus() else { return };
-    let truth = fs::read_to_string(corpus.join("truth.json")).expect("what stands in each file");
-    let truth: serde_json::Value = serde_json::from_str(&truth).expect("JSON");
+    let truth = truth(&corpus);
     eprintln!("{:<28} {:>6} {:>9} {:>5} {:>5} {:>5}", "definition", "ms", "bytes", "ops", "enums", "warn");
     for (name, path) in definitions(&corpus) {
         let start = Instant::now();
