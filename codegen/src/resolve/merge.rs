@@ -71,6 +71,9 @@ fn number<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = (K, Vec<usize>)>) 
 /// A structure's name and members as text, with other structures left out. Documentation doesn't count.
 fn signature(structure: &Structure) -> String {
     let mut text = format!("{:?} {:?}", structure.origin, structure.name);
+    if let Some(missing) = &structure.missing {
+        text += &missing.what;
+    }
     match &structure.kind {
         Kind::Structure => {}
         Kind::Choice { .. } => text += " choice",

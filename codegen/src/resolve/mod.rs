@@ -3,6 +3,7 @@
 mod builtin;
 mod cycles;
 mod merge;
+mod missing;
 mod operations;
 mod types;
 
@@ -36,6 +37,17 @@ pub(crate) struct Structure {
     /// Of [`Model::services`]: the one that keeps it to itself, because an earlier definition means something
     /// else by the same name.
     pub(crate) home: Option<usize>,
+    /// Why it can't be read.
+    missing: Option<Missing>,
+}
+
+/// A name that is defined nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Missing {
+    /// Where it is used.
+    at: At,
+    what: String,
+    advice: String,
 }
 
 impl Model {
@@ -57,15 +69,26 @@ impl Model {
                 open.extend(self.structures[index].members.iter().filter_map(|member| member.ty.structure()));
             }
         }
-        for (position, kept) in positions.iter_mut().flatten().enumerate() {
-            *kept = position;
-        }
-        let moved = |index: &mut usize| *index = positions[*index].unwrap_or_default();
-        let mut kept = positions.iter().map(Option::is_some);
-        self.structures.retain(|_| kept.next().unwrap_or_default());
+        let kept = positions.iter().map(Option::is_some).collect();
         for structure in &mut self.structures {
             // a service that is gone keeps nothing to itself
             structure.home = None;
+        }
+        self.retain(kept);
+    }
+
+    /// Removes the structures that aren't `kept`, which nothing that stays holds.
+    fn retain(&mut self, kept: Vec<bool>) {
+        let mut positions = Vec::with_capacity(kept.len());
+        let mut next = 0;
+        for kept in &kept {
+            positions.push(next);
+            next += usize::from(*kept);
+        }
+        let moved = |index: &mut usize| *index = positions[*index];
+        let mut kept = kept.into_iter();
+        self.structures.retain(|_| kept.next().unwrap_or_default());
+        for structure in &mut self.structures {
             structure.members.iter_mut().filter_map(|member| member.ty.structure_mut()).for_each(moved);
         }
         for service in &mut self.services {
@@ -262,6 +285,7 @@ impl Operation {
 #[derive(Debug, Default)]
 struct UnitModel {
     structures: Vec<Structure>,
+    missing: Vec<Missing>,
     services: Vec<Service>,
 }
 
@@ -277,9 +301,13 @@ pub(crate) fn resolve(loaded: &Loaded, parsed: &[Parsed], diagnostics: &mut Diag
         let mut types = types::Types::new(&documents, diagnostics);
         types.all_named();
         let services = operations::services(&documents, &stem, &mut types, &mut services_seen);
-        units.push(UnitModel { structures: types.finish(), services });
+        let (structures, missing) = types.finish();
+        units.push(UnitModel { structures, missing, services });
     }
+    let missing = units.iter_mut().flat_map(|unit| std::mem::take(&mut unit.missing)).collect();
     let mut model = merge::merge(units, diagnostics);
+    let wants_operations = parsed.iter().any(|document| !document.bindings.is_empty());
+    missing::leave_out(&mut model, missing, wants_operations, diagnostics);
     cycles::point(&mut model.structures, diagnostics);
     model
 }

@@ -5,4 +5,5 @@ mod corpus;
 mod golden;
 mod hostile;
 mod round_trip;
+mod undefined;
 mod writing;

@@ -77,10 +77,12 @@ impl<'a> Types<'a> {
         }
         let name = self.made(owner);
         let mut inner = Members::new(name.local.clone(), group.at);
+        let before = self.missing.len();
         let may_be_missing = self.alternatives(group, &mut inner)?;
         let kind = Kind::Choice { default: 0 };
         let index =
             self.add(Key::At(group.at), name, group.at, Origin::Inline, kind, String::new(), inner.found);
+        self.note(index, before);
         if may_be_missing {
             self.optional_choices.insert(index);
         }
@@ -93,11 +95,15 @@ impl<'a> Types<'a> {
         }
         let name = self.made(owner);
         let mut inner = Members::new(name.local.clone(), group.at);
+        let before = self.missing.len();
         for particle in &group.particles {
             self.particle(particle, &mut inner);
         }
         let kind = Kind::Structure;
-        self.add(Key::At(group.at), name, group.at, Origin::Inline, kind, String::new(), inner.found)
+        let index =
+            self.add(Key::At(group.at), name, group.at, Origin::Inline, kind, String::new(), inner.found);
+        self.note(index, before);
+        index
     }
 
     fn particle(&mut self, particle: &'a Particle, members: &mut Members) {

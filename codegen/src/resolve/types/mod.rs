@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::rc::Rc;
 
-use super::{Kind, Member, Origin, Structure, Type, builtin};
+use super::{Kind, Member, Missing, Origin, Structure, Type, builtin};
 use crate::diagnostic::{At, Diagnostics};
 use crate::names;
 use crate::parse::schema::{
@@ -47,6 +47,8 @@ pub(super) struct Types<'a> {
     made_names: HashSet<Rc<str>>,
     /// Choices of which none may be there.
     optional_choices: HashSet<usize>,
+    /// Names looked up so far that are defined nowhere.
+    missing: Vec<Missing>,
     pub(super) diagnostics: &'a mut Diagnostics,
 }
 
@@ -77,6 +79,7 @@ impl<'a> Types<'a> {
             queue: VecDeque::new(),
             made_names: HashSet::new(),
             optional_choices: HashSet::new(),
+            missing: Vec::new(),
             diagnostics,
         };
         for document in documents {
@@ -168,16 +171,37 @@ impl<'a> Types<'a> {
         self.settle();
     }
 
-    /// The structures, all members found.
-    pub(super) fn finish(mut self) -> Vec<Structure> {
+    /// The structures, all members found, and the names that are defined nowhere.
+    pub(super) fn finish(mut self) -> (Vec<Structure>, Vec<Missing>) {
         self.settle();
-        self.structures
+        (self.structures, self.missing)
     }
 
     fn settle(&mut self) {
         while let Some((index, complex)) = self.queue.pop_front() {
+            let before = self.missing.len();
             let members = self.members_of(index, complex);
             self.structures[index].members = members;
+            self.note(index, before);
+        }
+    }
+
+    /// How many names were found to be defined nowhere, to be compared later.
+    pub(super) fn missing_so_far(&self) -> usize {
+        self.missing.len()
+    }
+
+    /// The first name that was found to be defined nowhere since there were `before`.
+    pub(super) fn missing_since(&self, before: usize) -> Option<&Missing> {
+        self.missing.get(before)
+    }
+
+    /// A structure can't be read if names were missing while its members were looked for.
+    fn note(&mut self, index: usize, before: usize) {
+        if let Some(missing) = self.missing.get(before)
+            && self.structures[index].missing.is_none()
+        {
+            self.structures[index].missing = Some(missing.clone());
         }
     }
 
@@ -231,7 +255,16 @@ impl<'a> Types<'a> {
         members: Vec<Member>,
     ) -> usize {
         let index = self.structures.len();
-        self.structures.push(Structure { name, at, origin, kind, documentation, members, home: None });
+        self.structures.push(Structure {
+            name,
+            at,
+            origin,
+            kind,
+            documentation,
+            members,
+            home: None,
+            missing: None,
+        });
         self.known.insert(key, index);
         index
     }
@@ -243,12 +276,11 @@ impl<'a> Types<'a> {
         match builtin::look_up(&reference.name) {
             Some(Some(ty)) => return Some(ty),
             Some(None) => {
-                let message = format!("`{}` is none of the types of XML Schema", reference.written);
-                self.diagnostics.error(
-                    reference.at,
-                    message,
-                    "name one of them, such as string, int or dateTime",
-                );
+                self.missing.push(Missing {
+                    at: reference.at,
+                    what: format!("`{}` is none of the types of XML Schema", reference.written),
+                    advice: "name one of them, such as string, int or dateTime".to_owned(),
+                });
                 return None;
             }
             None => {}
@@ -416,20 +448,32 @@ impl<'a> Types<'a> {
             "attribute group" => self.attribute_groups.keys().copied().collect(),
             _ => self.elements.keys().copied().collect(),
         };
-        unknown(self.diagnostics, reference, kind, names.into_iter());
+        let missing = unknown(reference, kind, self.missing.len(), names.into_iter());
+        self.missing.push(missing);
+    }
+
+    /// A message, binding or the like that is defined nowhere.
+    pub(super) fn note_missing<'n>(
+        &mut self,
+        reference: &Reference,
+        kind: &str,
+        names: impl Iterator<Item = &'n QName>,
+    ) {
+        let missing = unknown(reference, kind, self.missing.len(), names);
+        self.missing.push(missing);
     }
 }
 
-/// Reports a name that nothing is declared under, with the nearest one that something is.
-pub(super) fn unknown<'n>(
-    diagnostics: &mut Diagnostics,
+/// What is to be said of a name that nothing is declared under: with the nearest one that something is.
+fn unknown<'n>(
     reference: &Reference,
     kind: &str,
+    before: usize,
     names: impl Iterator<Item = &'n QName>,
-) {
+) -> Missing {
     let wanted = &reference.name.local;
     let near = names
-        .take(if diagnostics.list.len() < SUGGESTIONS_MAX { usize::MAX } else { 0 })
+        .take(if before < SUGGESTIONS_MAX { usize::MAX } else { 0 })
         .map(|name| (strsim::damerau_levenshtein(&name.local, wanted), name))
         .min_by(|one, other| one.cmp(other))
         .filter(|(distance, _)| *distance <= wanted.len() / 3);
@@ -440,9 +484,6 @@ pub(super) fn unknown<'n>(
         None => format!("define it, or import the file that does, or correct the name of the {kind}"),
     };
     let namespace = &reference.name.namespace;
-    diagnostics.error(
-        reference.at,
-        format!("no {kind} `{}` in namespace `{namespace}`", reference.written),
-        advice,
-    );
+    let what = format!("no {kind} `{}` in namespace `{namespace}`", reference.written);
+    Missing { at: reference.at, what, advice }
 }
