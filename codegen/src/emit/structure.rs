@@ -299,23 +299,36 @@ impl Emitter<'_> {
         let wide = self.config.has_wide_integers();
         let exact = self.config.has_exact_floats();
         match simple {
-            Simple::String | Simple::AnyUri | Simple::Time => quote! { String },
-            Simple::Boolean => quote! { bool },
+            text if text.is_text() => quote! { String },
             Simple::Byte | Simple::Short | Simple::Int if wide => quote! { i64 },
-            Simple::UnsignedInt if wide => quote! { u64 },
+            Simple::UnsignedByte | Simple::UnsignedShort | Simple::UnsignedInt if wide => quote! { u64 },
+            Simple::Float | Simple::Double if exact => self.runtime("Decimal"),
+            Simple::Boolean => quote! { bool },
             Simple::Byte => quote! { i8 },
             Simple::Short => quote! { i16 },
             Simple::Int => quote! { i32 },
-            Simple::Long | Simple::Integer => quote! { i64 },
+            Simple::Long | Simple::Integer | Simple::NonPositiveInteger | Simple::NegativeInteger => {
+                quote! { i64 }
+            }
+            Simple::UnsignedByte => quote! { u8 },
+            Simple::UnsignedShort => quote! { u16 },
             Simple::UnsignedInt => quote! { u32 },
-            Simple::UnsignedLong => quote! { u64 },
-            Simple::Float | Simple::Double if exact => self.runtime("Decimal"),
+            Simple::UnsignedLong | Simple::NonNegativeInteger | Simple::PositiveInteger => quote! { u64 },
             Simple::Float => quote! { f32 },
             Simple::Double => quote! { f64 },
             Simple::Decimal => self.runtime("Decimal"),
-            Simple::Date => self.runtime("Date"),
+            Simple::Duration => quote! { ::soapstone_soap::Duration },
             Simple::DateTime => self.runtime("DateTime"),
+            Simple::Date => self.runtime("Date"),
+            Simple::Time => quote! { ::soapstone_soap::Time },
+            Simple::GYear => quote! { ::soapstone_soap::GYear },
+            Simple::GYearMonth => quote! { ::soapstone_soap::GYearMonth },
+            Simple::GMonth => quote! { ::soapstone_soap::GMonth },
+            Simple::GMonthDay => quote! { ::soapstone_soap::GMonthDay },
+            Simple::GDay => quote! { ::soapstone_soap::GDay },
             Simple::Base64Binary => self.runtime("Base64"),
+            Simple::HexBinary => quote! { ::soapstone_soap::Hex },
+            _ => quote! { String },
         }
     }
 

@@ -58,7 +58,20 @@ fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn
 
 fn sample(xsd: Xsd) -> &'static str {
     match xsd {
-        Xsd::String => "a <b> & \"c\"",
+        Xsd::String | Xsd::NormalizedString | Xsd::Token => "a <b> & \"c\"",
+        Xsd::Language => "de-AT",
+        Xsd::NmToken | Xsd::Name | Xsd::NcName | Xsd::Id | Xsd::IdRef | Xsd::Entity | Xsd::Notation => {
+            "a-b.c"
+        }
+        Xsd::QName => "xsd:int",
+        Xsd::NonPositiveInteger | Xsd::NegativeInteger => "-7",
+        Xsd::Duration => "-P1Y2M3DT4H5M6.7S",
+        Xsd::GYear => "2024",
+        Xsd::GYearMonth => "2024-02",
+        Xsd::GMonth => "--02",
+        Xsd::GMonthDay => "--02-29",
+        Xsd::GDay => "---29",
+        Xsd::HexBinary => "0AF0",
         Xsd::Boolean => "true",
         Xsd::Decimal | Xsd::Float | Xsd::Double => "12.5",
         Xsd::Date => "2024-02-29",

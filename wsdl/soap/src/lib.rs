@@ -8,9 +8,12 @@
 //! Reading is tolerant, because what comes was written by SOAP::Lite, PHP, Axis and others, each with habits of
 //! its own. Writing is strict: what goes out is what all of them understand.
 mod any;
+mod binary;
+mod calendar;
 mod charset;
 mod cursor;
 mod date;
+mod duration;
 mod envelope;
 mod error;
 mod fault;
@@ -23,24 +26,28 @@ mod shape;
 mod token;
 mod value;
 pub mod write;
+mod xsd;
 
 pub use any::{Any, Raw};
+pub use binary::{Base64, Hex};
+pub use calendar::{GDay, GMonth, GMonthDay, GYear, GYearMonth, Time};
 pub use charset::{charset_of, decode};
 pub use date::{Date, DateTime};
+pub use duration::Duration;
 pub use envelope::{Block, Envelope, SOAP_1_1, SOAP_1_2, Version};
 pub use error::{ReadError, ReadErrorKind};
 pub use fault::Fault;
 pub use limits::Limits;
 pub use operation::{Call, Element, Header, Operation, Part, Service, Style};
 pub use rust_decimal::Decimal;
-pub use scalar::{Base64, JsonScalar};
-pub use scalar::{Invalid, Scalar};
+pub use scalar::{Invalid, JsonScalar, Scalar};
 pub use server::{Answer, Invocation, Server};
-pub use shape::{Items, Member, Place, Preset, Shape, Type, Xsd};
+pub use shape::{Items, Member, Place, Preset, Shape, Type};
 pub use show::show;
 pub use value::{List, NOTHING, Nillable, Nothing, Slot, Structure, Value, View};
 #[doc(hidden)]
 pub use value::{no_member, not_chosen};
+pub use xsd::Xsd;
 
 #[cfg(feature = "json")]
 mod json;

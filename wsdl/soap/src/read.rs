@@ -378,6 +378,9 @@ fn simple(
     if kind == Kind::Base64 && xsd != Xsd::Base64Binary {
         text = unwrapped(cursor, &text)?;
     }
+    if xsd != Xsd::String {
+        text = xsd.spaced(text);
+    }
     if !xsd.is_text() && is_nothing(text.trim()) {
         target.set_absent();
         return Ok(());

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use crate::Xsd;
+
 /// A structure as its definition has it: its name and its members in wire order.
 ///
 /// Generated code declares one as a `static` for each structure. Apart from reading and writing it describes:
@@ -120,29 +122,6 @@ pub struct Items {
     pub namespace: &'static str,
     /// What each holds.
     pub ty: Type,
-}
-
-/// The simple types of XML Schema that definitions in use name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Xsd {
-    String,
-    Boolean,
-    Byte,
-    Short,
-    Int,
-    Long,
-    Integer,
-    UnsignedInt,
-    UnsignedLong,
-    Decimal,
-    Float,
-    Double,
-    Date,
-    DateTime,
-    Time,
-    AnyUri,
-    Base64Binary,
 }
 
 impl Shape {
@@ -350,33 +329,6 @@ impl Member {
     pub const fn documented(mut self, documentation: &'static str) -> Self {
         self.documentation = documentation;
         self
-    }
-}
-
-impl Xsd {
-    /// The local name in the XML Schema namespace.
-    pub fn name(self) -> &'static str {
-        let whole = self.start_tag_end();
-        &whole[" xsi:type=\"xsd:".len()..whole.len() - "\">".len()]
-    }
-
-    /// What a start tag of this type ends with: its `xsi:type` and the bracket, in one piece.
-    pub(crate) fn start_tag_end(self) -> &'static str {
-        macro_rules! names {
-            ($($xsd:ident $name:literal)*) => {
-                match self { $(Xsd::$xsd => concat!(" xsi:type=\"xsd:", $name, "\">"),)* }
-            };
-        }
-        names! {
-            String "string" Boolean "boolean" Byte "byte" Short "short" Int "int" Long "long" Integer "integer"
-            UnsignedInt "unsignedInt" UnsignedLong "unsignedLong" Decimal "decimal" Float "float" Double "double"
-            Date "date" DateTime "dateTime" Time "time" AnyUri "anyURI" Base64Binary "base64Binary"
-        }
-    }
-
-    /// Whether an empty element is a value (the empty string) rather than the absence of one.
-    pub fn is_text(self) -> bool {
-        matches!(self, Xsd::String | Xsd::AnyUri | Xsd::Base64Binary)
     }
 }
 
