@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::contents::{self, Contents};
 use crate::describe::{self, ServiceDescription};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::error::Error;
@@ -76,6 +77,8 @@ pub struct Report {
     pub structures: usize,
     /// How many enumerations there are.
     pub enumerations: usize,
+    /// What stands in the files, whether it is generated or not.
+    pub contents: Contents,
 }
 
 impl Default for Config {
@@ -203,7 +206,7 @@ impl Config {
     /// When there is nothing to generate from, a file can't be read, or the definitions have errors (with
     /// [`Config::strict`] also warnings): [`Error::diagnostics`] names them all.
     pub fn generate(&self) -> Result<(String, Report), Error> {
-        let Read { model, paths, files, folders, warnings } = self.read()?;
+        let Read { model, contents, paths, files, folders, warnings } = self.read()?;
         let names: Vec<String> = paths.iter().map(|path| file_name(path)).collect();
         let text = emit::emit(&model, self, &names)?;
         let report = Report {
@@ -214,6 +217,7 @@ impl Config {
             operations: model.services.iter().map(|service| service.operations.len()).sum(),
             structures: model.structures.iter().filter(|it| !is_enumeration(it)).count(),
             enumerations: model.structures.iter().filter(|it| is_enumeration(it)).count(),
+            contents,
         };
         Ok((text, report))
     }
@@ -237,6 +241,7 @@ impl Config {
         stop(&mut diagnostics, Error::Load)?;
         let parsed = parse::parse(&loaded, &mut diagnostics);
         stop(&mut diagnostics, Error::Parse)?;
+        let contents = contents::count(&loaded, &parsed);
         let mut model = resolve::resolve(&loaded, &parsed, &mut diagnostics);
         stop(&mut diagnostics, Error::Resolve)?;
         let warnings = diagnostics.list;
@@ -245,7 +250,7 @@ impl Config {
             return Err(Error::Strict(warnings.into_iter().map(error).collect()));
         }
         model.keep(&self.only_services, &self.only_operations);
-        Ok(Read { model, paths, files, folders, warnings })
+        Ok(Read { model, contents, paths, files, folders, warnings })
     }
 
     pub(crate) fn has_wide_integers(&self) -> bool {
@@ -311,6 +316,7 @@ fn is_enumeration(structure: &resolve::Structure) -> bool {
 /// What the stages before the last have made.
 struct Read {
     model: resolve::Model,
+    contents: Contents,
     paths: Vec<PathBuf>,
     files: Vec<PathBuf>,
     folders: Vec<PathBuf>,

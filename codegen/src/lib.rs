@@ -41,6 +41,7 @@
 //! holds; facets aren't checked, and text between the members of mixed content isn't kept.
 
 mod config;
+mod contents;
 mod describe;
 mod diagnostic;
 mod emit;
@@ -53,6 +54,7 @@ mod resolve;
 mod xml;
 
 pub use config::{Config, DEFAULT_FILE_NAME, DEFAULT_SECRETS, DEFAULT_SUFFIXES, Report};
+pub use contents::Contents;
 pub use describe::{
     OperationDescription, ParameterDescription, ServiceDescription, description_json, description_table,
 };

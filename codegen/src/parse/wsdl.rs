@@ -97,6 +97,8 @@ pub(crate) struct BindingOperation {
     pub(crate) output_headers: Vec<Header>,
     /// `name` of the input.
     pub(crate) input_name: Option<String>,
+    /// Names of `soap:fault`.
+    pub(crate) faults: Vec<String>,
     /// Where attachments (WSDL 1.1 §5) are asked for.
     pub(crate) mime: Option<At>,
 }
@@ -259,6 +261,7 @@ fn binding_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option
         headers,
         output_headers,
         input_name: input_name(element),
+        faults: faults(element),
         mime: mime.or(mime_out),
     })
 }
@@ -270,6 +273,11 @@ fn message_of<'e>(element: &'e Element, local: &str) -> (Option<&'e Element>, Op
     let Some(related) = related else { return (Some(message), None) };
     let mut parts = related.elements().filter(|child| &*child.name.local == "part");
     (parts.find(|part| soap(part, "body").next().is_some()).or(Some(message)), Some(related.at))
+}
+
+fn faults(element: &Element) -> Vec<String> {
+    let faults = element.all(WSDL, "fault").flat_map(|fault| soap(fault, "fault"));
+    faults.map(|fault| fault.value("name").unwrap_or_default().to_owned()).collect()
 }
 
 fn input_name(element: &Element) -> Option<String> {
