@@ -8,7 +8,7 @@ use std::time::Instant;
 use soapstone_codegen::{Config, Contents, Diagnostic, Report};
 
 /// The folder of the corpus beside the project, if it is there.
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
     if folder.is_dir() {
         return Some(folder);
@@ -20,7 +20,7 @@ fn corpus() -> Option<PathBuf> {
 }
 
 /// The definitions, by name.
-fn definitions(corpus: &Path) -> Vec<(String, PathBuf)> {
+pub(crate) fn definitions(corpus: &Path) -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(corpus).expect("the corpus").map(|entry| entry.expect("an entry").path());
     let mut found: Vec<_> = entries
         .filter(|folder| folder.join("main.wsdl").exists())

@@ -2,6 +2,7 @@
 
 mod compiles;
 mod corpus;
+mod fuzz;
 mod golden;
 mod hostile;
 mod round_trip;

@@ -84,7 +84,7 @@ fn sample(xsd: Xsd) -> &'static str {
 }
 
 /// Writes and reads a request and an answer.
-fn round_trip(operation: &'static Operation, turn: usize) -> Vec<String> {
+pub(crate) fn round_trip(operation: &'static Operation, turn: usize) -> Vec<String> {
     let limits = Limits::default();
     let mut written = Vec::new();
     let mut request = (operation.input.empty)();
