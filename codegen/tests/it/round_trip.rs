@@ -43,6 +43,10 @@ fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn
             scalar.read(Cow::Borrowed(sample(xsd))).expect("a value of its type");
         }
         (Slot::Structure(inner), _) => fill(inner, depth.saturating_sub(1), turn),
+        (Slot::List(list), Type::List(Type::Xsd(Xsd::String | Xsd::Token))) => {
+            // white space would make two of it
+            fill_value(list.push(), &Type::Xsd(Xsd::NmToken), place, depth, turn);
+        }
         (Slot::List(list), Type::Array(item) | Type::Repeated(item) | Type::List(item)) => {
             for index in 0..if depth == 0 { 0 } else { 2 } {
                 fill_value(list.push(), item, place, depth.saturating_sub(1), turn + index);

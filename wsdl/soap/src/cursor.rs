@@ -432,12 +432,7 @@ impl<'a> Cursor<'a> {
             if value.len() > self.limits.value_bytes {
                 return Err(self.limit("bytes in a value", self.limits.value_bytes));
             }
-            found.push(Attribute {
-                local,
-                prefix,
-                namespace: namespace.to_owned(),
-                value: Cow::Owned(value),
-            });
+            found.push(Attribute { local, prefix, namespace: plain(namespace), value: Cow::Owned(value) });
         }
         Ok(found)
     }
@@ -452,7 +447,7 @@ impl<'a> Cursor<'a> {
                     PrefixDeclaration::Default => String::new(),
                     PrefixDeclaration::Named(prefix) => prefix.to_owned(),
                 };
-                (prefix, namespace.to_owned())
+                (prefix, plain(namespace))
             })
             .collect();
         self.skip()?;
@@ -516,6 +511,11 @@ impl<'a> Cursor<'a> {
     pub(crate) fn cut_off(&self) -> ReadError {
         self.error(ReadErrorKind::Malformed("the message ends too early".into()))
     }
+}
+
+/// A namespace as it is meant: the tokenizer's are as they stand between the quotes.
+fn plain(namespace: &str) -> String {
+    quick_xml::escape::unescape(namespace).map_or_else(|_| namespace.to_owned(), Cow::into_owned)
 }
 
 /// Appends to a text that comes in pieces, since more pieces are to follow with room for them.

@@ -46,17 +46,18 @@ fn samples() -> Vec<Sample> {
     samples
 }
 
-/// Reads a message as request, answer and fault.
-fn read(bytes: &[u8], charset: Option<&str>, operation: &'static Operation) {
+/// Reads a message as request, answer and fault; whether it was a request.
+fn read(bytes: &[u8], charset: Option<&str>, operation: &'static Operation) -> bool {
     let limits = Limits::default();
-    let Ok(text) = decode(bytes, charset, &limits) else { return };
+    let Ok(text) = decode(bytes, charset, &limits) else { return false };
     let open = || Envelope::open(&text, &limits);
-    let Ok(envelope) = open() else { return };
+    let Ok(envelope) = open() else { return false };
     for header in operation.headers {
         let _ = envelope.header(header.name, &mut *(header.empty)());
     }
     let mut request = (operation.input.empty)();
-    if envelope.request(operation, &mut *request).is_ok() {
+    let is_request = envelope.request(operation, &mut *request).is_ok();
+    if is_request {
         comes_back(operation, &*request);
     }
     let mut answer = (operation.output.empty)();
@@ -65,6 +66,7 @@ fn read(bytes: &[u8], charset: Option<&str>, operation: &'static Operation) {
         let text = write::fault(&fault);
         assert!(Envelope::open(&text, &limits).is_ok_and(|again| again.is_fault()), "{text}");
     }
+    is_request
 }
 
 /// What was read can be written, unless it has what XML can't hold; and what is written is read as what was written.
@@ -111,9 +113,11 @@ fn json_with_anything_changed_is_read_or_refused() {
         let changed = mutate(&json, &json, &mut run.numbers);
         run.round(&changed, Duration::from_secs(10), || {
             let mut again = (operation.input.empty)();
-            if fill_json(&mut *again, &mut serde_json::Deserializer::from_slice(&changed)).is_ok() {
+            let filled = fill_json(&mut *again, &mut serde_json::Deserializer::from_slice(&changed)).is_ok();
+            if filled {
                 comes_back(operation, &*again);
             }
+            filled
         });
     }
     run.report();

@@ -33,7 +33,8 @@ impl Source {
         Self { folder, files, main }
     }
 
-    fn generate(&self) {
+    /// Whether there is code.
+    fn generate(&self) -> bool {
         let mut config = Config::new();
         match &self.main {
             Some(main) => config.definition(main),
@@ -41,11 +42,16 @@ impl Source {
         };
         match config.generate() {
             // what is short enough is looked at: it has to be Rust
-            Ok((code, _)) if code.len() < 100_000 => {
-                syn::parse_file(&code).unwrap_or_else(|error| panic!("no Rust: {error}\n{code}"));
+            Ok((code, _)) => {
+                if code.len() < 100_000 {
+                    syn::parse_file(&code).unwrap_or_else(|error| panic!("no Rust: {error}\n{code}"));
+                }
+                true
             }
-            Ok(_) => {}
-            Err(error) => assert!(!error.diagnostics().is_empty(), "{error}"),
+            Err(error) => {
+                assert!(!error.diagnostics().is_empty(), "{error}");
+                false
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //! with `SOAPSTONE_FUZZ_SEED` to go another way, or the same again. What breaks is kept under `target/tmp`.
 
 mod codec;
+mod finds;
 mod generator;
 mod mutate;
 
@@ -45,6 +46,8 @@ struct Run {
     most_rounds: usize,
     until: Option<Instant>,
     slowest: Duration,
+    /// Rounds whose input was taken in spite of everything.
+    taken: usize,
 }
 
 impl Run {
@@ -55,7 +58,15 @@ impl Run {
         let until = number("SOAPSTONE_FUZZ_SECONDS").map(|it| Instant::now() + Duration::from_secs(it));
         eprintln!("{name}: seed {seed}");
         let most_rounds = if until.is_some() { usize::MAX } else { short };
-        Self { name, numbers: Numbers(seed), rounds: 0, most_rounds, until, slowest: Duration::ZERO }
+        Self {
+            name,
+            numbers: Numbers(seed),
+            rounds: 0,
+            most_rounds,
+            until,
+            slowest: Duration::ZERO,
+            taken: 0,
+        }
     }
 
     fn goes_on(&mut self) -> bool {
@@ -63,12 +74,13 @@ impl Run {
         self.rounds <= self.most_rounds && self.until.is_none_or(|until| Instant::now() < until)
     }
 
-    /// Runs `what` on `input`, which is kept where it panics or takes longer than `limit`.
-    fn round(&mut self, input: &[u8], limit: Duration, what: impl FnOnce()) {
-        let start = Instant::now();
+    /// Runs `what` on `input` and counts whether it was taken; it is kept where it panics or takes longer than `limit`.
+    fn round(&mut self, input: &[u8], limit: Duration, what: impl FnOnce() -> bool) {
+        let start = processor_time();
         let outcome = catch_unwind(AssertUnwindSafe(what));
-        let taken = start.elapsed();
+        let taken = processor_time().saturating_sub(start);
         self.slowest = self.slowest.max(taken);
+        self.taken += usize::from(*outcome.as_ref().unwrap_or(&false));
         if outcome.is_err() || taken > limit {
             let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.find", self.name));
             std::fs::write(&kept, input).expect("kept");
@@ -80,12 +92,21 @@ impl Run {
         let memory = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let peak = memory.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
         eprintln!(
-            "{}: {} rounds, slowest {:?}, peak memory of the process {peak}",
+            "{}: {} rounds, {} taken, slowest {:?}, peak memory of the process {peak}",
             self.name,
             self.rounds - 1,
+            self.taken,
             self.slowest
         );
+        assert!(self.taken > 0, "no input was good enough to come anywhere");
     }
+}
+
+/// What this thread has had of the processor: others may have it for a minute, which is no fault of ours.
+fn processor_time() -> Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let spent = spent.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    spent.map_or_else(|| Duration::from_millis(0), Duration::from_nanos)
 }
 
 /// The files below a folder, in order.

@@ -64,10 +64,11 @@ const WORDS: &[&str] = &[
     ":",
 ];
 
-/// Changes `bytes` in one to eight ways; `other` is something that pieces may be taken from.
+/// Changes `bytes` in one to six ways, mostly in few: what is changed too much is refused at the first byte; `other` is something that pieces may be taken from.
 pub(super) fn mutate(bytes: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut changed = bytes.to_vec();
-    for _ in 0..=numbers.below(8) {
+    let most = numbers.below(6);
+    for _ in 0..=numbers.below(most) {
         once(&mut changed, other, numbers);
     }
     changed
@@ -79,7 +80,9 @@ fn once(bytes: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
         0..3 if !bytes.is_empty() => bytes[at] ^= 1 << numbers.below(8),
         3 if !bytes.is_empty() => bytes[at] = numbers.below(256) as u8,
         4 => drop(bytes.drain(at..(at + 1 + numbers.below(40)).min(bytes.len()))),
-        5 => bytes.truncate(at),
+        5 if numbers.below(8) == 0 => bytes.truncate(at),
+        // what a text says, not where it ends
+        5 => letter(bytes, at, numbers),
         6 | 7 => drop(bytes.splice(at..at, numbers.one_of(WORDS).bytes())),
         8 => {
             let piece = piece(bytes, numbers).to_vec();
@@ -95,6 +98,13 @@ fn once(bytes: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
             drop(bytes.drain(from..to));
         }
         _ => swap_values(bytes, numbers),
+    }
+}
+
+/// A letter or digit becomes another.
+fn letter(bytes: &mut [u8], at: usize, numbers: &mut Numbers) {
+    if let Some(byte) = bytes.iter_mut().skip(at).find(|byte| byte.is_ascii_alphanumeric()) {
+        *byte = b"019-.: aZ"[numbers.below(9)];
     }
 }
 

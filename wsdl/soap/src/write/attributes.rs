@@ -46,7 +46,7 @@ impl Writer<'_> {
         let mut text = String::new();
         match view {
             View::Scalar(scalar) => scalar.write(&mut text),
-            View::List(list) if !list.is_empty() || !member.optional => text = words(list),
+            View::List(list) if !list.is_empty() || !member.optional => text = words(list)?,
             _ if member.optional => return Ok(()),
             _ => {}
         }

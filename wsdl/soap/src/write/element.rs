@@ -187,7 +187,7 @@ impl<'a> Writer<'a> {
     pub(super) fn text_of(&mut self, view: View<'_>, ty: Type) -> Result<(), WriteError> {
         match (view, ty) {
             (View::Scalar(scalar), Type::Xsd(xsd)) => self.content(xsd, scalar).map_err(WriteError::of),
-            (View::List(list), _) => self.escaped(&words(list)).map_err(WriteError::of),
+            (View::List(list), _) => self.escaped(&words(list)?).map_err(WriteError::of),
             _ => Ok(()),
         }
     }

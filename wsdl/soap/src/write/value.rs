@@ -33,7 +33,7 @@ impl<'a> Writer<'a> {
                 Type::List(_) => {
                     let before = self.enter(name, namespace);
                     self.text.push('>');
-                    self.escaped(&words(list)).map_err(WriteError::of)?;
+                    self.escaped(&words(list)?).map_err(WriteError::of)?;
                     self.end(name);
                     self.default = before;
                     Ok(())

@@ -1,0 +1,45 @@
+//! What came out of long runs, each as small as it gets.
+
+use soapstone_soap::{Envelope, Limits, Operation, write};
+
+use crate::compiles::COMPILED;
+
+/// Reads a request and writes it again, twice; what was written.
+fn again(case: &str, operation: &str, body: &str) -> String {
+    let (_, services) = COMPILED.iter().find(|(known, _)| *known == case).expect("a case");
+    let operation: &'static Operation =
+        services.iter().find_map(|service| service.operation(operation)).expect("an operation");
+    let limits = Limits::default();
+    let mut text = format!(
+        "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>{body}</s:Body></s:Envelope>"
+    );
+    let mut before = String::new();
+    for _ in 0..2 {
+        before = text;
+        let mut request = (operation.input.empty)();
+        let read = Envelope::open(&before, &limits).and_then(|it| it.request(operation, &mut *request));
+        assert_eq!(read, Ok(()), "{before}");
+        text = write::request(operation, None, &*request).expect("can be written");
+    }
+    assert_eq!(before, text);
+    text
+}
+
+#[test]
+fn a_namespace_with_an_ampersand_stays_the_same_namespace() {
+    let body = "<Call xmlns=\"urn:example\"><less xmlns:o=\"a&amp;b\" o:odd=\"1\">12.5</less></Call>";
+    let written = again("attributes", "Call", body);
+    assert!(written.contains("xmlns:o=\"a&amp;b\" o:odd=\"1\""), "{written}");
+}
+
+#[test]
+fn an_item_of_a_list_in_one_text_that_would_be_none_or_two_is_refused() {
+    use crate::compiles::attributes::{example::CallCall, types};
+    use soapstone_soap::Call as _;
+    for item in ["", "a b", "\n"] {
+        let less = types::Less { tags: vec!["a".into(), item.into()], ..types::Less::default() };
+        let request = types::Call2 { less: vec![less], ..types::Call2::default() };
+        let error = write::request(CallCall::operation(), None, &request).expect_err("no item");
+        assert_eq!((error.path.as_str(), error.problem), ("less.tags[1]", write::Problem::Item));
+    }
+}
