@@ -46,6 +46,7 @@ pub struct Config {
     file_name: String,
     wide_integers: bool,
     exact_floats: bool,
+    facets: bool,
     strict: bool,
     secrets: Vec<String>,
     suffixes: Vec<String>,
@@ -97,6 +98,7 @@ impl Config {
             file_name: DEFAULT_FILE_NAME.to_owned(),
             wide_integers: false,
             exact_floats: false,
+            facets: false,
             strict: false,
             secrets: owned(DEFAULT_SECRETS),
             suffixes: owned(DEFAULT_SUFFIXES),
@@ -139,6 +141,20 @@ impl Config {
     /// Whether `float` and `double` become `Decimal`, so that money keeps its digits. Off by default.
     pub fn exact_floats(&mut self, exact: bool) -> &mut Self {
         self.exact_floats = exact;
+        self
+    }
+
+    /// Whether the tables have what definitions demand of values beyond their types (lengths, patterns, bounds), for
+    /// the runtime's `check` (its feature `check`). It stands in the documentation in any case. Off by default.
+    ///
+    /// ```
+    /// # let mut config = soapstone_codegen::Config::new();
+    /// config.facets(true);
+    /// ```
+    ///
+    /// and where the types are used: `assert!(soapstone_soap::check(&request).is_empty())`.
+    pub fn facets(&mut self, facets: bool) -> &mut Self {
+        self.facets = facets;
         self
     }
 
@@ -259,6 +275,10 @@ impl Config {
 
     pub(crate) fn has_exact_floats(&self) -> bool {
         self.exact_floats
+    }
+
+    pub(crate) fn has_facets(&self) -> bool {
+        self.facets
     }
 
     /// Whether the member `name` of the type `ty` is never shown.

@@ -28,6 +28,7 @@ const TYPES_TAKEN: &[&str] = &[
     "Decimal",
     "Default",
     "Err",
+    "Facet",
     "Element",
     "Header",
     "Items",

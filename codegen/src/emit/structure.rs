@@ -10,7 +10,7 @@ use super::{Uses, documentation, item, wrapped};
 use crate::config::Config;
 use crate::error::Error;
 use crate::names::{self, identifier};
-use crate::resolve::{Kind, Member, Model, Place, Preset, Simple, Structure, Text, Type};
+use crate::resolve::{Facet, Kind, Member, Model, Place, Preset, Simple, Structure, Text, Type};
 
 /// All structures that stand in `module`.
 pub(super) fn items(
@@ -117,7 +117,7 @@ impl Emitter<'_> {
         let documentation = documented(&structure.documentation);
         let mut members = TokenStream::new();
         for (member, variant) in structure.members.iter().zip(variants) {
-            let documentation = documented(&member.documentation);
+            let documentation = documented(&described(member));
             let variant = identifier(variant);
             let ty = self.field_type(&Member { optional: member.nillable, ..member.clone() });
             members.extend(quote! { #documentation #variant(#ty), });
@@ -155,7 +155,7 @@ impl Emitter<'_> {
         let documentation = documented(&structure.documentation);
         let mut members = TokenStream::new();
         for (member, field) in structure.members.iter().zip(fields) {
-            let documentation = documented(&member.documentation);
+            let documentation = documented(&described(member));
             let field = identifier(field);
             let ty = self.field_type(member);
             members.extend(quote! { #documentation pub #field: #ty, });
@@ -240,6 +240,11 @@ impl Emitter<'_> {
         }
         if member.nillable {
             entry += ".nillable()";
+        }
+        if self.config.has_facets() && !member.facets.is_empty() {
+            self.uses.insert("Facet");
+            let facets: Vec<String> = member.facets.iter().map(facet).collect();
+            entry += &format!(".facets(&[{}])", facets.join(", "));
         }
         if self.config.is_secret(&structure.name.local, &member.name) {
             entry += ".secret()";
@@ -365,6 +370,39 @@ impl Emitter<'_> {
             Type::Array(item) => format!("Type::Array(&{})", self.table_type(item)),
             Type::Repeated(item) => format!("Type::Repeated(&{})", self.table_type(item)),
             Type::Any => "Type::Any".to_owned(),
+        }
+    }
+}
+
+/// A member's documentation, and what is demanded of its values.
+fn described(member: &Member) -> String {
+    if member.facets.is_empty() {
+        return member.documentation.clone();
+    }
+    let words: Vec<String> = member.facets.iter().map(Facet::words).collect();
+    let words = words.join(", ");
+    let mut characters = words.chars();
+    let first = characters.next().map(|first| first.to_ascii_uppercase()).into_iter();
+    let sentence: String = first.chain(characters).chain(['.']).collect();
+    if member.documentation.is_empty() { sentence } else { format!("{}\n\n{sentence}", member.documentation) }
+}
+
+/// What the table says of it.
+fn facet(facet: &Facet) -> String {
+    match facet {
+        Facet::Length(number) => format!("Facet::Length({number})"),
+        Facet::MinLength(number) => format!("Facet::MinLength({number})"),
+        Facet::MaxLength(number) => format!("Facet::MaxLength({number})"),
+        Facet::TotalDigits(number) => format!("Facet::TotalDigits({number})"),
+        Facet::FractionDigits(number) => format!("Facet::FractionDigits({number})"),
+        Facet::Pattern(text) => format!("Facet::Pattern({})", quoted(text)),
+        Facet::AtLeast(text) => format!("Facet::AtLeast({})", quoted(text)),
+        Facet::AtMost(text) => format!("Facet::AtMost({})", quoted(text)),
+        Facet::Above(text) => format!("Facet::Above({})", quoted(text)),
+        Facet::Below(text) => format!("Facet::Below({})", quoted(text)),
+        Facet::OneOf(values) => {
+            let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+            format!("Facet::OneOf(&[{}])", values.join(", "))
         }
     }
 }

@@ -81,8 +81,8 @@ fn signature(structure: &Structure) -> String {
         Kind::Enumeration(values) => values.iter().for_each(|value| text += &format!("\n{:?}", value.text)),
     }
     for member in &structure.members {
-        let Member { name, namespace, place, optional, nillable, .. } = member;
-        text += &format!("\n{name:?} {namespace:?} {place:?} {optional} {nillable} ");
+        let Member { name, namespace, place, optional, nillable, facets, .. } = member;
+        text += &format!("\n{name:?} {namespace:?} {place:?} {optional} {nillable} {facets:?} ");
         kind(&member.ty, &mut text);
     }
     text

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod cycles;
+mod facets;
 mod merge;
 mod missing;
 mod operations;
@@ -17,6 +18,7 @@ pub(crate) use crate::parse::schema::Preset;
 use crate::xml::QName;
 
 pub(crate) use builtin::Simple;
+pub(crate) use facets::Facet;
 
 /// All that is to be generated.
 #[derive(Debug, Default)]
@@ -164,6 +166,8 @@ pub(crate) struct Member {
     pub(crate) boxed: bool,
     /// `default` or `fixed`.
     pub(crate) preset: Option<Preset>,
+    /// What is demanded of its values.
+    pub(crate) facets: Vec<Facet>,
     pub(crate) documentation: String,
 }
 
@@ -180,6 +184,7 @@ impl Member {
             nillable: false,
             boxed: false,
             preset: None,
+            facets: Vec::new(),
             documentation: String::new(),
         }
     }

@@ -21,6 +21,7 @@ fn config(case: &Path) -> Config {
     for line in fs::read_to_string(case.join("options.txt")).unwrap_or_default().lines() {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("wide_integers", _) => config.wide_integers(true),
+            ("facets", _) => config.facets(true),
             ("exact_floats", _) => config.exact_floats(true),
             ("strict", _) => config.strict(true),
             ("secret", pattern) => config.secret(pattern),

@@ -2,6 +2,7 @@
 
 mod compiles;
 mod corpus;
+mod facets;
 mod fuzz;
 mod golden;
 mod hostile;

@@ -11,11 +11,14 @@ mod any;
 mod binary;
 mod calendar;
 mod charset;
+#[cfg(feature = "check")]
+mod check;
 mod cursor;
 mod date;
 mod duration;
 mod envelope;
 mod error;
+mod facet;
 mod fault;
 mod limits;
 mod operation;
@@ -36,6 +39,7 @@ pub use date::{Date, DateTime};
 pub use duration::Duration;
 pub use envelope::{Block, Envelope, SOAP_1_1, SOAP_1_2, Version};
 pub use error::{ReadError, ReadErrorKind};
+pub use facet::Facet;
 pub use fault::Fault;
 pub use limits::Limits;
 pub use operation::{Call, Element, Header, Operation, Part, Service, Style};
@@ -48,6 +52,9 @@ pub use value::{List, NOTHING, Nillable, Nothing, Slot, Structure, Value, View};
 #[doc(hidden)]
 pub use value::{no_member, not_chosen};
 pub use xsd::Xsd;
+
+#[cfg(feature = "check")]
+pub use check::{Violation, check};
 
 #[cfg(feature = "json")]
 mod json;

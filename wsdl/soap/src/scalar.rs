@@ -29,6 +29,11 @@ pub trait Scalar: Send + Sync {
         None
     }
 
+    /// Whether an enumeration has the value.
+    fn is_known(&self) -> bool {
+        true
+    }
+
     /// How the value is given in JSON.
     fn json(&self) -> JsonScalar<'_> {
         let mut text = String::new();
@@ -168,6 +173,9 @@ macro_rules! enumerations {
             }
             fn as_text(&self) -> ::core::option::Option<&str> {
                 Some(self.as_str())
+            }
+            fn is_known(&self) -> bool {
+                !matches!(self, $name::Other(_))
             }
         }
         impl $crate::Value for $name {

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::Xsd;
+use crate::{Facet, Xsd};
 
 /// A structure as its definition has it: its name and its members in wire order.
 ///
@@ -88,6 +88,8 @@ pub struct Member {
     pub nillable: bool,
     /// Never shown: passwords, tokens.
     pub secret: bool,
+    /// What is demanded of its values, where that was generated; see [`crate::Facet`].
+    pub facets: &'static [Facet],
     /// The definition's own documentation, empty where it has none.
     pub documentation: &'static str,
 }
@@ -279,6 +281,7 @@ impl Member {
             optional: false,
             nillable: false,
             secret: false,
+            facets: &[],
             documentation: "",
         }
     }
@@ -316,6 +319,12 @@ impl Member {
     /// `nillable="true"`.
     pub const fn nillable(mut self) -> Self {
         self.nillable = true;
+        self
+    }
+
+    /// With what is demanded of its values.
+    pub const fn facets(mut self, facets: &'static [Facet]) -> Self {
+        self.facets = facets;
         self
     }
 

@@ -206,8 +206,16 @@ pub(crate) struct SimpleType {
     pub(crate) base: SimpleBase,
     /// `xsd:enumeration`, each with its documentation.
     pub(crate) values: Vec<(String, String)>,
-    /// The other facets, in words.
-    pub(crate) facets: Vec<String>,
+    /// The other facets, except for white space, which its base decides.
+    pub(crate) facets: Vec<Facet>,
+}
+
+/// What a restriction demands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Facet {
+    /// `maxLength` and the like.
+    pub(crate) name: String,
+    pub(crate) value: String,
 }
 
 /// What a simple type is made of.

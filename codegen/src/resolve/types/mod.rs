@@ -186,6 +186,11 @@ impl<'a> Types<'a> {
         }
     }
 
+    /// The type declared under a name, built-in ones aside.
+    pub(super) fn type_named(&self, name: &QName) -> Option<&'a parse::schema::Type> {
+        self.named.get(name).copied()
+    }
+
     /// How many names were found to be defined nowhere, to be compared later.
     pub(super) fn missing_so_far(&self) -> usize {
         self.missing.len()

@@ -143,6 +143,7 @@ pub mod types {
         pub list: Vec<String>,
         pub encoded: String,
         pub money: Money,
+        /// At most 5.
         pub inline: i32,
     }
 

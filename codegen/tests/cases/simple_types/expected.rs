@@ -10,11 +10,13 @@ pub mod types {
     #[derive(Clone, Default, PartialEq)]
     pub struct Call2 {
         pub answer: Answer,
+        /// One of 1, 2.
         pub level: Option<i32>,
         pub either: Nillable<Either>,
         pub mixed: Option<String>,
         pub numbers: Vec<i32>,
         pub answers: Vec<Answer>,
+        /// At most 8 long, of the pattern `[a-z]+`.
         pub short: Option<String>,
         pub inline: Option<CallInline>,
     }
