@@ -6,6 +6,7 @@ use crate::contents::{self, Contents};
 use crate::describe::{self, ServiceDescription};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::error::Error;
+use crate::settings::{self, Settings};
 use crate::{emit, load, parse, resolve};
 
 /// Members that are never shown, whatever a definition calls its own: `NAME`, or `TYPE.NAME` for one type only.
@@ -52,6 +53,8 @@ pub struct Config {
     suffixes: Vec<String>,
     only_services: Vec<String>,
     only_operations: Vec<String>,
+    open_tables: bool,
+    pub(crate) settings: Settings,
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +107,8 @@ impl Config {
             suffixes: owned(DEFAULT_SUFFIXES),
             only_services: Vec::new(),
             only_operations: Vec::new(),
+            open_tables: false,
+            settings: Settings::default(),
         }
     }
 
@@ -155,6 +160,18 @@ impl Config {
     /// and where the types are used: `assert!(soapstone_soap::check(&request).is_empty())`.
     pub fn facets(&mut self, facets: bool) -> &mut Self {
         self.facets = facets;
+        self
+    }
+
+    /// Whether tables are public, so that other generated code may hold these types: see [`Config::extern_type`]. Off
+    /// by default.
+    ///
+    /// ```
+    /// # let mut config = soapstone_codegen::Config::new();
+    /// config.definition("shared.wsdl").open_tables(true);
+    /// ```
+    pub fn open_tables(&mut self, open: bool) -> &mut Self {
+        self.open_tables = open;
         self
     }
 
@@ -260,7 +277,9 @@ impl Config {
         let contents = contents::count(&loaded, &parsed);
         let mut model = resolve::resolve(&loaded, &parsed, &mut diagnostics);
         stop(&mut diagnostics, Error::Resolve)?;
-        let warnings = diagnostics.list;
+        let mut warnings = diagnostics.list;
+        warnings.extend(self.unknown(&model));
+        warnings.extend(self.settings.problems(&model));
         if self.strict && !warnings.is_empty() {
             let error = |warning| Diagnostic { severity: Severity::Error, ..warning };
             return Err(Error::Strict(warnings.into_iter().map(error).collect()));
@@ -275,6 +294,29 @@ impl Config {
 
     pub(crate) fn has_exact_floats(&self) -> bool {
         self.exact_floats
+    }
+
+    /// Services and operations that were asked for and aren't there.
+    fn unknown(&self, model: &resolve::Model) -> Vec<Diagnostic> {
+        let services: Vec<&str> = model.services.iter().map(|service| service.name.as_str()).collect();
+        let operations = model.services.iter().flat_map(|service| &service.operations);
+        let operations: Vec<&str> = operations.map(|operation| operation.name.as_str()).collect();
+        let lists = [
+            ("only_service", &self.only_services, services),
+            ("only_operation", &self.only_operations, operations),
+        ];
+        let mut found = Vec::new();
+        for (setting, wanted, known) in lists {
+            for name in wanted.iter().filter(|name| !known.contains(&name.as_str())) {
+                let message = format!("`{setting}` names `{name}`, which the definitions don't have");
+                found.push(settings::warning(message, "names are written as in the definition".to_owned()));
+            }
+        }
+        found
+    }
+
+    pub(crate) fn has_open_tables(&self) -> bool {
+        self.open_tables
     }
 
     pub(crate) fn has_facets(&self) -> bool {

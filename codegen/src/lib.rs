@@ -51,6 +51,7 @@ mod names;
 mod namespace;
 mod parse;
 mod resolve;
+mod settings;
 mod xml;
 
 pub use config::{Config, DEFAULT_FILE_NAME, DEFAULT_SECRETS, DEFAULT_SUFFIXES, Report};

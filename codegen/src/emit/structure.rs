@@ -27,7 +27,7 @@ pub(super) fn items(
     for index in plan.structures_in(module) {
         let structure = &model.structures[index];
         if let Kind::Enumeration(values) = &structure.kind {
-            enumeration(plan, index, structure, values, &mut enumerations);
+            enumeration(config, plan, index, structure, values, &mut enumerations);
             continue;
         }
         let mut emitter = Emitter { config, plan, module, uses, namespaces: &mut namespaces };
@@ -60,7 +60,14 @@ pub(super) fn documented(text: &str) -> TokenStream {
 }
 
 /// One enumeration, as the runtime's macro takes it.
-fn enumeration(plan: &Plan, index: usize, structure: &Structure, values: &[Text], out: &mut String) {
+fn enumeration(
+    config: &Config,
+    plan: &Plan,
+    index: usize,
+    structure: &Structure,
+    values: &[Text],
+    out: &mut String,
+) {
     let comment = |text: &str, indent: &str, out: &mut String| {
         for line in documentation::lines(text) {
             *out += format!("{indent}/// {line}").trim_end();
@@ -71,6 +78,9 @@ fn enumeration(plan: &Plan, index: usize, structure: &Structure, values: &[Text]
         out.push('\n');
     }
     comment(&structure.documentation, "    ", out);
+    for attribute in config.settings.type_attributes(structure) {
+        *out += &format!("    {attribute}\n");
+    }
     *out += &format!("    pub enum {} {{\n", plan.own(index).0);
     let variants = names::variants(values.iter().map(|value| value.text.as_str()), &["Other"]);
     for (value, variant) in values.iter().zip(variants) {
@@ -98,13 +108,15 @@ impl Emitter<'_> {
     ) -> Result<(), Error> {
         self.uses.insert("Shape");
         let names = structure.members.iter().map(|member| member.name.as_str());
+        let wanted: Vec<Option<&str>> =
+            names.clone().map(|name| self.config.settings.field_name(structure, name)).collect();
         if structure.kind == Kind::Structure {
-            let fields = names::fields(names);
+            let fields = names::renamed(names::fields(names), &wanted);
             items.push(self.declaration(index, structure, &fields)?);
             items.push(self.table(index, structure));
             items.push(self.access(index, &fields));
         } else {
-            let variants = names::variants(names, &[]);
+            let variants = names::renamed(names::variants(names, &[]), &wanted);
             items.push(self.choice(index, structure, &variants)?);
             items.push(self.table(index, structure));
             items.push(self.chosen(index, structure, &variants));
@@ -120,10 +132,13 @@ impl Emitter<'_> {
             let documentation = documented(&described(member));
             let variant = identifier(variant);
             let ty = self.field_type(&Member { optional: member.nillable, ..member.clone() });
-            members.extend(quote! { #documentation #variant(#ty), });
+            let attributes = attributes(self.config.settings.field_attributes(structure, &member.name));
+            members.extend(quote! { #documentation #attributes #variant(#ty), });
         }
+        let attributes = attributes(self.config.settings.type_attributes(structure));
         item(quote! {
             #documentation
+            #attributes
             #[derive(Clone, PartialEq)]
             pub enum #name { #members }
         })
@@ -158,10 +173,13 @@ impl Emitter<'_> {
             let documentation = documented(&described(member));
             let field = identifier(field);
             let ty = self.field_type(member);
-            members.extend(quote! { #documentation pub #field: #ty, });
+            let attributes = attributes(self.config.settings.field_attributes(structure, &member.name));
+            members.extend(quote! { #documentation #attributes pub #field: #ty, });
         }
+        let attributes = attributes(self.config.settings.type_attributes(structure));
         item(quote! {
             #documentation
+            #attributes
             #[derive(Clone, Default, PartialEq)]
             pub struct #name { #members }
         })
@@ -202,7 +220,8 @@ impl Emitter<'_> {
         }
         let (name, namespace) = (quoted(&structure.name.local), self.namespace(namespace));
         let list = if members.is_empty() { "&[]".to_owned() } else { format!("&[\n{members}]") };
-        format!("pub(super) static {table}: Shape = Shape::new({name}, {namespace}, {list}){calls};\n")
+        let open = if self.config.has_open_tables() { "#[doc(hidden)]\npub" } else { "pub(super)" };
+        format!("{open} static {table}: Shape = Shape::new({name}, {namespace}, {list}){calls};\n")
     }
 
     /// A namespace, by its constant.
@@ -372,6 +391,11 @@ impl Emitter<'_> {
             Type::Any => "Type::Any".to_owned(),
         }
     }
+}
+
+/// Attributes that were given, and looked at before.
+fn attributes<'s>(attributes: impl Iterator<Item = &'s str>) -> TokenStream {
+    attributes.filter_map(|attribute| attribute.parse::<TokenStream>().ok()).collect()
 }
 
 /// A member's documentation, and what is demanded of its values.

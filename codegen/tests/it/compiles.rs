@@ -15,7 +15,7 @@ macro_rules! compiled {
     };
 }
 compiled! {
-    any arrays attributes choices derived documentation facets header imports literal literal_rpc names nillable parts recursion scalars schemas services settings shared simple_types smallest soap_1_2 substitution undefined unserved
+    any arrays attributes choices derived documentation elsewhere facets header imports literal literal_rpc names nillable parts recursion renamed scalars schemas services settings shared simple_types smallest soap_1_2 substitution undefined unserved
 }
 
 #[test]
