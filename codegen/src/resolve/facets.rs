@@ -5,6 +5,7 @@ use crate::parse::Reference;
 use crate::parse::schema::{
     self, Content, Definition, ElementContent, ElementDeclaration, SimpleBase, SimpleType,
 };
+use crate::xml::QName;
 
 /// Types made from types may go this deep.
 const DEPTH_MAX: usize = 32;
@@ -66,8 +67,8 @@ impl<'a> Types<'a> {
     pub(super) fn facets_of_element(&self, element: &'a ElementDeclaration) -> Vec<Facet> {
         let mut found = Vec::new();
         match &element.content {
-            ElementContent::Type(reference) => self.facets_of_type(reference, 0, &mut found),
-            ElementContent::Simple(simple) => self.facets_of_simple(simple, 0, &mut found),
+            ElementContent::Type(reference) => self.facets_of_type(reference, None, 0, &mut found),
+            ElementContent::Simple(simple) => self.facets_of_simple(simple, None, 0, &mut found),
             ElementContent::Element(_) | ElementContent::Complex(_) | ElementContent::Untyped => {}
         }
         found
@@ -76,28 +77,44 @@ impl<'a> Types<'a> {
     /// What is demanded of the values of a simple type.
     pub(super) fn facets(&self, simple: &'a SimpleType) -> Vec<Facet> {
         let mut found = Vec::new();
-        self.facets_of_simple(simple, 0, &mut found);
+        self.facets_of_simple(simple, None, 0, &mut found);
         found
     }
 
-    /// Those of the type called so, its base's first.
-    pub(super) fn facets_of_type(&self, reference: &Reference, depth: usize, found: &mut Vec<Facet>) {
-        let Some(ty) = self.type_named(&reference.name).filter(|_| depth < DEPTH_MAX) else { return };
+    /// Those of the type called so, its base's first; in the definition of `of` it may be the one that is redefined.
+    pub(super) fn facets_of_type(
+        &self,
+        reference: &Reference,
+        of: Option<&QName>,
+        depth: usize,
+        found: &mut Vec<Facet>,
+    ) {
+        let Some(ty) = self.base(reference, of).filter(|_| depth < DEPTH_MAX) else { return };
+        // what is made from an earlier type of its own name comes to it once
+        let own_name = Some(&ty.name).filter(|name| of != Some(*name));
         match &ty.definition {
-            Definition::Simple(simple) => self.facets_of_simple(simple, depth + 1, found),
+            Definition::Simple(simple) => self.facets_of_simple(simple, own_name, depth + 1, found),
             Definition::Complex(complex) => {
                 if let Content::Simple { base, restriction } = &complex.content {
-                    base.iter().for_each(|base| self.facets_of_type(base, depth + 1, found));
+                    base.iter().for_each(|base| self.facets_of_type(base, own_name, depth + 1, found));
                     restriction.iter().for_each(|restriction| own(restriction, found));
                 }
             }
         }
     }
 
-    fn facets_of_simple(&self, simple: &'a SimpleType, depth: usize, found: &mut Vec<Facet>) {
+    fn facets_of_simple(
+        &self,
+        simple: &'a SimpleType,
+        of: Option<&QName>,
+        depth: usize,
+        found: &mut Vec<Facet>,
+    ) {
         match &simple.base {
-            SimpleBase::Restriction(base) => self.facets_of_type(base, depth + 1, found),
-            SimpleBase::Inline(inner) if depth < DEPTH_MAX => self.facets_of_simple(inner, depth + 1, found),
+            SimpleBase::Restriction(base) => self.facets_of_type(base, of, depth + 1, found),
+            SimpleBase::Inline(inner) if depth < DEPTH_MAX => {
+                self.facets_of_simple(inner, of, depth + 1, found);
+            }
             _ => {}
         }
         own(simple, found);

@@ -306,7 +306,11 @@ pub(crate) fn resolve(loaded: &Loaded, parsed: &[Parsed], diagnostics: &mut Diag
         let mut types = types::Types::new(&documents, diagnostics);
         types.all_named();
         let services = operations::services(&documents, &stem, &mut types, &mut services_seen);
-        let (structures, missing) = types.finish();
+        let (mut structures, missing) = types.finish();
+        if is_literal(&services) {
+            let members = structures.iter_mut().flat_map(|structure| &mut structure.members);
+            members.for_each(|member| member.ty.keep_raw());
+        }
         units.push(UnitModel { structures, missing, services });
     }
     let missing = units.iter_mut().flat_map(|unit| std::mem::take(&mut unit.missing)).collect();
@@ -315,6 +319,12 @@ pub(crate) fn resolve(loaded: &Loaded, parsed: &[Parsed], diagnostics: &mut Diag
     missing::leave_out(&mut model, missing, wants_operations, diagnostics);
     cycles::point(&mut model.structures, diagnostics);
     model
+}
+
+/// Whether nothing is SOAP-encoded, so that what has no type is XML like any other.
+fn is_literal(services: &[Service]) -> bool {
+    let mut operations = services.iter().flat_map(|service| &service.operations).peekable();
+    operations.peek().is_some() && operations.all(|operation| operation.style != Style::RpcEncoded)
 }
 
 /// `Structure` members reached without a list in between.
@@ -344,6 +354,15 @@ impl Type {
                 item.structure_mut()
             }
             Type::Simple(_) | Type::Any | Type::Raw => None,
+        }
+    }
+
+    /// What has no type keeps its namespaces and attributes.
+    fn keep_raw(&mut self) {
+        match self {
+            Type::Any => *self = Type::Raw,
+            Type::Repeated(item) | Type::Items(_, _, item) => item.keep_raw(),
+            _ => {}
         }
     }
 

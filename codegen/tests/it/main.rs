@@ -6,6 +6,7 @@ mod facets;
 mod fuzz;
 mod golden;
 mod hostile;
+mod literal;
 mod round_trip;
 mod undefined;
 mod writing;

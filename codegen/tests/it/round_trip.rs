@@ -25,8 +25,33 @@ fn fill(structure: &mut dyn Structure, depth: usize, turn: usize) {
         if depth == 0 && member.optional {
             continue;
         }
+        if member.place == Place::Element && fill_raw(structure, index) {
+            continue;
+        }
         fill_value(structure.member_mut(index), &member.ty, member.place, depth, turn);
     }
+}
+
+/// Fills in a member that is an element as it stands, so that its name has to be right; whether it is one.
+fn fill_raw(structure: &mut dyn Structure, index: usize) -> bool {
+    let shape = structure.shape();
+    let member = &shape.members[index];
+    let own = (member.name, member.namespace.unwrap_or(shape.elements_in));
+    let (name, namespace) = match member.ty {
+        Type::Raw | Type::Repeated(Type::Raw) => own,
+        Type::Items(items) if matches!(items.ty, Type::Raw) => (items.name, items.namespace),
+        _ => return false,
+    };
+    let text = format!("<{name} xmlns=\"{namespace}\"><o:odd xmlns:o=\"urn:other\"/></{name}>");
+    let value = structure.member_mut(index);
+    let value = match value.open() {
+        Slot::List(list) => list.push(),
+        _ => value,
+    };
+    if let Slot::Scalar(scalar) = value.open() {
+        scalar.read(Cow::Owned(text)).expect("text");
+    }
+    true
 }
 
 fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn: usize) {

@@ -14,6 +14,7 @@ use crate::charset::allowed;
 use crate::envelope::{SOAP_1_1, SOAP_1_2};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::token::{Piece, Tokenizer};
+use crate::wellformed::{are_attributes, is_name};
 
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// The schema instance namespaces of 1999 and 2000, whose word for nil is `null`.
@@ -146,6 +147,12 @@ impl<'a> Tag<'a> {
         }
     }
 
+    /// Whether its name and attributes are as XML has them, not only as they can be made out.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        let attributes = self.content[self.name.len()..].trim_end_matches('/');
+        is_name(self.name) && are_attributes(attributes)
+    }
+
     /// The same without what its attributes say: for the text of a structure that has read them.
     pub(crate) fn bare(&self) -> Self {
         let marks = Marks { ty: self.marks.ty, ..Marks::default() };
@@ -236,6 +243,14 @@ impl<'a> Cursor<'a> {
             None => return Err(self.limit("items left out of sparse arrays", self.limits.sparse)),
         }
         Ok(())
+    }
+
+    /// Refuses a value of more bytes than one may have.
+    pub(crate) fn limit_value(&self, bytes: usize) -> Result<(), ReadError> {
+        match bytes > self.limits.value_bytes {
+            true => Err(self.limit("bytes in a value", self.limits.value_bytes)),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn source(&self) -> &'a str {

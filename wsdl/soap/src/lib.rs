@@ -28,6 +28,7 @@ mod server;
 mod shape;
 mod token;
 mod value;
+mod wellformed;
 pub mod write;
 mod xsd;
 

@@ -61,6 +61,8 @@ pub(crate) struct Attributes {
 pub(crate) struct NamedAttributes {
     pub(crate) name: QName,
     pub(crate) attributes: Attributes,
+    /// Takes the place of the group of this name, which it may refer to.
+    pub(crate) redefines: bool,
 }
 
 /// `xsd:attribute`.
@@ -149,6 +151,8 @@ pub(crate) enum GroupKind {
 pub(crate) struct NamedGroup {
     pub(crate) name: QName,
     pub(crate) group: Option<Group>,
+    /// Takes the place of the group of this name, which it may refer to.
+    pub(crate) redefines: bool,
 }
 
 /// What stands in a [`Group`].

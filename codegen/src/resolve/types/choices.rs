@@ -111,7 +111,7 @@ impl<'a> Types<'a> {
             Particle::Element(element) => self.member(element, element.occurs, members),
             Particle::Group(inner) => self.group(inner, false, false, 0, members),
             Particle::GroupReference { reference, occurs } => {
-                match self.groups.get(&reference.name).copied().map(|named| &named.group) {
+                match self.group_named(reference).map(|named| &named.group) {
                     Some(Some(inner)) => self.group(inner, occurs.optional, occurs.repeated, 1, members),
                     Some(None) => {}
                     None => self.unknown(reference, "group"),
@@ -144,7 +144,7 @@ impl<'a> Types<'a> {
             }
             Particle::Group(inner) => self.group_alternative(inner, inner.occurs, members, optional),
             Particle::GroupReference { reference, occurs } => {
-                match self.groups.get(&reference.name).copied().map(|named| &named.group) {
+                match self.group_named(reference).map(|named| &named.group) {
                     Some(Some(inner)) => {
                         let occurs = Occurs {
                             optional: occurs.optional || inner.occurs.optional,
@@ -236,7 +236,7 @@ impl<'a> Types<'a> {
                     true
                 }
                 Particle::Group(inner) => self.element_names(inner, names, budget, depth + 1),
-                Particle::GroupReference { reference, .. } => match self.groups.get(&reference.name) {
+                Particle::GroupReference { reference, .. } => match self.group_named(reference) {
                     Some(named) => named
                         .group
                         .as_ref()

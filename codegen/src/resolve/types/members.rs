@@ -76,11 +76,15 @@ impl<'a> Types<'a> {
             }
         }
         if chain.iter().any(|link| link.complex.mixed) {
-            self.diagnostics.warning(
-                complex.at,
-                format!("text between the members of `{}` isn't kept", name.local),
-                "leave out mixed=\"true\" if there is none",
-            );
+            let text = QName { namespace: Rc::from(""), local: members.free("text").into() };
+            let ty = Type::Simple(Simple::String);
+            let documentation = "Its text, in one piece.".to_owned();
+            members.found.push(Member {
+                place: Place::Text,
+                optional: true,
+                documentation,
+                ..Member::new(&text, complex.at, ty)
+            });
         }
         if matches!(complex.content, Content::Simple { .. }) {
             let around = names::type_name(&name.local);
@@ -90,7 +94,7 @@ impl<'a> Types<'a> {
             if let Content::Simple { base: Some(base), restriction } = &complex.content {
                 match restriction {
                     Some(restriction) => facets = self.facets(restriction),
-                    None => self.facets_of_type(base, 0, &mut facets),
+                    None => self.facets_of_type(base, Some(&name), 0, &mut facets),
                 }
             }
             let facets = demanded(facets, &ty);
@@ -192,7 +196,7 @@ impl<'a> Types<'a> {
             if self.too_deep(reference.at, depth) {
                 return;
             }
-            match self.attribute_groups.get(&reference.name).copied() {
+            match self.attribute_group_named(reference) {
                 Some(group) => self.attributes(&group.attributes, owner, depth + 1, taken, found, any),
                 None => self.unknown(reference, "attribute group"),
             }
@@ -223,7 +227,7 @@ impl<'a> Types<'a> {
         let ty = if ty.is_simple() { ty } else { Type::Simple(Simple::String) };
         let mut facets = Vec::new();
         match &declared.content {
-            AttributeContent::Type(reference) => self.facets_of_type(reference, 0, &mut facets),
+            AttributeContent::Type(reference) => self.facets_of_type(reference, None, 0, &mut facets),
             AttributeContent::Simple(simple) => facets = self.facets(simple),
             AttributeContent::Attribute(_) | AttributeContent::Untyped => {}
         }
@@ -279,7 +283,7 @@ impl<'a> Types<'a> {
                     if self.too_deep(reference.at, depth) {
                         continue;
                     }
-                    let Some(named) = self.groups.get(&reference.name).copied() else {
+                    let Some(named) = self.group_named(reference) else {
                         self.unknown(reference, "group");
                         continue;
                     };

@@ -38,6 +38,9 @@ pub(super) struct Types<'a> {
     substitutes: HashMap<&'a QName, Vec<&'a ElementDeclaration>>,
     elements: HashMap<&'a QName, &'a ElementDeclaration>,
     groups: HashMap<&'a QName, &'a NamedGroup>,
+    /// What redefined groups refer to by their own name.
+    original_groups: HashMap<&'a QName, &'a NamedGroup>,
+    original_attribute_groups: HashMap<&'a QName, &'a NamedAttributes>,
     /// In the order of the files.
     order: Vec<&'a parse::schema::Type>,
     structures: Vec<Structure>,
@@ -73,6 +76,8 @@ impl<'a> Types<'a> {
             substitutes: HashMap::new(),
             elements: HashMap::new(),
             groups: HashMap::new(),
+            original_groups: HashMap::new(),
+            original_attribute_groups: HashMap::new(),
             order: Vec::new(),
             structures: Vec::new(),
             known: HashMap::new(),
@@ -91,13 +96,29 @@ impl<'a> Types<'a> {
                     types.elements.entry(&element.name).or_insert(element);
                 }
                 for group in &schema.groups {
-                    types.groups.entry(&group.name).or_insert(group);
+                    let is_new = |known: &&NamedGroup| group.redefines && !known.redefines;
+                    match types.groups.get(&group.name).copied() {
+                        Some(known) if is_new(&known) => {
+                            types.original_groups.insert(&group.name, known);
+                            types.groups.insert(&group.name, group);
+                        }
+                        Some(_) => drop(types.original_groups.entry(&group.name).or_insert(group)),
+                        None => drop(types.groups.insert(&group.name, group)),
+                    }
                 }
                 for attribute in &schema.attributes {
                     types.attributes.entry(&attribute.name).or_insert(attribute);
                 }
                 for group in &schema.attribute_groups {
-                    types.attribute_groups.entry(&group.name).or_insert(group);
+                    let is_new = |known: &&NamedAttributes| group.redefines && !known.redefines;
+                    match types.attribute_groups.get(&group.name).copied() {
+                        Some(known) if is_new(&known) => {
+                            types.original_attribute_groups.insert(&group.name, known);
+                            types.attribute_groups.insert(&group.name, group);
+                        }
+                        Some(_) => drop(types.original_attribute_groups.entry(&group.name).or_insert(group)),
+                        None => drop(types.attribute_groups.insert(&group.name, group)),
+                    }
                 }
             }
         }
@@ -136,6 +157,14 @@ impl<'a> Types<'a> {
                 self.originals.insert(&ty.name, ty);
                 return;
             }
+            if ty.redefines && !first.redefines {
+                self.originals.insert(&ty.name, first);
+                self.named.insert(&ty.name, ty);
+                for known in self.order.iter_mut().filter(|known| known.name == ty.name) {
+                    *known = ty;
+                }
+                return;
+            }
             let place = self.diagnostics.place(first.at);
             self.diagnostics.warning(
                 ty.at,
@@ -151,7 +180,11 @@ impl<'a> Types<'a> {
     }
 
     /// The type that `base` names in the definition of `of`, which may be made from an earlier one of its own name.
-    fn base(&self, base: &Reference, of: Option<&QName>) -> Option<&'a parse::schema::Type> {
+    pub(in crate::resolve) fn base(
+        &self,
+        base: &Reference,
+        of: Option<&QName>,
+    ) -> Option<&'a parse::schema::Type> {
         let original = self.originals.get(&base.name).filter(|_| of == Some(&base.name));
         original.or_else(|| self.named.get(&base.name)).copied()
     }
@@ -184,11 +217,6 @@ impl<'a> Types<'a> {
             self.structures[index].members = members;
             self.note(index, before);
         }
-    }
-
-    /// The type declared under a name, built-in ones aside.
-    pub(super) fn type_named(&self, name: &QName) -> Option<&'a parse::schema::Type> {
-        self.named.get(name).copied()
     }
 
     /// How many names were found to be defined nowhere, to be compared later.
@@ -431,6 +459,19 @@ impl<'a> Types<'a> {
             self.unknown(reference, "element");
         }
         element
+    }
+
+    /// The group that a reference names: in a redefinition of it, the one redefined.
+    fn group_named(&self, reference: &Reference) -> Option<&'a NamedGroup> {
+        let groups = if reference.original { &self.original_groups } else { &self.groups };
+        groups.get(&reference.name).copied()
+    }
+
+    /// The same for attributes.
+    fn attribute_group_named(&self, reference: &Reference) -> Option<&'a NamedAttributes> {
+        let groups =
+            if reference.original { &self.original_attribute_groups } else { &self.attribute_groups };
+        groups.get(&reference.name).copied()
     }
 
     fn too_deep(&mut self, at: At, depth: usize) -> bool {

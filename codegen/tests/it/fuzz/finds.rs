@@ -5,7 +5,7 @@ use soapstone_soap::{Envelope, Limits, Operation, write};
 use crate::compiles::COMPILED;
 
 /// Reads a request and writes it again, twice; what was written.
-fn again(case: &str, operation: &str, body: &str) -> String {
+pub(crate) fn again(case: &str, operation: &str, body: &str) -> String {
     let (_, services) = COMPILED.iter().find(|(known, _)| *known == case).expect("a case");
     let operation: &'static Operation =
         services.iter().find_map(|service| service.operation(operation)).expect("an operation");
@@ -30,6 +30,23 @@ fn a_namespace_with_an_ampersand_stays_the_same_namespace() {
     let body = "<Call xmlns=\"urn:example\"><less xmlns:o=\"a&amp;b\" o:odd=\"1\">12.5</less></Call>";
     let written = again("attributes", "Call", body);
     assert!(written.contains("xmlns:o=\"a&amp;b\" o:odd=\"1\""), "{written}");
+}
+
+#[test]
+fn attributes_and_elements_that_are_no_xml_are_not_written_as_they_stand() {
+    use crate::compiles::attributes::{example::CallCall, types};
+    use soapstone_soap::{Call as _, Raw, Scalar as _};
+    for attributes in [" xmlns:o=\"urn:o\"(o:odd=\"1\"", " a=\"1\"b=\"2\"", " 1=\"2\""] {
+        let mut others = Raw::default();
+        others.read(attributes.into()).expect("any text");
+        let less = types::Less { other_attributes: Some(others), ..types::Less::default() };
+        let request = types::Call2 { less: vec![less], ..types::Call2::default() };
+        let error = write::request(CallCall::operation(), None, &request).expect_err("no XML");
+        assert_eq!(error.path, "less.other_attributes", "{attributes}");
+        assert!(Raw::element(format!("<a{attributes}/>")).is_err(), "{attributes}");
+    }
+    assert!(Raw::element("<a:b x='1' />").is_ok());
+    assert!(Raw::element("<a(b/>").is_err() && Raw::element("text").is_err());
 }
 
 #[test]

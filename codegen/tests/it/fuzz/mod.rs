@@ -10,7 +10,7 @@
 //! with `SOAPSTONE_FUZZ_SEED` to go another way, or the same again. What breaks is kept under `target/tmp`.
 
 mod codec;
-mod finds;
+pub(crate) mod finds;
 mod generator;
 mod mutate;
 

@@ -24,10 +24,10 @@ impl Writer<'_> {
                         && let Some(text) = scalar.as_text()
                         && !text.is_empty()
                     {
-                        check_element(&format!("<a {text}/>"))
+                        let text = format!(" {}", text.trim());
+                        check_element(&format!("<a{text}/>"))
                             .map_err(|error| WriteError::raw(error).inside(member.name))?;
-                        self.text.push(' ');
-                        self.text.push_str(text.trim());
+                        self.text.push_str(&text);
                     }
                 }
                 _ => {}

@@ -21,7 +21,16 @@ impl<'a> Writer<'a> {
                 self.default = before;
                 Ok(())
             }
-            View::Scalar(scalar) if matches!(ty, Type::Raw) => self.wildcard(View::Scalar(scalar)),
+            View::Scalar(scalar) if matches!(ty, Type::Raw) => match scalar.as_text() {
+                // one that must be there, and that nothing was put into
+                Some("") => {
+                    let before = self.enter(name, namespace);
+                    self.text.push_str("/>");
+                    self.default = before;
+                    Ok(())
+                }
+                _ => self.wildcard(View::Scalar(scalar)),
+            },
             View::Scalar(scalar) => {
                 let xsd = if let Type::Xsd(xsd) = ty { xsd } else { scalar.xsd() };
                 self.scalar(name, namespace, xsd, scalar)
