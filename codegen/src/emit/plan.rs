@@ -197,6 +197,9 @@ fn tokens(path: &str) -> TokenStream {
 fn statics() -> Names {
     let mut names = Names::default();
     names.take("SERVICE");
+    for position in 0..super::namespaces::MOST {
+        names.take(&super::namespaces::name(position));
+    }
     names
 }
 

@@ -68,5 +68,5 @@ fn what_has_no_type_keeps_its_namespaces_its_attributes_and_the_prefixes_it_has_
     // one that must be there is there, though nothing was put into it
     let empty = any_literal::types::Values::default();
     let written = soapstone_soap::write::request(operation, None, &empty).expect("written");
-    assert!(written.contains("<one xmlns=\"urn:example\"/>") || written.contains("<one/>"), "{written}");
+    assert!(written.contains("<one xmlns=\"urn:example\"/>"), "{written}");
 }

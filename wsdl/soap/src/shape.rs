@@ -286,6 +286,26 @@ impl Member {
         }
     }
 
+    /// A member that must be there and holds a simple value.
+    pub const fn xsd(name: &'static str, xsd: Xsd) -> Self {
+        Self::new(name, Type::Xsd(xsd))
+    }
+
+    /// An attribute that must be there.
+    pub const fn attribute(name: &'static str, xsd: Xsd) -> Self {
+        Self::new(name, Type::Xsd(xsd)).at(Place::Attribute)
+    }
+
+    /// A member that must be there and holds a structure.
+    pub const fn structure(name: &'static str, shape: &'static Shape) -> Self {
+        Self::new(name, Type::Structure(shape))
+    }
+
+    /// A member that may stand several times.
+    pub const fn repeated(name: &'static str, item: &'static Type) -> Self {
+        Self::new(name, Type::Repeated(item))
+    }
+
     /// Where it stands, if not in an element of its name.
     pub const fn at(mut self, place: Place) -> Self {
         self.place = place;

@@ -18,15 +18,12 @@ pub mod types {
     pub(super) static VALUES: Shape = Shape::new("Values", "", &[
         Member::new("one", Type::Raw),
         Member::new("maybe", Type::Raw).optional().nillable(),
-        Member::new("many", Type::Repeated(&Type::Raw)).optional(),
+        Member::repeated("many", &Type::Raw).optional(),
         Member::new("list", Type::Items(&Items { name: "anything", namespace: NS, ty: Type::Raw })).optional(),
-    ])
-    .elements_in(NS);
+    ]).elements_in(NS);
 
     ::soapstone_soap::members! {
-        Values VALUES {
-            0 one, 1 maybe, 2 many, 3 list,
-        }
+        Values VALUES { 0 one, 1 maybe, 2 many, 3 list, }
     }
 
     ::soapstone_soap::structures! {
@@ -40,6 +37,8 @@ pub mod example {
     pub use super::types::Values;
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation values of Example.
     #[derive(Debug, Clone, Copy)]
@@ -57,16 +56,16 @@ pub mod example {
     static VALUES: Operation = Operation {
         service: "Example",
         name: "values",
-        namespace: "urn:example",
+        namespace: NS,
         action: "",
         style: Style::Document {
             input: Element {
                 name: "Values",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "Values",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

@@ -13,14 +13,8 @@ pub mod types {
     }
 
     pub(super) static ITEM: Shape = Shape::new("Item", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
+        Member::xsd("name", Xsd::String),
     ]);
-
-    ::soapstone_soap::members! {
-        Item ITEM {
-            0 name,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -34,12 +28,6 @@ pub mod types {
         Member::new("rows", Type::Array(&Type::Array(&Type::Xsd(Xsd::String)))),
         Member::new("nested", Type::Array(&Type::Array(&Type::Xsd(Xsd::String)))).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 numbers, 1 rows, 2 nested,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
@@ -55,13 +43,13 @@ pub mod types {
         Member::new("bare", Type::Array(&Type::Any)),
         Member::new("open", Type::Array(&Type::Any)),
         Member::new("listed", Type::Array(&Type::Structure(&ITEM))),
-        Member::new("repeated", Type::Repeated(&Type::Xsd(Xsd::String))).optional(),
+        Member::repeated("repeated", &Type::Xsd(Xsd::String)).optional(),
     ]);
 
     ::soapstone_soap::members! {
-        Response RESPONSE {
-            0 items, 1 bare, 2 open, 3 listed, 4 repeated,
-        }
+        Item ITEM { 0 name, }
+        Request REQUEST { 0 numbers, 1 rows, 2 nested, }
+        Response RESPONSE { 0 items, 1 bare, 2 open, 3 listed, 4 repeated, }
     }
 
     ::soapstone_soap::structures! {
@@ -75,6 +63,8 @@ pub mod example {
     pub use super::types::{Item, Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -92,7 +82,7 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

@@ -15,16 +15,13 @@ pub mod types {
     }
 
     pub(super) static ASK: Shape = Shape::new("Ask", "", &[
-        Member::new("color", Type::Xsd(Xsd::String)),
-        Member::new("payments", Type::Repeated(&Type::Structure(&crate::compiles::renamed::types::PAYMENT))),
-        Member::new("account", Type::Structure(&crate::compiles::renamed::types::ACCOUNT_INFO)).optional(),
-    ])
-    .elements_in(NS);
+        Member::xsd("color", Xsd::String),
+        Member::repeated("payments", &Type::Structure(&crate::compiles::renamed::types::PAYMENT)),
+        Member::structure("account", &crate::compiles::renamed::types::ACCOUNT_INFO).optional(),
+    ]).elements_in(NS);
 
     ::soapstone_soap::members! {
-        Ask ASK {
-            0 color, 1 payments, 2 account,
-        }
+        Ask ASK { 0 color, 1 payments, 2 account, }
     }
 
     ::soapstone_soap::structures! {
@@ -38,6 +35,8 @@ pub mod example {
     pub use super::types::Ask;
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation ask of Example.
     #[derive(Debug, Clone, Copy)]
@@ -55,16 +54,16 @@ pub mod example {
     static ASK: Operation = Operation {
         service: "Example",
         name: "ask",
-        namespace: "urn:example",
+        namespace: NS,
         action: "",
         style: Style::Document {
             input: Element {
                 name: "Ask",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "Answer",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

@@ -16,15 +16,9 @@ pub mod types {
     }
 
     pub(super) static ANY_MONEY: Shape = Shape::new("AnyMoney", NS, &[
-        Member::new("value", Type::Xsd(Xsd::Decimal)).at(Place::Text).facets(&[Facet::TotalDigits(6), Facet::FractionDigits(2), Facet::AtLeast("0")]),
-        Member::new("currency", Type::Xsd(Xsd::String)).at(Place::Attribute).optional().facets(&[Facet::Length(3)]),
+        Member::xsd("value", Xsd::Decimal).at(Place::Text).facets(&[Facet::TotalDigits(6), Facet::FractionDigits(2), Facet::AtLeast("0")]),
+        Member::attribute("currency", Xsd::String).optional().facets(&[Facet::Length(3)]),
     ]);
-
-    ::soapstone_soap::members! {
-        AnyMoney ANY_MONEY {
-            0 value, 1 currency,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Call2 {
@@ -44,21 +38,14 @@ pub mod types {
     }
 
     pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::new("code", Type::Xsd(Xsd::String)).facets(&[Facet::MinLength(1), Facet::MaxLength(5), Facet::Pattern("([A-Z]+)|([0-9]+)")]).documented("What it is called."),
-        Member::new("levels", Type::Repeated(&Type::Xsd(Xsd::Int))).facets(&[Facet::OneOf(&["1", "2"])]),
-        Member::new("color", Type::Xsd(Xsd::String)),
+        Member::xsd("code", Xsd::String).facets(&[Facet::MinLength(1), Facet::MaxLength(5), Facet::Pattern("([A-Z]+)|([0-9]+)")]).documented("What it is called."),
+        Member::repeated("levels", &Type::Xsd(Xsd::Int)).facets(&[Facet::OneOf(&["1", "2"])]),
+        Member::xsd("color", Xsd::String),
         Member::new("pair", Type::List(&Type::Xsd(Xsd::Int))).facets(&[Facet::Length(2)]),
-        Member::new("money", Type::Structure(&MONEY)),
-        Member::new("positive", Type::Xsd(Xsd::PositiveInteger)),
-        Member::new("from", Type::Xsd(Xsd::Date)).facets(&[Facet::Above("2000-01-01")]),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Call2 CALL2 {
-            0 code, 1 levels, 2 color, 3 pair, 4 money, 5 positive, 6 from,
-        }
-    }
+        Member::structure("money", &MONEY),
+        Member::xsd("positive", Xsd::PositiveInteger),
+        Member::xsd("from", Xsd::Date).facets(&[Facet::Above("2000-01-01")]),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Money {
@@ -69,21 +56,21 @@ pub mod types {
     }
 
     pub(super) static MONEY: Shape = Shape::new("Money", NS, &[
-        Member::new("value", Type::Xsd(Xsd::Decimal)).at(Place::Text).facets(&[Facet::TotalDigits(6), Facet::FractionDigits(2), Facet::AtLeast("0"), Facet::Below("1000")]),
-        Member::new("currency", Type::Xsd(Xsd::String)).at(Place::Attribute).optional().facets(&[Facet::Length(3)]),
+        Member::xsd("value", Xsd::Decimal).at(Place::Text).facets(&[Facet::TotalDigits(6), Facet::FractionDigits(2), Facet::AtLeast("0"), Facet::Below("1000")]),
+        Member::attribute("currency", Xsd::String).optional().facets(&[Facet::Length(3)]),
     ]);
-
-    ::soapstone_soap::members! {
-        Money MONEY {
-            0 value, 1 currency,
-        }
-    }
 
     ::soapstone_soap::enumerations! {
         pub enum Color {
             Red = "red",
             Blue = "blue",
         }
+    }
+
+    ::soapstone_soap::members! {
+        AnyMoney ANY_MONEY { 0 value, 1 currency, }
+        Call2 CALL2 { 0 code, 1 levels, 2 color, 3 pair, 4 money, 5 positive, 6 from, }
+        Money MONEY { 0 value, 1 currency, }
     }
 
     ::soapstone_soap::structures! {
@@ -97,6 +84,8 @@ pub mod example {
     pub use super::types::{Call2, Color, Money};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -114,12 +103,12 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "",
         style: Style::Document {
             input: Element {
                 name: "Call",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element { name: "", namespace: "" },
         },

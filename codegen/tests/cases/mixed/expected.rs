@@ -19,20 +19,13 @@ pub mod types {
     }
 
     pub(super) static NOTE: Shape = Shape::new("Note", "", &[
-        Member::new("b", Type::Repeated(&Type::Xsd(Xsd::String))).optional(),
-        Member::new("text", Type::Xsd(Xsd::String)).optional(),
-        Member::new("only", Type::Structure(&ONLY)).optional(),
-        Member::new("open", Type::Structure(&OPEN)).optional(),
-        Member::new("text_2", Type::Xsd(Xsd::String)).at(Place::Text).optional().documented("Its text, in one piece."),
-        Member::new("lang", Type::Xsd(Xsd::Language)).at(Place::Attribute).optional(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Note NOTE {
-            0 b, 1 text, 2 only, 3 open, 4 text_2, 5 lang,
-        }
-    }
+        Member::repeated("b", &Type::Xsd(Xsd::String)).optional(),
+        Member::xsd("text", Xsd::String).optional(),
+        Member::structure("only", &ONLY).optional(),
+        Member::structure("open", &OPEN).optional(),
+        Member::xsd("text_2", Xsd::String).at(Place::Text).optional().documented("Its text, in one piece."),
+        Member::attribute("lang", Xsd::Language).optional(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Only {
@@ -41,14 +34,8 @@ pub mod types {
     }
 
     pub(super) static ONLY: Shape = Shape::new("Only", NS, &[
-        Member::new("text", Type::Xsd(Xsd::String)).at(Place::Text).optional().documented("Its text, in one piece."),
+        Member::xsd("text", Xsd::String).at(Place::Text).optional().documented("Its text, in one piece."),
     ]);
-
-    ::soapstone_soap::members! {
-        Only ONLY {
-            0 text,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Open {
@@ -58,14 +45,14 @@ pub mod types {
     }
 
     pub(super) static OPEN: Shape = Shape::new("Open", NS, &[
-        Member::new("any", Type::Repeated(&Type::Raw)).at(Place::Wildcard).optional(),
-        Member::new("text", Type::Xsd(Xsd::String)).at(Place::Text).optional().documented("Its text, in one piece."),
+        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
+        Member::xsd("text", Xsd::String).at(Place::Text).optional().documented("Its text, in one piece."),
     ]);
 
     ::soapstone_soap::members! {
-        Open OPEN {
-            0 any, 1 text,
-        }
+        Note NOTE { 0 b, 1 text, 2 only, 3 open, 4 text_2, 5 lang, }
+        Only ONLY { 0 text, }
+        Open OPEN { 0 any, 1 text, }
     }
 
     ::soapstone_soap::structures! {
@@ -79,6 +66,8 @@ pub mod example {
     pub use super::types::{Note, Only, Open};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation note of Example.
     #[derive(Debug, Clone, Copy)]
@@ -96,16 +85,16 @@ pub mod example {
     static NOTE: Operation = Operation {
         service: "Example",
         name: "note",
-        namespace: "urn:example",
+        namespace: NS,
         action: "",
         style: Style::Document {
             input: Element {
                 name: "Note",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "Note",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

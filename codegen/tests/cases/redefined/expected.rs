@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Place, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -18,18 +18,15 @@ pub mod types {
     }
 
     pub(super) static PERSON: Shape = Shape::new("Person", NS, &[
-        Member::new("first", Type::Xsd(Xsd::String)),
-        Member::new("last", Type::Xsd(Xsd::String)),
-        Member::new("size", Type::Xsd(Xsd::Int)),
-        Member::new("lang", Type::Xsd(Xsd::Language)).at(Place::Attribute).optional(),
-        Member::new("id", Type::Xsd(Xsd::Int)).at(Place::Attribute).optional(),
-    ])
-    .qualified();
+        Member::xsd("first", Xsd::String),
+        Member::xsd("last", Xsd::String),
+        Member::xsd("size", Xsd::Int),
+        Member::attribute("lang", Xsd::Language).optional(),
+        Member::attribute("id", Xsd::Int).optional(),
+    ]).qualified();
 
     ::soapstone_soap::members! {
-        Person PERSON {
-            0 first, 1 last, 2 size, 3 lang, 4 id,
-        }
+        Person PERSON { 0 first, 1 last, 2 size, 3 lang, 4 id, }
     }
 
     ::soapstone_soap::structures! {
@@ -43,6 +40,8 @@ pub mod example {
     pub use super::types::Person;
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation ask of Example.
     #[derive(Debug, Clone, Copy)]
@@ -60,12 +59,12 @@ pub mod example {
     static ASK: Operation = Operation {
         service: "Example",
         name: "ask",
-        namespace: "urn:example",
+        namespace: NS,
         action: "",
         style: Style::Document {
             input: Element {
                 name: "Ask",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element { name: "", namespace: "" },
         },

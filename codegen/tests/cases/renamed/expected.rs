@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Decimal, Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Decimal, Member, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -20,19 +20,12 @@ pub mod types {
 
     #[doc(hidden)]
     pub static ACCOUNT_INFO: Shape = Shape::new("tAccInfo", NS, &[
-        Member::new("i_acct", Type::Xsd(Xsd::Int)),
-        Member::new("type", Type::Structure(&ACCOUNT_KIND)),
-        Member::new("kind", Type::Xsd(Xsd::String)),
-        Member::new("color", Type::Xsd(Xsd::String)),
-        Member::new("payment", Type::Structure(&PAYMENT)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        AccountInfo ACCOUNT_INFO {
-            0 account_id, 1 kind, 2 kind_2, 3 color, 4 payment,
-        }
-    }
+        Member::xsd("i_acct", Xsd::Int),
+        Member::structure("type", &ACCOUNT_KIND),
+        Member::xsd("kind", Xsd::String),
+        Member::xsd("color", Xsd::String),
+        Member::structure("payment", &PAYMENT),
+    ]).qualified();
 
     ///Of the billing system.
     #[derive(Clone, Default, PartialEq)]
@@ -42,15 +35,8 @@ pub mod types {
 
     #[doc(hidden)]
     pub static ACCOUNT_KIND: Shape = Shape::new("Kind", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        AccountKind ACCOUNT_KIND {
-            0 name,
-        }
-    }
+        Member::xsd("name", Xsd::String),
+    ]).qualified();
 
     ///Of the billing system.
     #[derive(Clone, PartialEq)]
@@ -62,17 +48,9 @@ pub mod types {
 
     #[doc(hidden)]
     pub static PAYMENT: Shape = Shape::new("Payment", NS, &[
-        Member::new("cash", Type::Xsd(Xsd::Decimal)),
-        Member::new("card", Type::Xsd(Xsd::String)),
-    ])
-    .qualified()
-    .choice();
-
-    ::soapstone_soap::choices! {
-        Payment PAYMENT start Cash {
-            0 Cash, 1 Plastic,
-        }
-    }
+        Member::xsd("cash", Xsd::Decimal),
+        Member::xsd("card", Xsd::String),
+    ]).qualified().choice();
 
     ::soapstone_soap::enumerations! {
         #[derive(PartialOrd, Ord)]
@@ -81,6 +59,15 @@ pub mod types {
             Red = "red",
             Blue = "blue",
         }
+    }
+
+    ::soapstone_soap::members! {
+        AccountInfo ACCOUNT_INFO { 0 account_id, 1 kind, 2 kind_2, 3 color, 4 payment, }
+        AccountKind ACCOUNT_KIND { 0 name, }
+    }
+
+    ::soapstone_soap::choices! {
+        Payment PAYMENT start Cash { 0 Cash, 1 Plastic, }
     }
 
     ::soapstone_soap::structures! {
@@ -94,6 +81,8 @@ pub mod example {
     pub use super::types::{AccountInfo, AccountKind, Color, Payment};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation get_acc of Example.
     #[derive(Debug, Clone, Copy)]
@@ -111,16 +100,16 @@ pub mod example {
     static GET_ACC: Operation = Operation {
         service: "Example",
         name: "get_acc",
-        namespace: "urn:example",
+        namespace: NS,
         action: "",
         style: Style::Document {
             input: Element {
                 name: "Ask",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "Answer",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

@@ -22,29 +22,20 @@ pub mod types {
     }
 
     pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::new("answer", Type::Xsd(Xsd::String)),
-        Member::new("level", Type::Xsd(Xsd::Int)).optional(),
-        Member::new("either", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("mixed", Type::Xsd(Xsd::String)).optional(),
+        Member::xsd("answer", Xsd::String),
+        Member::xsd("level", Xsd::Int).optional(),
+        Member::xsd("either", Xsd::String).optional().nillable(),
+        Member::xsd("mixed", Xsd::String).optional(),
         Member::new("numbers", Type::List(&Type::Xsd(Xsd::Int))).optional(),
         Member::new("answers", Type::List(&Type::Xsd(Xsd::String))).optional(),
-        Member::new("short", Type::Xsd(Xsd::String)).optional(),
-        Member::new("inline", Type::Xsd(Xsd::String)).optional(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Call2 CALL2 {
-            0 answer, 1 level, 2 either, 3 mixed, 4 numbers, 5 answers, 6 short, 7 inline,
-        }
-    }
+        Member::xsd("short", Xsd::String).optional(),
+        Member::xsd("inline", Xsd::String).optional(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct CallResponse {}
 
     pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
-
-    ::soapstone_soap::members! { CallResponse CALL_RESPONSE {} }
 
     ::soapstone_soap::enumerations! {
         /// What was answered.
@@ -78,6 +69,11 @@ pub mod types {
         }
     }
 
+    ::soapstone_soap::members! {
+        Call2 CALL2 { 0 answer, 1 level, 2 either, 3 mixed, 4 numbers, 5 answers, 6 short, 7 inline, }
+        CallResponse CALL_RESPONSE {}
+    }
+
     ::soapstone_soap::structures! {
         Call2 CallResponse
     }
@@ -89,6 +85,8 @@ pub mod example {
     pub use super::types::{Answer, Call2, CallInline, CallResponse, Either};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation Call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -106,16 +104,16 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "Call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element {
                 name: "Call",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "CallResponse",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

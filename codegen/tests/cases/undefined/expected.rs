@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Shape, Xsd};
 
     const NS: &str = "urn:example";
     const NS_2: &str = "Good";
@@ -14,15 +14,8 @@ pub mod types {
     }
 
     pub(super) static ANIMAL: Shape = Shape::new("Animal", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Animal ANIMAL {
-            0 name,
-        }
-    }
+        Member::xsd("name", Xsd::String),
+    ]).qualified();
 
     /// `Animal`, or a type derived from it.
     #[derive(Clone, PartialEq)]
@@ -32,17 +25,9 @@ pub mod types {
     }
 
     pub(super) static ANY_ANIMAL: Shape = Shape::new("AnyAnimal", NS, &[
-        Member::new("Animal", Type::Structure(&ANIMAL)),
-        Member::new("Cat", Type::Structure(&CAT)),
-    ])
-    .derived()
-    .documented("`Animal`, or a type derived from it.");
-
-    ::soapstone_soap::choices! {
-        AnyAnimal ANY_ANIMAL start Animal {
-            0 Animal, 1 Cat,
-        }
-    }
+        Member::structure("Animal", &ANIMAL),
+        Member::structure("Cat", &CAT),
+    ]).derived();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Cat {
@@ -51,16 +36,9 @@ pub mod types {
     }
 
     pub(super) static CAT: Shape = Shape::new("Cat", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
-        Member::new("lives", Type::Xsd(Xsd::Int)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Cat CAT {
-            0 name, 1 lives,
-        }
-    }
+        Member::xsd("name", Xsd::String),
+        Member::xsd("lives", Xsd::Int),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Good {
@@ -68,15 +46,8 @@ pub mod types {
     }
 
     pub(super) static GOOD: Shape = Shape::new("Good", NS, &[
-        Member::new("animal", Type::Structure(&ANY_ANIMAL)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Good GOOD {
-            0 animal,
-        }
-    }
+        Member::structure("animal", &ANY_ANIMAL),
+    ]).qualified();
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -85,16 +56,19 @@ pub mod types {
     }
 
     pub(super) static STAYS_FAULT: Shape = Shape::new("StaysFault", NS_2, &[
-        Member::new("Good", Type::Structure(&GOOD)),
-    ])
-    .elements_in(NS)
-    .choice()
+        Member::structure("Good", &GOOD),
+    ]).elements_in(NS).choice()
     .documented("What the detail of a fault may hold.");
 
+    ::soapstone_soap::members! {
+        Animal ANIMAL { 0 name, }
+        Cat CAT { 0 name, 1 lives, }
+        Good GOOD { 0 animal, }
+    }
+
     ::soapstone_soap::choices! {
-        StaysFault STAYS_FAULT start Good {
-            0 Good,
-        }
+        AnyAnimal ANY_ANIMAL start Animal { 0 Animal, 1 Cat, }
+        StaysFault STAYS_FAULT start Good { 0 Good, }
     }
 
     ::soapstone_soap::structures! {
@@ -108,6 +82,8 @@ pub mod example {
     pub use super::types::{Animal, AnyAnimal, Cat, Good, StaysFault};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation stays of Example.
     #[derive(Debug, Clone, Copy)]
@@ -125,16 +101,16 @@ pub mod example {
     static STAYS: Operation = Operation {
         service: "Example",
         name: "stays",
-        namespace: "urn:example",
+        namespace: NS,
         action: "stays",
         style: Style::Document {
             input: Element {
                 name: "Good",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "Good",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

@@ -24,9 +24,10 @@ impl<'a> Writer<'a> {
             View::Scalar(scalar) if matches!(ty, Type::Raw) => match scalar.as_text() {
                 // one that must be there, and that nothing was put into
                 Some("") => {
-                    let before = self.enter(name, namespace);
-                    self.text.push_str("/>");
-                    self.default = before;
+                    self.start(name);
+                    self.text.push_str(" xmlns=\"");
+                    escape(&mut self.text, namespace);
+                    self.text.push_str("\"/>");
                     Ok(())
                 }
                 _ => self.wildcard(View::Scalar(scalar)),
