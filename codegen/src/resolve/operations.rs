@@ -221,9 +221,13 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             self.leave_out_operation(bound, "the server speaks first");
             return None;
         };
+        if let Some(at) = bound.not_soap {
+            self.leave_out(at, format!("operation `{}`", bound.name), "a message of it isn't SOAP");
+            return None;
+        }
         if let Some(at) = bound.mime {
-            let what = format!("attachments of operation `{}`", bound.name);
-            self.leave_out(at, what + " are", "only the SOAP part is read and written");
+            let what = format!("what operation `{}` has attached", bound.name);
+            self.leave_out(at, what, "only the SOAP part is read and written");
         }
         let of_body = bound.input.as_ref().and_then(|body| body.namespace.as_deref());
         let (input, input_element) = self.part(input, bound.input.as_ref(), &bound.headers, kind)?;

@@ -4,22 +4,33 @@
 /// each.
 pub(crate) fn are_attributes(text: &str) -> bool {
     let mut rest = text;
-    loop {
-        let trimmed = rest.trim_start_matches(is_space);
-        if trimmed.is_empty() {
+    while let Some((_, behind)) = attribute(rest) {
+        rest = behind;
+    }
+    rest.trim_start_matches(is_space).is_empty()
+}
+
+/// Whether a start tag, from behind its name on, says what names without a prefix belong to.
+pub(crate) fn has_default_namespace(tag: &str) -> bool {
+    let mut rest = tag;
+    while let Some((name, behind)) = attribute(rest) {
+        if name == "xmlns" {
             return true;
-        }
-        let Some((name, value)) = trimmed.split_once('=') else { return false };
-        let value = value.trim_start_matches(is_space);
-        let Some(quote) = value.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else {
-            return false;
-        };
-        let Some((value, behind)) = value[1..].split_once(quote) else { return false };
-        if trimmed.len() == rest.len() || !is_name(name.trim_end_matches(is_space)) || value.contains('<') {
-            return false;
         }
         rest = behind;
     }
+    false
+}
+
+/// The name of the attribute at the front, and what follows it.
+fn attribute(text: &str) -> Option<(&str, &str)> {
+    let trimmed = text.trim_start_matches(is_space);
+    let (name, value) = trimmed.split_once('=').filter(|_| trimmed.len() < text.len())?;
+    let name = name.trim_end_matches(is_space);
+    let value = value.trim_start_matches(is_space);
+    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    let (value, behind) = value[1..].split_once(quote)?;
+    (is_name(name) && !value.contains('<')).then_some((name, behind))
 }
 
 fn is_space(character: char) -> bool {
@@ -59,6 +70,16 @@ mod tests {
             " a b=\"1\"",
         ] {
             assert!(!are_attributes(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_default_namespace_is_an_attribute_of_that_name_and_nothing_that_looks_like_one() {
+        for there in [" xmlns=\"\">", " a='>' xmlns = 'u'/>", " xmlns:a=\"1\" xmlns=\"u\">"] {
+            assert!(has_default_namespace(there), "{there}");
+        }
+        for absent in [">", "/>", " xmlns:a=\"u\">", " axmlns=\"\">", " a=\" xmlns=''\">", ">x xmlns=\"\""] {
+            assert!(!has_default_namespace(absent), "{absent}");
         }
     }
 }

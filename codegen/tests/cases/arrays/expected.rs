@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Any, Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Any, Items, Member, Shape, Type, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -35,6 +35,8 @@ pub mod types {
         pub bare: Vec<Any>,
         pub open: Vec<Any>,
         pub listed: Vec<Item>,
+        pub apache: Vec<Item>,
+        pub numbers: Vec<i32>,
         pub repeated: Vec<String>,
     }
 
@@ -43,13 +45,15 @@ pub mod types {
         Member::new("bare", Type::Array(&Type::Any)),
         Member::new("open", Type::Array(&Type::Any)),
         Member::new("listed", Type::Array(&Type::Structure(&ITEM))),
+        Member::new("apache", Type::Items(&Items { name: "item", namespace: "", ty: Type::Structure(&ITEM) })),
+        Member::new("numbers", Type::Items(&Items { name: "number", namespace: "", ty: Type::Xsd(Xsd::Int) })).optional(),
         Member::repeated("repeated", &Type::Xsd(Xsd::String)).optional(),
     ]);
 
     ::soapstone_soap::members! {
         Item ITEM { 0 name, }
         Request REQUEST { 0 numbers, 1 rows, 2 nested, }
-        Response RESPONSE { 0 items, 1 bare, 2 open, 3 listed, 4 repeated, }
+        Response RESPONSE { 0 items, 1 bare, 2 open, 3 listed, 4 apache, 5 numbers, 6 repeated, }
     }
 
     ::soapstone_soap::structures! {

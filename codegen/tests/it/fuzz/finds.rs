@@ -50,6 +50,21 @@ fn attributes_and_elements_that_are_no_xml_are_not_written_as_they_stand() {
 }
 
 #[test]
+fn xml_of_no_namespace_stays_in_none_and_with_one_of_its_own_in_that() {
+    for (element, written) in [
+        ("<odd axmlns=\"1\"/>", "<odd xmlns=\"\" axmlns=\"1\"/>"),
+        ("<odd a=\">\" xmlns=\"urn:o\"/>", "<odd a=\">\" xmlns=\"urn:o\"/>"),
+    ] {
+        use crate::compiles::mixed::{example::NoteCall, types};
+        use soapstone_soap::{Call as _, Raw};
+        let open = types::Open { any: vec![Raw::element(element).expect("XML")], ..types::Open::default() };
+        let note = types::Note { open: Some(open), ..types::Note::default() };
+        let text = write::request(NoteCall::operation(), None, &note).expect("can be written");
+        assert!(text.contains(written), "{text}");
+    }
+}
+
+#[test]
 fn an_item_of_a_list_in_one_text_that_would_be_none_or_two_is_refused() {
     use crate::compiles::attributes::{example::CallCall, types};
     use soapstone_soap::Call as _;

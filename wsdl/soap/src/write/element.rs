@@ -3,6 +3,7 @@
 use super::text::words;
 use super::{WriteError, Writer, escape};
 use crate::read::check_element;
+use crate::wellformed::has_default_namespace;
 use crate::{Member, Place, Shape, Structure, Type, View};
 
 impl<'a> Writer<'a> {
@@ -170,11 +171,10 @@ impl<'a> Writer<'a> {
             View::Scalar(scalar) => {
                 let xml = scalar.as_text().unwrap_or_default().trim();
                 check_element(xml).map_err(WriteError::raw)?;
-                let tag = &xml[..xml.find('>').unwrap_or(xml.len())];
-                let name = tag.find([' ', '\t', '\r', '\n', '/', '>']).unwrap_or(tag.len());
+                let name = xml.find([' ', '\t', '\r', '\n', '/', '>']).unwrap_or(xml.len());
                 self.text.push_str(&xml[..name]);
                 // what it says without a prefix isn't meant in the namespace around it
-                if !self.default.is_empty() && !tag.contains("xmlns=") {
+                if !self.default.is_empty() && !has_default_namespace(&xml[name..]) {
                     self.text.push_str(" xmlns=\"\"");
                 }
                 self.text.push_str(&xml[name..]);
