@@ -38,8 +38,8 @@
 //!
 //! SOAP 1.1 and 1.2 over HTTP in rpc/encoded, rpc/literal and document/literal, wrapped or bare; headers, faults with
 //! their typed detail, operations without an answer. Types: everything of XML Schema 1.0 that says what a message
-//! holds; facets are documented, and checked by the runtime where [`Config::facets`] asks for it. The text of mixed content is
-//! kept in one piece, without its places between the members.
+//! holds; facets are documented, and checked by the runtime where [`Config::facets`] asks for it. The text of mixed
+//! content is kept in one piece, without its places between the members.
 
 mod config;
 mod contents;

@@ -92,6 +92,11 @@ fn everything_that_stands_in_a_published_definition_is_read_and_every_operation_
             "arr": typed_arrays, "elements": elements,
         });
         assert_eq!(truth[&name], read, "what stands in {name}");
+        if name == "d19_ews" {
+            let size: u64 =
+                report.files.iter().filter_map(|file| fs::metadata(file).ok()).map(|it| it.len()).sum();
+            assert!(code.len() as u64 <= 2 * size, "{} bytes of Rust from {size}", code.len());
+        }
         let left_out = |warning: &&Diagnostic| warning.message.starts_with("operation ");
         let left_out = report.warnings.iter().filter(left_out).count();
         assert_eq!(operations, report.operations + left_out, "operations of {name}");

@@ -11,7 +11,7 @@ pub fn fault(fault: &Fault) -> String {
     fault_in(Version::Soap11, fault, None)
 }
 
-/// The envelope of a fault, with a detail as the operation declares it ([`Operation::faults`]) where one is given.
+/// The envelope of a fault, with a detail as the operation declares it ([`Operation::faults`](crate::Operation::faults)) where one is given.
 ///
 /// Characters that XML can't hold are replaced, so that a fault always gets through; a detail that can't be written
 /// is left out.
