@@ -65,6 +65,16 @@ fn xml_of_no_namespace_stays_in_none_and_with_one_of_its_own_in_that() {
 }
 
 #[test]
+fn white_space_that_means_nothing_to_a_type_is_not_written() {
+    use crate::compiles::attributes::{example::CallCall, types};
+    use soapstone_soap::Call as _;
+    let less = types::Less { lang: Some(" de\n".into()), ..types::Less::default() };
+    let request = types::Call2 { less: vec![less], ..types::Call2::default() };
+    let text = write::request(CallCall::operation(), None, &request).expect("can be written");
+    assert!(text.contains("xml:lang=\"de\""), "{text}");
+}
+
+#[test]
 fn an_item_of_a_list_in_one_text_that_would_be_none_or_two_is_refused() {
     use crate::compiles::attributes::{example::CallCall, types};
     use soapstone_soap::Call as _;

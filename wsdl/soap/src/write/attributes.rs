@@ -6,7 +6,7 @@ use super::text::words;
 use super::{WriteError, Writer, escape};
 use crate::charset::allowed;
 use crate::read::check_element;
-use crate::{Member, Place, Preset, Structure, View};
+use crate::{Member, Place, Preset, Structure, Type, View, Xsd};
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
@@ -45,7 +45,14 @@ impl Writer<'_> {
     ) -> Result<(), WriteError> {
         let mut text = String::new();
         match view {
-            View::Scalar(scalar) => scalar.write(&mut text),
+            View::Scalar(scalar) => {
+                scalar.write(&mut text);
+                if let Type::Xsd(xsd) = member.ty
+                    && xsd != Xsd::String
+                {
+                    text = xsd.spaced(text.into()).into_owned();
+                }
+            }
             View::List(list) if !list.is_empty() || !member.optional => text = words(list)?,
             _ if member.optional => return Ok(()),
             _ => {}

@@ -89,7 +89,10 @@ impl<'a> Writer<'a> {
     /// The text of a scalar; the character in it that XML can't hold, if there is one.
     pub(super) fn content(&mut self, xsd: Xsd, scalar: &dyn Scalar) -> Result<(), char> {
         if let Some(text) = scalar.as_text() {
-            return self.escaped(text);
+            if xsd == Xsd::String {
+                return self.escaped(text);
+            }
+            return self.escaped(&xsd.spaced(text.into()));
         }
         let start = self.text.len();
         scalar.write(&mut self.text);
