@@ -3,6 +3,7 @@
 //! Each item is made with `quote` and formatted by itself, so that items stand apart by a blank line.
 
 mod documentation;
+mod facets;
 mod namespaces;
 mod operation;
 mod plan;

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
+use super::facets::{described, facet};
 use super::plan::{Module, Plan};
 use super::{Uses, WIDTH, documentation, item, wrapped};
 use crate::config::Config;
 use crate::error::Error;
 use crate::names::{self, identifier};
-use crate::resolve::{Facet, Kind, Member, Model, Place, Preset, Simple, Structure, Text, Type};
+use crate::resolve::{Kind, Member, Model, Place, Preset, Simple, Structure, Text, Type};
 
 /// All structures that stand in `module`.
 pub(super) fn items(
@@ -407,39 +408,6 @@ fn numbered(of: &str, names: &[String]) -> String {
 /// Attributes that were given, and looked at before.
 fn attributes<'s>(attributes: impl Iterator<Item = &'s str>) -> TokenStream {
     attributes.filter_map(|attribute| attribute.parse::<TokenStream>().ok()).collect()
-}
-
-/// A member's documentation, and what is demanded of its values.
-fn described(member: &Member) -> String {
-    if member.facets.is_empty() {
-        return member.documentation.clone();
-    }
-    let words: Vec<String> = member.facets.iter().map(Facet::words).collect();
-    let words = words.join(", ");
-    let mut characters = words.chars();
-    let first = characters.next().map(|first| first.to_ascii_uppercase()).into_iter();
-    let sentence: String = first.chain(characters).chain(['.']).collect();
-    if member.documentation.is_empty() { sentence } else { format!("{}\n\n{sentence}", member.documentation) }
-}
-
-/// What the table says of it.
-fn facet(facet: &Facet) -> String {
-    match facet {
-        Facet::Length(number) => format!("Facet::Length({number})"),
-        Facet::MinLength(number) => format!("Facet::MinLength({number})"),
-        Facet::MaxLength(number) => format!("Facet::MaxLength({number})"),
-        Facet::TotalDigits(number) => format!("Facet::TotalDigits({number})"),
-        Facet::FractionDigits(number) => format!("Facet::FractionDigits({number})"),
-        Facet::Pattern(text) => format!("Facet::Pattern({})", quoted(text)),
-        Facet::AtLeast(text) => format!("Facet::AtLeast({})", quoted(text)),
-        Facet::AtMost(text) => format!("Facet::AtMost({})", quoted(text)),
-        Facet::Above(text) => format!("Facet::Above({})", quoted(text)),
-        Facet::Below(text) => format!("Facet::Below({})", quoted(text)),
-        Facet::OneOf(values) => {
-            let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
-            format!("Facet::OneOf(&[{}])", values.join(", "))
-        }
-    }
 }
 
 fn documented_call(text: &str) -> String {

@@ -16,6 +16,7 @@ mod check;
 mod cursor;
 mod date;
 mod duration;
+mod enumeration;
 mod envelope;
 mod error;
 mod facet;
