@@ -36,3 +36,14 @@ fn where_nothing_remains_without_undefined_names_they_are_errors() {
     let error = Config::new().definitions(folder).generate().expect_err("nothing remains");
     assert!(error.diagnostics().iter().any(|it| it.message.contains("no type `tns:Gone`")), "{error}");
 }
+
+#[test]
+fn a_service_or_operation_that_is_asked_for_and_not_there_is_reported() {
+    let mut config = Config::new();
+    config.definition(case()).only_service("Example").only_operation("stays").only_operation("stay");
+    let (_, report) = config.generate().expect("the rest");
+    let said: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
+    let of_settings: Vec<&String> = said.iter().filter(|it| it.starts_with("the settings: ")).collect();
+    assert_eq!(of_settings.len(), 1, "{said:?}");
+    assert!(of_settings[0].contains("`only_operation` names `stay`"), "{of_settings:?}");
+}
