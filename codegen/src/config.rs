@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::contents::{self, Contents};
 use crate::describe::{self, ServiceDescription};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::embed::{self, Definition};
 use crate::error::Error;
+use crate::settings::{self, Settings};
 use crate::{emit, load, parse, resolve};
 
 /// Members that are never shown, whatever a definition calls its own: `NAME`, or `TYPE.NAME` for one type only.
@@ -47,11 +49,14 @@ pub struct Config {
     wide_integers: bool,
     exact_floats: bool,
     embed_definitions: bool,
+    facets: bool,
     strict: bool,
     secrets: Vec<String>,
     suffixes: Vec<String>,
     only_services: Vec<String>,
     only_operations: Vec<String>,
+    open_tables: bool,
+    pub(crate) settings: Settings,
 }
 
 #[derive(Debug, Clone)]
@@ -78,6 +83,8 @@ pub struct Report {
     pub structures: usize,
     /// How many enumerations there are.
     pub enumerations: usize,
+    /// What stands in the files, whether it is generated or not.
+    pub contents: Contents,
 }
 
 impl Default for Config {
@@ -97,11 +104,14 @@ impl Config {
             wide_integers: false,
             exact_floats: false,
             embed_definitions: false,
+            facets: false,
             strict: false,
             secrets: owned(DEFAULT_SECRETS),
             suffixes: owned(DEFAULT_SUFFIXES),
             only_services: Vec::new(),
             only_operations: Vec::new(),
+            open_tables: false,
+            settings: Settings::default(),
         }
     }
 
@@ -146,6 +156,32 @@ impl Config {
     /// answers `?wsdl` with. Off by default; a program that doesn't name it doesn't carry the texts.
     pub fn embed_definitions(&mut self, embed: bool) -> &mut Self {
         self.embed_definitions = embed;
+        self
+    }
+
+    /// Whether the tables have what definitions demand of values beyond their types (lengths, patterns, bounds), for
+    /// the runtime's `check` (its feature `check`). It stands in the documentation in any case. Off by default.
+    ///
+    /// ```
+    /// # let mut config = soapstone_codegen::Config::new();
+    /// config.facets(true);
+    /// ```
+    ///
+    /// and where the types are used: `assert!(soapstone_soap::check(&request).is_empty())`.
+    pub fn facets(&mut self, facets: bool) -> &mut Self {
+        self.facets = facets;
+        self
+    }
+
+    /// Whether tables are public, so that other generated code may hold these types: see [`Config::extern_type`]. Off
+    /// by default.
+    ///
+    /// ```
+    /// # let mut config = soapstone_codegen::Config::new();
+    /// config.definition("shared.wsdl").open_tables(true);
+    /// ```
+    pub fn open_tables(&mut self, open: bool) -> &mut Self {
+        self.open_tables = open;
         self
     }
 
@@ -213,7 +249,7 @@ impl Config {
     /// When there is nothing to generate from, a file can't be read, or the definitions have errors (with
     /// [`Config::strict`] also warnings): [`Error::diagnostics`] names them all.
     pub fn generate(&self) -> Result<(String, Report), Error> {
-        let Read { model, definitions, paths, files, folders, warnings } = self.read()?;
+        let Read { model, contents, definitions, paths, files, folders, warnings } = self.read()?;
         let names: Vec<String> = paths.iter().map(|path| file_name(path)).collect();
         let text = emit::emit(&model, self, &names, &definitions)?;
         let report = Report {
@@ -224,6 +260,7 @@ impl Config {
             operations: model.services.iter().map(|service| service.operations.len()).sum(),
             structures: model.structures.iter().filter(|it| !is_enumeration(it)).count(),
             enumerations: model.structures.iter().filter(|it| is_enumeration(it)).count(),
+            contents,
         };
         Ok((text, report))
     }
@@ -247,17 +284,20 @@ impl Config {
         stop(&mut diagnostics, Error::Load)?;
         let parsed = parse::parse(&loaded, &mut diagnostics);
         stop(&mut diagnostics, Error::Parse)?;
+        let contents = contents::count(&loaded, &parsed);
         let mut model = resolve::resolve(&loaded, &parsed, &mut diagnostics);
         stop(&mut diagnostics, Error::Resolve)?;
         let definitions =
             if self.embed_definitions { embed::definitions(&loaded, &diagnostics) } else { Vec::new() };
-        let warnings = diagnostics.list;
+        let mut warnings = diagnostics.list;
+        warnings.extend(self.unknown(&model));
+        warnings.extend(self.settings.problems(&model));
         if self.strict && !warnings.is_empty() {
             let error = |warning| Diagnostic { severity: Severity::Error, ..warning };
             return Err(Error::Strict(warnings.into_iter().map(error).collect()));
         }
         model.keep(&self.only_services, &self.only_operations);
-        Ok(Read { model, definitions, paths, files, folders, warnings })
+        Ok(Read { model, contents, definitions, paths, files, folders, warnings })
     }
 
     pub(crate) fn has_wide_integers(&self) -> bool {
@@ -266,6 +306,33 @@ impl Config {
 
     pub(crate) fn has_exact_floats(&self) -> bool {
         self.exact_floats
+    }
+
+    /// Services and operations that were asked for and aren't there.
+    fn unknown(&self, model: &resolve::Model) -> Vec<Diagnostic> {
+        let services: Vec<&str> = model.services.iter().map(|service| service.name.as_str()).collect();
+        let operations = model.services.iter().flat_map(|service| &service.operations);
+        let operations: Vec<&str> = operations.map(|operation| operation.name.as_str()).collect();
+        let lists = [
+            ("only_service", &self.only_services, services),
+            ("only_operation", &self.only_operations, operations),
+        ];
+        let mut found = Vec::new();
+        for (setting, wanted, known) in lists {
+            for name in wanted.iter().filter(|name| !known.contains(&name.as_str())) {
+                let message = format!("`{setting}` names `{name}`, which the definitions don't have");
+                found.push(settings::warning(message, "names are written as in the definition".to_owned()));
+            }
+        }
+        found
+    }
+
+    pub(crate) fn has_open_tables(&self) -> bool {
+        self.open_tables
+    }
+
+    pub(crate) fn has_facets(&self) -> bool {
+        self.facets
     }
 
     /// Whether the member `name` of the type `ty` is never shown.
@@ -325,6 +392,7 @@ struct Read {
     model: resolve::Model,
     /// Of each definition its files, where they are to be embedded.
     definitions: Vec<Definition>,
+    contents: Contents,
     paths: Vec<PathBuf>,
     files: Vec<PathBuf>,
     folders: Vec<PathBuf>,

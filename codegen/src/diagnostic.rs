@@ -68,6 +68,8 @@ pub(crate) struct Diagnostics {
     pub(crate) list: Vec<Diagnostic>,
     /// What has been said: a thing used in several places is wrong once.
     said: HashSet<(At, String)>,
+    /// Of `list`: what names something that is defined nowhere.
+    undefined: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -111,6 +113,25 @@ impl Diagnostics {
 
     pub(crate) fn warning(&mut self, at: At, message: impl Into<String>, advice: impl Into<String>) {
         self.push(Severity::Warning, at, message.into(), advice.into());
+    }
+
+    /// Something is left out because of a name that is defined nowhere.
+    pub(crate) fn undefined(&mut self, at: At, message: impl Into<String>, advice: impl Into<String>) {
+        let before = self.list.len();
+        self.warning(at, message, advice);
+        self.undefined.extend(before..self.list.len());
+    }
+
+    /// Whether anything was said about this place.
+    pub(crate) fn is_told(&self, at: At) -> bool {
+        self.said.iter().any(|(said, _)| *said == at)
+    }
+
+    /// So much is left out that nothing remains: then names that are defined nowhere are errors.
+    pub(crate) fn nothing_remains(&mut self) {
+        for index in std::mem::take(&mut self.undefined) {
+            self.list[index].severity = Severity::Error;
+        }
     }
 
     /// A file that couldn't even be read.

@@ -97,9 +97,11 @@
 //!
 //! SOAP 1.1 and 1.2 over HTTP in rpc/encoded, rpc/literal and document/literal, wrapped or bare; headers, faults with
 //! their typed detail, operations without an answer. Types: everything of XML Schema 1.0 that says what a message
-//! holds; facets aren't checked, and text between the members of mixed content isn't kept.
+//! holds; facets are documented, and checked by the runtime where [`Config::facets`] asks for it. The text of mixed
+//! content is kept in one piece, without its places between the members.
 
 mod config;
+mod contents;
 mod describe;
 mod diagnostic;
 mod embed;
@@ -110,9 +112,11 @@ mod names;
 mod namespace;
 mod parse;
 mod resolve;
+mod settings;
 mod xml;
 
 pub use config::{Config, DEFAULT_FILE_NAME, DEFAULT_SECRETS, DEFAULT_SUFFIXES, Report};
+pub use contents::Contents;
 pub use describe::{
     OperationDescription, ParameterDescription, ServiceDescription, description_json, description_table,
 };

@@ -28,6 +28,7 @@ const TYPES_TAKEN: &[&str] = &[
     "Decimal",
     "Default",
     "Err",
+    "Facet",
     "Element",
     "Header",
     "Items",
@@ -124,6 +125,18 @@ pub(crate) fn fields<'n>(members: impl Iterator<Item = &'n str>) -> Vec<String> 
         *field = names.unique(std::mem::take(field), "_");
     }
     fields
+}
+
+/// The same with other names where they are wanted; one that is taken gets a number as ever.
+pub(crate) fn renamed(found: Vec<String>, wanted: &[Option<&str>]) -> Vec<String> {
+    if wanted.iter().all(Option::is_none) {
+        return found;
+    }
+    let mut names = Names::default();
+    let wishes: Vec<Option<String>> =
+        wanted.iter().map(|wanted| wanted.map(|wanted| names.unique(wanted.to_owned(), "_"))).collect();
+    let chosen = found.into_iter().zip(wishes);
+    chosen.map(|(found, wish)| wish.unwrap_or_else(|| names.unique(found, "_"))).collect()
 }
 
 /// The names of methods for operations, in order; those of `taken` are somebody else's.

@@ -3,6 +3,8 @@
 //! Each item is made with `quote` and formatted by itself, so that items stand apart by a blank line.
 
 mod documentation;
+mod facets;
+mod namespaces;
 mod operation;
 mod plan;
 mod structure;
@@ -54,11 +56,12 @@ fn head(sources: &[String]) -> String {
 
 fn types(model: &Model, config: &Config, plan: &Plan) -> Result<String, Error> {
     let mut uses = Uses::new();
-    let mut items = structure::items(model, config, plan, Module::Types, &mut uses)?;
-    if let Some(used) = used(&uses)? {
-        items.insert(0, used);
-    }
-    Ok(module("types", &["The structures that the services share.".to_owned()], &items))
+    let mut namespaces = Vec::new();
+    let mut items = structure::items(model, config, plan, Module::Types, &mut uses, &mut namespaces)?;
+    let mut before: Vec<String> = used(&uses)?.into_iter().collect();
+    before.extend(namespaces::declared(&namespaces));
+    before.append(&mut items);
+    Ok(module("types", &["The structures that the services share.".to_owned()], &before))
 }
 
 fn service(
@@ -70,11 +73,15 @@ fn service(
 ) -> Result<String, Error> {
     let mut uses = Uses::new();
     let own = Module::Service(index);
-    let mut items = structure::items(model, config, plan, own, &mut uses)?;
-    items.extend(operation::items(model, plan, index, &mut uses)?);
-    items.extend(embedded(model, plan, index, definitions)?);
+    let mut namespaces = Vec::new();
+    let mut items = structure::items(model, config, plan, own, &mut uses, &mut namespaces)?;
+    let mut operations = operation::items(model, plan, index, &mut uses)?;
+    operations.extend(embedded(model, plan, index, definitions)?);
+    namespaces::shorten(&mut operations, &mut namespaces);
+    items.append(&mut operations);
     let mut before = imports(plan, own)?;
     before.extend(used(&uses)?);
+    before.extend(namespaces::declared(&namespaces));
     before.append(&mut items);
     let mut documentation = documentation::lines(&model.services[index].documentation);
     if documentation.is_empty() {

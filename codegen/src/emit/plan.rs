@@ -24,6 +24,8 @@ pub(super) struct Plan {
     /// Of each structure: its type, and the static that holds its table.
     types: Vec<String>,
     tables: Vec<String>,
+    /// Of those that are there already: the type's path, and its table's.
+    elsewhere: Vec<Option<(String, String)>>,
     services: Vec<ServicePlan>,
 }
 
@@ -50,12 +52,14 @@ impl Plan {
         let (mut types, mut tables) = (Vec::new(), Vec::new());
         for (structure, home) in model.structures.iter().zip(&homes) {
             let taken = type_names.entry(*home).or_insert_with(Names::of_types);
-            let name = taken.unique(names::type_name(&structure.name.local), "");
+            let wanted = config.settings.type_name(structure).map(str::to_owned);
+            let name = taken.unique(wanted.unwrap_or_else(|| names::type_name(&structure.name.local)), "");
             let statics = static_names.entry(*home).or_insert_with(statics);
             tables.push(statics.unique(names::shout(&name), "_"));
             types.push(name);
         }
-        let mut plan = Self { homes, types, tables, services: Vec::new() };
+        let elsewhere = model.structures.iter().map(|it| config.settings.elsewhere(it)).collect();
+        let mut plan = Self { homes, types, tables, elsewhere, services: Vec::new() };
         let mut modules = Names::default();
         modules.take("types");
         for (index, service) in model.services.iter().enumerate() {
@@ -65,14 +69,15 @@ impl Plan {
             let reached = reached(model, index, &plan.homes);
             let imports = reached
                 .into_iter()
-                .filter(|structure| plan.homes[*structure] != own)
+                .filter(|structure| plan.homes[*structure] != own && plan.elsewhere[*structure].is_none())
                 .filter(|structure| taken.take(&plan.types[*structure]))
                 .collect();
             let operations = service
                 .operations
                 .iter()
                 .map(|operation| {
-                    let mut name = names::type_name(&operation.name);
+                    let wanted = config.settings.operation_name(&service.name, &operation.name);
+                    let mut name = wanted.map_or_else(|| names::type_name(&operation.name), str::to_owned);
                     if operation.number > 1 {
                         name += &operation.number.to_string();
                     }
@@ -95,6 +100,7 @@ impl Plan {
     pub(super) fn structures_in(&self, module: Module) -> Vec<usize> {
         let mut found: Vec<usize> =
             (0..self.homes.len()).filter(|index| self.homes[*index] == module).collect();
+        found.retain(|index| self.elsewhere[*index].is_none());
         found.sort_by(|one, other| self.types[*one].cmp(&self.types[*other]));
         found
     }
@@ -146,6 +152,9 @@ impl Plan {
 
     /// A structure's type, as `module` names it.
     pub(super) fn ty(&self, structure: usize, module: Module) -> TokenStream {
+        if let Some((path, _)) = &self.elsewhere[structure] {
+            return tokens(path);
+        }
         let name = identifier(&self.types[structure]);
         let imported = match module {
             Module::Service(index) => self.services[index].imports.contains(&structure),
@@ -160,11 +169,17 @@ impl Plan {
 
     /// A structure's table, as `module` names it.
     pub(super) fn table(&self, structure: usize, module: Module) -> TokenStream {
+        if let Some((_, table)) = &self.elsewhere[structure] {
+            return tokens(table);
+        }
         self.path(structure, module, identifier(&self.tables[structure]))
     }
 
     /// The same in two pieces of text.
     pub(super) fn table_path(&self, structure: usize, module: Module) -> (String, &str) {
+        if let Some((_, table)) = &self.elsewhere[structure] {
+            return (String::new(), table);
+        }
         let home = self.homes[structure];
         let path =
             if home == module { String::new() } else { format!("super::{}::", self.module_name(home)) };
@@ -180,10 +195,18 @@ impl Plan {
     }
 }
 
+/// A path that was given, and looked at before.
+fn tokens(path: &str) -> TokenStream {
+    path.parse().unwrap_or_default()
+}
+
 fn statics() -> Names {
     let mut names = Names::default();
     names.take("SERVICE");
     names.take("DEFINITION");
+    for position in 0..super::namespaces::MOST {
+        names.take(&super::namespaces::name(position));
+    }
     names
 }
 

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
+use super::facets::{described, facet};
 use super::plan::{Module, Plan};
-use super::{Uses, documentation, item, wrapped};
+use super::{Uses, WIDTH, documentation, item, wrapped};
 use crate::config::Config;
 use crate::error::Error;
 use crate::names::{self, identifier};
@@ -19,31 +20,32 @@ pub(super) fn items(
     plan: &Plan,
     module: Module,
     uses: &mut Uses,
+    namespaces: &mut Vec<String>,
 ) -> Result<Vec<String>, Error> {
     let mut items = Vec::new();
     let mut names = Vec::new();
     let mut enumerations = String::new();
-    let mut namespaces = Vec::new();
+    let (mut members, mut choices) = (String::new(), String::new());
     for index in plan.structures_in(module) {
         let structure = &model.structures[index];
         if let Kind::Enumeration(values) = &structure.kind {
-            enumeration(plan, index, structure, values, &mut enumerations);
+            enumeration(config, plan, index, structure, values, &mut enumerations);
             continue;
         }
-        let mut emitter = Emitter { config, plan, module, uses, namespaces: &mut namespaces };
-        emitter.structure(index, structure, &mut items)?;
+        let mut emitter = Emitter { config, plan, module, uses, namespaces };
+        let fields = emitter.structure(index, structure, &mut items)?;
+        match structure.kind {
+            Kind::Structure => members += &emitter.access(index, &fields),
+            _ => choices += &emitter.chosen(index, structure, &fields),
+        }
         names.push(plan.own(index).0.to_string());
     }
     if !enumerations.is_empty() {
         items.push(format!("::soapstone_soap::enumerations! {{\n{enumerations}}}\n"));
     }
-    for (index, namespace) in namespaces.iter().enumerate().rev() {
-        let name = if index == 0 { "NS".to_owned() } else { format!("NS_{}", index + 1) };
-        let line = if index + 1 == namespaces.len() { "\n" } else { "" };
-        let constant = format!("const {name}: &str = {};\n{line}", quoted(namespace));
-        match items.first_mut() {
-            Some(first) => first.insert_str(0, &constant),
-            None => items.push(constant),
+    for (name, list) in [("members", members), ("choices", choices)] {
+        if !list.is_empty() {
+            items.push(format!("::soapstone_soap::{name}! {{\n{list}}}\n"));
         }
     }
     if !names.is_empty() {
@@ -60,7 +62,14 @@ pub(super) fn documented(text: &str) -> TokenStream {
 }
 
 /// One enumeration, as the runtime's macro takes it.
-fn enumeration(plan: &Plan, index: usize, structure: &Structure, values: &[Text], out: &mut String) {
+fn enumeration(
+    config: &Config,
+    plan: &Plan,
+    index: usize,
+    structure: &Structure,
+    values: &[Text],
+    out: &mut String,
+) {
     let comment = |text: &str, indent: &str, out: &mut String| {
         for line in documentation::lines(text) {
             *out += format!("{indent}/// {line}").trim_end();
@@ -71,6 +80,9 @@ fn enumeration(plan: &Plan, index: usize, structure: &Structure, values: &[Text]
         out.push('\n');
     }
     comment(&structure.documentation, "    ", out);
+    for attribute in config.settings.type_attributes(structure) {
+        *out += &format!("    {attribute}\n");
+    }
     *out += &format!("    pub enum {} {{\n", plan.own(index).0);
     let variants = names::variants(values.iter().map(|value| value.text.as_str()), &["Other"]);
     for (value, variant) in values.iter().zip(variants) {
@@ -95,21 +107,22 @@ impl Emitter<'_> {
         index: usize,
         structure: &Structure,
         items: &mut Vec<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<String>, Error> {
         self.uses.insert("Shape");
         let names = structure.members.iter().map(|member| member.name.as_str());
+        let wanted: Vec<Option<&str>> =
+            names.clone().map(|name| self.config.settings.field_name(structure, name)).collect();
         if structure.kind == Kind::Structure {
-            let fields = names::fields(names);
+            let fields = names::renamed(names::fields(names), &wanted);
             items.push(self.declaration(index, structure, &fields)?);
             items.push(self.table(index, structure));
-            items.push(self.access(index, &fields));
+            Ok(fields)
         } else {
-            let variants = names::variants(names, &[]);
+            let variants = names::renamed(names::variants(names, &[]), &wanted);
             items.push(self.choice(index, structure, &variants)?);
             items.push(self.table(index, structure));
-            items.push(self.chosen(index, structure, &variants));
+            Ok(variants)
         }
-        Ok(())
     }
 
     fn choice(&mut self, index: usize, structure: &Structure, variants: &[String]) -> Result<String, Error> {
@@ -117,13 +130,16 @@ impl Emitter<'_> {
         let documentation = documented(&structure.documentation);
         let mut members = TokenStream::new();
         for (member, variant) in structure.members.iter().zip(variants) {
-            let documentation = documented(&member.documentation);
+            let documentation = documented(&described(member));
             let variant = identifier(variant);
             let ty = self.field_type(&Member { optional: member.nillable, ..member.clone() });
-            members.extend(quote! { #documentation #variant(#ty), });
+            let attributes = attributes(self.config.settings.field_attributes(structure, &member.name));
+            members.extend(quote! { #documentation #attributes #variant(#ty), });
         }
+        let attributes = attributes(self.config.settings.type_attributes(structure));
         item(quote! {
             #documentation
+            #attributes
             #[derive(Clone, PartialEq)]
             pub enum #name { #members }
         })
@@ -136,13 +152,7 @@ impl Emitter<'_> {
             _ => 0,
         };
         let start = variants.get(start).map(|variant| identifier(variant).to_string()).unwrap_or_default();
-        let list: Vec<String> = variants
-            .iter()
-            .enumerate()
-            .map(|(index, variant)| format!("{index} {},", identifier(variant)))
-            .collect();
-        let list = wrapped(&list.join(" "), "        ");
-        format!("::soapstone_soap::choices! {{\n    {name} {table} start {start} {{\n{list}    }}\n}}\n")
+        numbered(&format!("{name} {table} start {start}"), variants)
     }
 
     fn declaration(
@@ -155,13 +165,16 @@ impl Emitter<'_> {
         let documentation = documented(&structure.documentation);
         let mut members = TokenStream::new();
         for (member, field) in structure.members.iter().zip(fields) {
-            let documentation = documented(&member.documentation);
+            let documentation = documented(&described(member));
             let field = identifier(field);
             let ty = self.field_type(member);
-            members.extend(quote! { #documentation pub #field: #ty, });
+            let attributes = attributes(self.config.settings.field_attributes(structure, &member.name));
+            members.extend(quote! { #documentation #attributes pub #field: #ty, });
         }
+        let attributes = attributes(self.config.settings.type_attributes(structure));
         item(quote! {
             #documentation
+            #attributes
             #[derive(Clone, Default, PartialEq)]
             pub struct #name { #members }
         })
@@ -178,21 +191,22 @@ impl Emitter<'_> {
         let mut calls = String::new();
         if !elements_in.is_empty() {
             if elements_in == namespace {
-                calls += "\n.qualified()";
+                calls += ".qualified()";
             } else {
-                calls += &format!("\n.elements_in({})", self.namespace(elements_in));
+                calls += &format!(".elements_in({})", self.namespace(elements_in));
             }
         }
         match structure.kind {
-            Kind::Choice { .. } => calls += "\n.choice()",
-            Kind::Derived => calls += "\n.derived()",
+            Kind::Choice { .. } => calls += ".choice()",
+            Kind::Derived => calls += ".derived()",
             _ => {}
         }
         let mut names = HashSet::new();
         if structure.kind != Kind::Derived && !elements.clone().all(|member| names.insert(&member.name)) {
-            calls += "\n.told_apart()";
+            calls += ".told_apart()";
         }
-        if !structure.documentation.is_empty() {
+        // of a choice of types it says no more than the table
+        if !structure.documentation.is_empty() && structure.kind != Kind::Derived {
             calls += "\n";
             calls += &documented_call(&structure.documentation);
         }
@@ -202,7 +216,8 @@ impl Emitter<'_> {
         }
         let (name, namespace) = (quoted(&structure.name.local), self.namespace(namespace));
         let list = if members.is_empty() { "&[]".to_owned() } else { format!("&[\n{members}]") };
-        format!("pub(super) static {table}: Shape = Shape::new({name}, {namespace}, {list}){calls};\n")
+        let open = if self.config.has_open_tables() { "#[doc(hidden)]\npub" } else { "pub(super)" };
+        format!("{open} static {table}: Shape = Shape::new({name}, {namespace}, {list}){calls};\n")
     }
 
     /// A namespace, by its constant.
@@ -210,19 +225,28 @@ impl Emitter<'_> {
         if namespace.is_empty() {
             return "\"\"".to_owned();
         }
-        let known = self.namespaces.iter().position(|known| known == namespace);
-        let number = known.unwrap_or_else(|| {
-            self.namespaces.push(namespace.to_owned());
-            self.namespaces.len() - 1
-        });
-        if number == 0 { "NS".to_owned() } else { format!("NS_{}", number + 1) }
+        super::namespaces::constant(self.namespaces, namespace)
     }
 
     fn table_entry(&mut self, structure: &Structure, member: &Member, elements_in: &str) -> String {
-        self.uses.extend(["Member", "Type"]);
-        let ty = self.table_type(&member.ty);
-        let mut entry = format!("Member::new({}, {ty})", quoted(&member.name));
-        if member.place != Place::Element {
+        self.uses.insert("Member");
+        let name = quoted(&member.name);
+        let holds_xsd = if member.place == Place::Attribute { "attribute" } else { "xsd" };
+        let mut entry = match &member.ty {
+            Type::Simple(simple) => {
+                self.uses.insert("Xsd");
+                format!("Member::{holds_xsd}({name}, Xsd::{simple:?})")
+            }
+            Type::Enumeration(_) => {
+                self.uses.insert("Xsd");
+                format!("Member::{holds_xsd}({name}, Xsd::String)")
+            }
+            Type::Structure(index) => format!("Member::structure({name}, {})", self.table_reference(*index)),
+            Type::Repeated(item) => format!("Member::repeated({name}, &{})", self.table_type(item)),
+            ty => format!("Member::new({name}, {})", self.table_type(ty)),
+        };
+        let is_said = member.place == Place::Attribute && entry.starts_with("Member::attribute(");
+        if member.place != Place::Element && !is_said {
             self.uses.insert("Place");
             entry += &format!(".at(Place::{:?})", member.place);
         }
@@ -241,6 +265,11 @@ impl Emitter<'_> {
         if member.nillable {
             entry += ".nillable()";
         }
+        if self.config.has_facets() && !member.facets.is_empty() {
+            self.uses.insert("Facet");
+            let facets: Vec<String> = member.facets.iter().map(facet).collect();
+            entry += &format!(".facets(&[{}])", facets.join(", "));
+        }
         if self.config.is_secret(&structure.name.local, &member.name) {
             entry += ".secret()";
         }
@@ -249,16 +278,7 @@ impl Emitter<'_> {
 
     fn access(&mut self, index: usize, fields: &[String]) -> String {
         let (name, table) = self.plan.own(index);
-        if fields.is_empty() {
-            return format!("::soapstone_soap::members! {{ {name} {table} {{}} }}\n");
-        }
-        let list: Vec<String> = fields
-            .iter()
-            .enumerate()
-            .map(|(index, field)| format!("{index} {},", identifier(field)))
-            .collect();
-        let list = wrapped(&list.join(" "), "        ");
-        format!("::soapstone_soap::members! {{\n    {name} {table} {{\n{list}    }}\n}}\n")
+        numbered(&format!("{name} {table}"), fields)
     }
 
     /// A list is never optional: an empty one is none. Nil and absent differ only where both may be.
@@ -299,23 +319,36 @@ impl Emitter<'_> {
         let wide = self.config.has_wide_integers();
         let exact = self.config.has_exact_floats();
         match simple {
-            Simple::String | Simple::AnyUri | Simple::Time => quote! { String },
-            Simple::Boolean => quote! { bool },
+            text if text.is_text() => quote! { String },
             Simple::Byte | Simple::Short | Simple::Int if wide => quote! { i64 },
-            Simple::UnsignedInt if wide => quote! { u64 },
+            Simple::UnsignedByte | Simple::UnsignedShort | Simple::UnsignedInt if wide => quote! { u64 },
+            Simple::Float | Simple::Double if exact => self.runtime("Decimal"),
+            Simple::Boolean => quote! { bool },
             Simple::Byte => quote! { i8 },
             Simple::Short => quote! { i16 },
             Simple::Int => quote! { i32 },
-            Simple::Long | Simple::Integer => quote! { i64 },
+            Simple::Long | Simple::Integer | Simple::NonPositiveInteger | Simple::NegativeInteger => {
+                quote! { i64 }
+            }
+            Simple::UnsignedByte => quote! { u8 },
+            Simple::UnsignedShort => quote! { u16 },
             Simple::UnsignedInt => quote! { u32 },
-            Simple::UnsignedLong => quote! { u64 },
-            Simple::Float | Simple::Double if exact => self.runtime("Decimal"),
+            Simple::UnsignedLong | Simple::NonNegativeInteger | Simple::PositiveInteger => quote! { u64 },
             Simple::Float => quote! { f32 },
             Simple::Double => quote! { f64 },
             Simple::Decimal => self.runtime("Decimal"),
-            Simple::Date => self.runtime("Date"),
+            Simple::Duration => quote! { ::soapstone_soap::Duration },
             Simple::DateTime => self.runtime("DateTime"),
+            Simple::Date => self.runtime("Date"),
+            Simple::Time => quote! { ::soapstone_soap::Time },
+            Simple::GYear => quote! { ::soapstone_soap::GYear },
+            Simple::GYearMonth => quote! { ::soapstone_soap::GYearMonth },
+            Simple::GMonth => quote! { ::soapstone_soap::GMonth },
+            Simple::GMonthDay => quote! { ::soapstone_soap::GMonthDay },
+            Simple::GDay => quote! { ::soapstone_soap::GDay },
             Simple::Base64Binary => self.runtime("Base64"),
+            Simple::HexBinary => quote! { ::soapstone_soap::Hex },
+            _ => quote! { String },
         }
     }
 
@@ -326,8 +359,14 @@ impl Emitter<'_> {
         quote! { #name }
     }
 
+    fn table_reference(&self, structure: usize) -> String {
+        let (home, table) = self.plan.table_path(structure, self.module);
+        format!("&{home}{table}")
+    }
+
     /// What the table says: always the definition's own type.
     fn table_type(&mut self, ty: &Type) -> String {
+        self.uses.insert("Type");
         match ty {
             Type::Simple(simple) => {
                 self.uses.insert("Xsd");
@@ -345,10 +384,7 @@ impl Emitter<'_> {
                 format!("Type::Items(&Items {{ name: {name}, namespace: {namespace}, ty: {ty} }})")
             }
             Type::Raw => "Type::Raw".to_owned(),
-            Type::Structure(index) => {
-                let (home, table) = self.plan.table_path(*index, self.module);
-                format!("Type::Structure(&{home}{table})")
-            }
+            Type::Structure(index) => format!("Type::Structure({})", self.table_reference(*index)),
             Type::Array(item) => format!("Type::Array(&{})", self.table_type(item)),
             Type::Repeated(item) => format!("Type::Repeated(&{})", self.table_type(item)),
             Type::Any => "Type::Any".to_owned(),
@@ -356,11 +392,29 @@ impl Emitter<'_> {
     }
 }
 
+/// A structure's names by their numbers, in a line where they have room.
+fn numbered(of: &str, names: &[String]) -> String {
+    let list: Vec<String> =
+        names.iter().enumerate().map(|(index, name)| format!("{index} {},", identifier(name))).collect();
+    let list = list.join(" ");
+    let line = format!("    {of} {{ {list} }}\n");
+    match list.as_str() {
+        "" => format!("    {of} {{}}\n"),
+        _ if line.len() <= WIDTH => line,
+        _ => format!("    {of} {{\n{}    }}\n", wrapped(&list, "        ")),
+    }
+}
+
+/// Attributes that were given, and looked at before.
+fn attributes<'s>(attributes: impl Iterator<Item = &'s str>) -> TokenStream {
+    attributes.filter_map(|attribute| attribute.parse::<TokenStream>().ok()).collect()
+}
+
 fn documented_call(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(".documented({})", quoted(text)) }
 }
 
 /// A string literal.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     Literal::string(text).to_string()
 }

@@ -35,6 +35,8 @@ pub(crate) struct Reference {
     /// As written, with its prefix: what a message quotes.
     pub(crate) written: String,
     pub(crate) at: At,
+    /// In a redefinition, of what it redefines.
+    pub(crate) original: bool,
 }
 
 /// Parses every document; [`Parsed`] stand in the same order.
@@ -81,7 +83,7 @@ fn reference(element: &Element, attribute: &str, diagnostics: &mut Diagnostics) 
 fn reference_in(element: &Element, text: &str, at: At, diagnostics: &mut Diagnostics) -> Option<Reference> {
     let written = text.trim().to_owned();
     match element.qname(&written) {
-        Some(name) => Some(Reference { name, written, at }),
+        Some(name) => Some(Reference { name, written, at, original: false }),
         None => {
             let prefix = written.split(':').next().unwrap_or_default();
             diagnostics.error(

@@ -99,8 +99,12 @@ pub(crate) struct BindingOperation {
     pub(crate) fault_headers: Vec<Header>,
     /// `name` of the input.
     pub(crate) input_name: Option<String>,
+    /// Names of `soap:fault`.
+    pub(crate) faults: Vec<String>,
     /// Where attachments (WSDL 1.1 §5) are asked for.
     pub(crate) mime: Option<At>,
+    /// Where a message is said to be a picture, a form or the like, and nothing in it is SOAP.
+    pub(crate) not_soap: Option<At>,
 }
 
 /// `soap:body`.
@@ -267,7 +271,9 @@ fn binding_operation(element: &Element, diagnostics: &mut Diagnostics) -> Option
         output_headers,
         fault_headers,
         input_name: input_name(element),
+        faults: faults(element),
         mime: mime.or(mime_out),
+        not_soap: [input, output].into_iter().flatten().find_map(not_soap),
     })
 }
 
@@ -278,6 +284,17 @@ fn message_of<'e>(element: &'e Element, local: &str) -> (Option<&'e Element>, Op
     let Some(related) = related else { return (Some(message), None) };
     let mut parts = related.elements().filter(|child| &*child.name.local == "part");
     (parts.find(|part| soap(part, "body").next().is_some()).or(Some(message)), Some(related.at))
+}
+
+fn not_soap(message: &Element) -> Option<At> {
+    let is_content = |child: &&Element| matches!(&*child.name.local, "content" | "mimeXml" | "urlEncoded");
+    let content = message.elements().find(is_content)?;
+    soap(message, "body").next().is_none().then_some(content.at)
+}
+
+fn faults(element: &Element) -> Vec<String> {
+    let faults = element.all(WSDL, "fault").flat_map(|fault| soap(fault, "fault"));
+    faults.map(|fault| fault.value("name").unwrap_or_default().to_owned()).collect()
 }
 
 fn input_name(element: &Element) -> Option<String> {

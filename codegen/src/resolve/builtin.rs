@@ -8,22 +8,69 @@ use crate::xml::QName;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Simple {
     String,
+    NormalizedString,
+    Token,
+    Language,
+    NmToken,
+    Name,
+    NcName,
+    Id,
+    IdRef,
+    Entity,
+    QName,
+    Notation,
+    AnyUri,
     Boolean,
     Byte,
     Short,
     Int,
     Long,
     Integer,
+    NonPositiveInteger,
+    NegativeInteger,
+    NonNegativeInteger,
+    PositiveInteger,
+    UnsignedByte,
+    UnsignedShort,
     UnsignedInt,
     UnsignedLong,
     Decimal,
     Float,
     Double,
-    Date,
+    Duration,
     DateTime,
+    Date,
     Time,
-    AnyUri,
+    GYear,
+    GYearMonth,
+    GMonth,
+    GMonthDay,
+    GDay,
     Base64Binary,
+    HexBinary,
+}
+
+impl Simple {
+    /// Whether it is a string in Rust.
+    pub(crate) fn is_text(self) -> bool {
+        use Simple::*;
+        matches!(
+            self,
+            String
+                | NormalizedString
+                | Token
+                | Language
+                | NmToken
+                | Name
+                | NcName
+                | Id
+                | IdRef
+                | Entity
+                | QName
+                | Notation
+                | AnyUri
+        )
+    }
 }
 
 /// What `name` stands for when it is XML Schema's or SOAP encoding's (SOAP 1.1 §5.2.1: the same types again).
@@ -35,8 +82,12 @@ pub(super) fn look_up(name: &QName) -> Option<Option<Type>> {
         SOAP_ENCODING | SOAP_ENCODING_12 => true,
         _ => return None,
     };
+    let list_of = |item| Some(Type::List(Box::new(Type::Simple(item))));
     Some(match &*name.local {
         "anyType" | "anySimpleType" | "ur-type" => Some(Type::Any),
+        "NMTOKENS" => list_of(Simple::NmToken),
+        "IDREFS" => list_of(Simple::IdRef),
+        "ENTITIES" => list_of(Simple::Entity),
         "Array" if soap => Some(Type::Array(Box::new(Type::Any))),
         "Struct" if soap => Some(Type::Any),
         "base64" if soap => Some(Type::Simple(Simple::Base64Binary)),
@@ -44,30 +95,74 @@ pub(super) fn look_up(name: &QName) -> Option<Option<Type>> {
     })
 }
 
-/// Types that are narrower than one the runtime has are read and written as that one.
 fn simple(local: &str) -> Option<Simple> {
     Some(match local {
-        "string" | "normalizedString" | "token" | "language" | "Name" | "NCName" | "NMTOKEN" | "NMTOKENS"
-        | "ID" | "IDREF" | "IDREFS" | "ENTITY" | "ENTITIES" | "NOTATION" | "QName" | "duration" | "gYear"
-        | "gYearMonth" | "gMonth" | "gMonthDay" | "gDay" | "hexBinary" => Simple::String,
+        "string" => Simple::String,
+        "normalizedString" => Simple::NormalizedString,
+        "token" => Simple::Token,
+        "language" => Simple::Language,
+        "NMTOKEN" => Simple::NmToken,
+        "Name" => Simple::Name,
+        "NCName" => Simple::NcName,
+        "ID" => Simple::Id,
+        "IDREF" => Simple::IdRef,
+        "ENTITY" => Simple::Entity,
+        "QName" => Simple::QName,
+        "NOTATION" => Simple::Notation,
+        "anyURI" => Simple::AnyUri,
         "boolean" => Simple::Boolean,
         "byte" => Simple::Byte,
         "short" => Simple::Short,
         "int" => Simple::Int,
         "long" => Simple::Long,
-        "integer" | "nonPositiveInteger" | "negativeInteger" | "nonNegativeInteger" | "positiveInteger" => {
-            Simple::Integer
-        }
-        "unsignedByte" | "unsignedShort" | "unsignedInt" => Simple::UnsignedInt,
+        "integer" => Simple::Integer,
+        "nonPositiveInteger" => Simple::NonPositiveInteger,
+        "negativeInteger" => Simple::NegativeInteger,
+        "nonNegativeInteger" => Simple::NonNegativeInteger,
+        "positiveInteger" => Simple::PositiveInteger,
+        "unsignedByte" => Simple::UnsignedByte,
+        "unsignedShort" => Simple::UnsignedShort,
+        "unsignedInt" => Simple::UnsignedInt,
         "unsignedLong" => Simple::UnsignedLong,
         "decimal" => Simple::Decimal,
         "float" => Simple::Float,
         "double" => Simple::Double,
-        "date" => Simple::Date,
+        "duration" => Simple::Duration,
         "dateTime" => Simple::DateTime,
+        "date" => Simple::Date,
         "time" => Simple::Time,
-        "anyURI" => Simple::AnyUri,
+        "gYear" => Simple::GYear,
+        "gYearMonth" => Simple::GYearMonth,
+        "gMonth" => Simple::GMonth,
+        "gMonthDay" => Simple::GMonthDay,
+        "gDay" => Simple::GDay,
         "base64Binary" => Simple::Base64Binary,
+        "hexBinary" => Simple::HexBinary,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// XML Schema 1.0, part 2, §3.2 and §3.3, and the two that everything is derived from.
+    const ALL: &str = "anyType anySimpleType string boolean decimal float double duration dateTime time date \
+                       gYearMonth gYear gMonthDay gDay gMonth hexBinary base64Binary anyURI QName NOTATION \
+                       normalizedString token language NMTOKEN NMTOKENS Name NCName ID IDREF IDREFS ENTITY \
+                       ENTITIES integer nonPositiveInteger negativeInteger long int short byte \
+                       nonNegativeInteger unsignedLong unsignedInt unsignedShort unsignedByte positiveInteger";
+
+    #[test]
+    fn every_built_in_type_of_xml_schema_is_known_and_no_other() {
+        let known = |local: &str| look_up(&QName { namespace: XSD.into(), local: local.into() });
+        assert_eq!(ALL.split_whitespace().count(), 46);
+        for local in ALL.split_whitespace() {
+            assert!(known(local).flatten().is_some(), "{local}");
+        }
+        for local in ["strung", "String", "", "Array", "base64", "dateTimeStamp"] {
+            assert!(matches!(known(local), Some(None)), "{local}");
+        }
+        assert!(look_up(&QName { namespace: "urn:example".into(), local: "string".into() }).is_none());
+    }
 }

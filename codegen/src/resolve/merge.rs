@@ -71,6 +71,9 @@ fn number<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = (K, Vec<usize>)>) 
 /// A structure's name and members as text, with other structures left out. Documentation doesn't count.
 fn signature(structure: &Structure) -> String {
     let mut text = format!("{:?} {:?}", structure.origin, structure.name);
+    if let Some(missing) = &structure.missing {
+        text += &missing.what;
+    }
     match &structure.kind {
         Kind::Structure => {}
         Kind::Choice { .. } => text += " choice",
@@ -78,8 +81,8 @@ fn signature(structure: &Structure) -> String {
         Kind::Enumeration(values) => values.iter().for_each(|value| text += &format!("\n{:?}", value.text)),
     }
     for member in &structure.members {
-        let Member { name, namespace, place, optional, nillable, .. } = member;
-        text += &format!("\n{name:?} {namespace:?} {place:?} {optional} {nillable} ");
+        let Member { name, namespace, place, optional, nillable, facets, .. } = member;
+        text += &format!("\n{name:?} {namespace:?} {place:?} {optional} {nillable} {facets:?} ");
         kind(&member.ty, &mut text);
     }
     text

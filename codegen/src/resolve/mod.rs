@@ -2,7 +2,9 @@
 
 mod builtin;
 mod cycles;
+mod facets;
 mod merge;
+mod missing;
 mod operations;
 mod types;
 
@@ -16,6 +18,7 @@ pub(crate) use crate::parse::schema::Preset;
 use crate::xml::QName;
 
 pub(crate) use builtin::Simple;
+pub(crate) use facets::Facet;
 
 /// All that is to be generated.
 #[derive(Debug, Default)]
@@ -36,6 +39,17 @@ pub(crate) struct Structure {
     /// Of [`Model::services`]: the one that keeps it to itself, because an earlier definition means something
     /// else by the same name.
     pub(crate) home: Option<usize>,
+    /// Why it can't be read.
+    missing: Option<Missing>,
+}
+
+/// A name that is defined nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Missing {
+    /// Where it is used.
+    at: At,
+    what: String,
+    advice: String,
 }
 
 impl Model {
@@ -57,15 +71,26 @@ impl Model {
                 open.extend(self.structures[index].members.iter().filter_map(|member| member.ty.structure()));
             }
         }
-        for (position, kept) in positions.iter_mut().flatten().enumerate() {
-            *kept = position;
-        }
-        let moved = |index: &mut usize| *index = positions[*index].unwrap_or_default();
-        let mut kept = positions.iter().map(Option::is_some);
-        self.structures.retain(|_| kept.next().unwrap_or_default());
+        let kept = positions.iter().map(Option::is_some).collect();
         for structure in &mut self.structures {
             // a service that is gone keeps nothing to itself
             structure.home = None;
+        }
+        self.retain(kept);
+    }
+
+    /// Removes the structures that aren't `kept`, which nothing that stays holds.
+    fn retain(&mut self, kept: Vec<bool>) {
+        let mut positions = Vec::with_capacity(kept.len());
+        let mut next = 0;
+        for kept in &kept {
+            positions.push(next);
+            next += usize::from(*kept);
+        }
+        let moved = |index: &mut usize| *index = positions[*index];
+        let mut kept = kept.into_iter();
+        self.structures.retain(|_| kept.next().unwrap_or_default());
+        for structure in &mut self.structures {
             structure.members.iter_mut().filter_map(|member| member.ty.structure_mut()).for_each(moved);
         }
         for service in &mut self.services {
@@ -141,6 +166,8 @@ pub(crate) struct Member {
     pub(crate) boxed: bool,
     /// `default` or `fixed`.
     pub(crate) preset: Option<Preset>,
+    /// What is demanded of its values.
+    pub(crate) facets: Vec<Facet>,
     pub(crate) documentation: String,
 }
 
@@ -157,6 +184,7 @@ impl Member {
             nillable: false,
             boxed: false,
             preset: None,
+            facets: Vec::new(),
             documentation: String::new(),
         }
     }
@@ -268,6 +296,7 @@ impl Operation {
 #[derive(Debug, Default)]
 struct UnitModel {
     structures: Vec<Structure>,
+    missing: Vec<Missing>,
     services: Vec<Service>,
 }
 
@@ -284,11 +313,25 @@ pub(crate) fn resolve(loaded: &Loaded, parsed: &[Parsed], diagnostics: &mut Diag
         types.all_named();
         let mut services = operations::services(&documents, &stem, &mut types, &mut services_seen);
         services.iter_mut().for_each(|service| service.unit = number);
-        units.push(UnitModel { structures: types.finish(), services });
+        let (mut structures, missing) = types.finish();
+        if is_literal(&services) {
+            let members = structures.iter_mut().flat_map(|structure| &mut structure.members);
+            members.for_each(|member| member.ty.keep_raw());
+        }
+        units.push(UnitModel { structures, missing, services });
     }
+    let missing = units.iter_mut().flat_map(|unit| std::mem::take(&mut unit.missing)).collect();
     let mut model = merge::merge(units, diagnostics);
+    let wants_operations = parsed.iter().any(|document| !document.bindings.is_empty());
+    missing::leave_out(&mut model, missing, wants_operations, diagnostics);
     cycles::point(&mut model.structures, diagnostics);
     model
+}
+
+/// Whether nothing is SOAP-encoded, so that what has no type is XML like any other.
+fn is_literal(services: &[Service]) -> bool {
+    let mut operations = services.iter().flat_map(|service| &service.operations).peekable();
+    operations.peek().is_some() && operations.all(|operation| operation.style != Style::RpcEncoded)
 }
 
 /// `Structure` members reached without a list in between.
@@ -318,6 +361,15 @@ impl Type {
                 item.structure_mut()
             }
             Type::Simple(_) | Type::Any | Type::Raw => None,
+        }
+    }
+
+    /// What has no type keeps its namespaces and attributes.
+    fn keep_raw(&mut self) {
+        match self {
+            Type::Any => *self = Type::Raw,
+            Type::Repeated(item) | Type::Items(_, _, item) => item.keep_raw(),
+            _ => {}
         }
     }
 

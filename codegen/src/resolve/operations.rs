@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::types::{Types, unknown};
+use super::types::Types;
 use super::{Header, Member, Operation, Part, Place, Service, Style, Type};
 use crate::diagnostic::At;
 use crate::parse::wsdl::{
-    Binding, BindingOperation, Body, Message, PartContent, PortOperation, PortType, Protocol,
+    Binding, BindingOperation, Body, Message, PartContent, PortFault, PortOperation, PortType, Protocol,
 };
 use crate::parse::{Parsed, Reference, wsdl};
 use crate::xml::QName;
@@ -77,7 +77,11 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         for reference in &service.bindings {
             match self.bindings.get(&reference.name).copied() {
                 Some(found) => bindings.push(found),
-                None => unknown(self.types.diagnostics, reference, "binding", self.bindings.keys().copied()),
+                None => {
+                    let before = self.types.missing_so_far();
+                    self.types.note_missing(reference, "binding", self.bindings.keys().copied());
+                    self.leave_out_missing(before, "a port");
+                }
             }
         }
         let mut services: Vec<Service> = Vec::new();
@@ -146,7 +150,9 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
     fn binding(&mut self, binding: &Binding, namespace: &str) -> Vec<Operation> {
         let Some(port_type) = binding.port_type.as_ref() else { return Vec::new() };
         let Some(found) = self.port_types.get(&port_type.name).copied() else {
-            unknown(self.types.diagnostics, port_type, "port type", self.port_types.keys().copied());
+            let before = self.types.missing_so_far();
+            self.types.note_missing(port_type, "port type", self.port_types.keys().copied());
+            self.leave_out_missing(before, &format!("binding `{}`", binding.name.local));
             return Vec::new();
         };
         let mut operations: Vec<Operation> = Vec::new();
@@ -172,9 +178,10 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         let named: Vec<_> =
             port_type.operations.iter().filter(|operation| operation.name == bound.name).collect();
         if named.is_empty() {
-            self.types.diagnostics.error(
+            let (name, port_type) = (&bound.name, &port_type.name.local);
+            self.types.diagnostics.undefined(
                 bound.at,
-                format!("port type `{}` has no operation `{}`", port_type.name.local, bound.name),
+                format!("operation `{name}` is left out: port type `{port_type}` has no operation `{name}`"),
                 "declare it there, or remove it from the binding",
             );
             return None;
@@ -197,6 +204,21 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         operation: &PortOperation,
         namespace: &str,
     ) -> Option<Operation> {
+        let before = self.types.missing_so_far();
+        let found = self.complete_operation(binding, bound, operation, namespace);
+        if found.is_none() {
+            self.leave_out_missing(before, &format!("operation `{}`", bound.name));
+        }
+        found
+    }
+
+    fn complete_operation(
+        &mut self,
+        binding: &Binding,
+        bound: &BindingOperation,
+        operation: &PortOperation,
+        namespace: &str,
+    ) -> Option<Operation> {
         let kind = match body_kind(binding, bound) {
             Ok(kind) => kind,
             Err(style) => {
@@ -208,9 +230,13 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             self.leave_out_operation(bound, "the server speaks first");
             return None;
         };
+        if let Some(at) = bound.not_soap {
+            self.leave_out(at, format!("operation `{}`", bound.name), "a message of it isn't SOAP");
+            return None;
+        }
         if let Some(at) = bound.mime {
-            let what = format!("attachments of operation `{}`", bound.name);
-            self.leave_out(at, what + " are", "only the SOAP part is read and written");
+            let what = format!("what operation `{}` has attached", bound.name);
+            self.leave_out(at, what, "only the SOAP part is read and written");
         }
         let of_body = bound.input.as_ref().and_then(|body| body.namespace.as_deref());
         let (input, input_element) = self.part(input, bound.input.as_ref(), &bound.headers, kind)?;
@@ -325,7 +351,18 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         headers: &[wsdl::Header],
         namespace: &str,
     ) -> Vec<Header> {
-        headers.iter().filter_map(|header| self.header(bound, header, namespace)).collect()
+        let mut found = Vec::new();
+        for header in headers {
+            let before = self.types.missing_so_far();
+            match self.header(bound, header, namespace) {
+                Some(header) => found.push(header),
+                None => {
+                    let what = format!("header `{}` of operation `{}`", header.part, bound.name);
+                    self.leave_out_missing(before, &what);
+                }
+            }
+        }
+        found
     }
 
     fn header(&mut self, bound: &BindingOperation, header: &wsdl::Header, namespace: &str) -> Option<Header> {
@@ -354,9 +391,12 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
     fn faults(&mut self, operation: &PortOperation) -> Option<usize> {
         let mut members: Vec<Member> = Vec::new();
         for fault in &operation.faults {
-            let Some(message) = self.message(&fault.message) else { continue };
-            let [part] = message.parts.as_slice() else { continue };
-            let Some((element, ty)) = self.part_content(part) else { continue };
+            let before = self.types.missing_so_far();
+            let Some((part, element, ty)) = self.fault(fault) else {
+                let what = format!("fault `{}` of operation `{}`", fault.name, operation.name);
+                self.leave_out_missing(before, &what);
+                continue;
+            };
             let name =
                 element.unwrap_or_else(|| QName { namespace: "".into(), local: fault.name.as_str().into() });
             if members.iter().any(|member| *member.name == *name.local) {
@@ -371,16 +411,30 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         Some(self.types.fault_choice(name, at, members))
     }
 
+    fn fault(&mut self, fault: &PortFault) -> Option<(&'a wsdl::Part, Option<QName>, Type)> {
+        let message = self.message(&fault.message)?;
+        let [part] = message.parts.as_slice() else { return None };
+        let (element, ty) = self.part_content(part)?;
+        Some((part, element, ty))
+    }
+
     fn message(&mut self, reference: &Reference) -> Option<&'a Message> {
         let message = self.messages.get(&reference.name).copied();
         if message.is_none() {
-            unknown(self.types.diagnostics, reference, "message", self.messages.keys().copied());
+            self.types.note_missing(reference, "message", self.messages.keys().copied());
         }
         message
     }
 
     fn leave_out_operation(&mut self, bound: &BindingOperation, reason: &str) {
         self.leave_out(bound.at, format!("operation `{}`", bound.name), reason);
+    }
+
+    /// Reports what is left out because of a name that was looked up since there were `before` missing ones.
+    fn leave_out_missing(&mut self, before: usize, what: &str) {
+        if let Some(missing) = self.types.missing_since(before).cloned() {
+            missing.report(what, self.types.diagnostics);
+        }
     }
 
     fn leave_out(&mut self, at: At, what: String, reason: &str) {

@@ -15,7 +15,7 @@ macro_rules! compiled {
     };
 }
 compiled! {
-    any arrays attributes both_ends choices derived documentation header imports literal literal_rpc names nillable parts recursion scalars schemas services settings shared simple_types smallest soap_1_2 substitution unserved
+    any any_literal arrays attributes both_ends choices circular derived documentation elsewhere facets header imports literal literal_rpc mime mixed names nillable parts recursion redefined renamed scalars schemas services settings shared simple_types smallest soap_1_2 substitution undefined unserved
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn agree(structure: &mut dyn Structure, depth: usize) {
         let value = structure.member_mut(index);
         value.set_nil();
         let keeps_nil = (member.optional || shape.choice) && member.nillable;
-        let is_scalar = matches!(member.ty, Type::Xsd(_) | Type::Structure(_));
+        let is_scalar = matches!(member.ty, Type::Xsd(_) | Type::Structure(_) | Type::Raw);
         assert_eq!(
             matches!(value.view(), View::Nil),
             keeps_nil && is_scalar || any_is_nil(member),

@@ -21,6 +21,15 @@ fn config(case: &Path) -> Config {
     for line in fs::read_to_string(case.join("options.txt")).unwrap_or_default().lines() {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("wide_integers", _) => config.wide_integers(true),
+            ("type_attribute", rest) => config.type_attribute(two(rest).0, two(rest).1),
+            ("field_attribute", rest) => config.field_attribute(two(rest).0, two(rest).1),
+            ("rename_type", rest) => config.rename_type(two(rest).0, two(rest).1),
+            ("rename_field", rest) => config.rename_field(two(rest).0, two(rest).1),
+            ("rename_operation", rest) => config.rename_operation(two(rest).0, two(rest).1),
+            ("extern_type", rest) => config.extern_type(two(rest).0, two(rest).1),
+            ("extern_namespace", rest) => config.extern_namespace(two(rest).0, two(rest).1),
+            ("open_tables", _) => config.open_tables(true),
+            ("facets", _) => config.facets(true),
             ("exact_floats", _) => config.exact_floats(true),
             ("embed_definitions", _) => config.embed_definitions(true),
             ("strict", _) => config.strict(true),
@@ -29,6 +38,11 @@ fn config(case: &Path) -> Config {
         };
     }
     config
+}
+
+/// The first word, and the rest.
+fn two(text: &str) -> (&str, &str) {
+    text.split_once(' ').expect("a name and what to do with it")
 }
 
 /// What is generated, if anything, and what is said.

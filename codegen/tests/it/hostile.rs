@@ -5,19 +5,8 @@ use std::path::Path;
 
 use soapstone_codegen::Config;
 
+use crate::fuzz::Numbers;
 use crate::golden::cases;
-
-/// Numbers that look random and are the same every time (xorshift).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-}
 
 fn good(case: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(case).join("input.wsdl");
@@ -50,7 +39,7 @@ fn a_definition_cut_short_anywhere_is_refused() {
 fn no_byte_that_is_changed_makes_it_panic() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("changed.wsdl");
-    let mut numbers = Numbers(0x50AB);
+    let mut numbers = Numbers::new(0x50AB);
     for case in ["names", "recursion", "unserved"] {
         let bytes = good(case);
         // every seventh byte, another seventh for each case: all of them take a minute
@@ -68,7 +57,7 @@ fn no_byte_that_is_changed_makes_it_panic() {
 fn no_values_that_change_places_make_it_panic() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("swapped.wsdl");
-    let mut numbers = Numbers(0x50A9);
+    let mut numbers = Numbers::new(0x50A9);
     for case in ["arrays", "recursion", "derived", "header", "parts", "scalars"] {
         let text = String::from_utf8(good(case)).expect("text");
         // every second piece is the value of an attribute

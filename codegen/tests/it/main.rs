@@ -3,14 +3,18 @@
 mod both_ends;
 mod compiles;
 mod corpus;
+mod facets;
 mod figures;
+mod fuzz;
 mod golden;
 mod habits;
 mod hostile;
 mod library;
+mod literal;
 #[path = "../messages/mod.rs"]
 mod messages;
 mod protocol;
 mod round_trip;
+mod undefined;
 mod validation;
 mod writing;

@@ -25,8 +25,33 @@ fn fill(structure: &mut dyn Structure, depth: usize, turn: usize) {
         if depth == 0 && member.optional {
             continue;
         }
+        if member.place == Place::Element && fill_raw(structure, index) {
+            continue;
+        }
         fill_value(structure.member_mut(index), &member.ty, member.place, depth, turn);
     }
+}
+
+/// Fills in a member that is an element as it stands, so that its name has to be right; whether it is one.
+fn fill_raw(structure: &mut dyn Structure, index: usize) -> bool {
+    let shape = structure.shape();
+    let member = &shape.members[index];
+    let own = (member.name, member.namespace.unwrap_or(shape.elements_in));
+    let (name, namespace) = match member.ty {
+        Type::Raw | Type::Repeated(Type::Raw) => own,
+        Type::Items(items) if matches!(items.ty, Type::Raw) => (items.name, items.namespace),
+        _ => return false,
+    };
+    let text = format!("<{name} xmlns=\"{namespace}\"><o:odd xmlns:o=\"urn:other\"/></{name}>");
+    let value = structure.member_mut(index);
+    let value = match value.open() {
+        Slot::List(list) => list.push(),
+        _ => value,
+    };
+    if let Slot::Scalar(scalar) = value.open() {
+        scalar.read(Cow::Owned(text)).expect("text");
+    }
+    true
 }
 
 fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn: usize) {
@@ -43,6 +68,10 @@ fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn
             scalar.read(Cow::Borrowed(sample(xsd))).expect("a value of its type");
         }
         (Slot::Structure(inner), _) => fill(inner, depth.saturating_sub(1), turn),
+        (Slot::List(list), Type::List(Type::Xsd(Xsd::String | Xsd::Token))) => {
+            // white space would make two of it
+            fill_value(list.push(), &Type::Xsd(Xsd::NmToken), place, depth, turn);
+        }
         (Slot::List(list), Type::Array(item) | Type::Repeated(item) | Type::List(item)) => {
             for index in 0..if depth == 0 { 0 } else { 2 } {
                 fill_value(list.push(), item, place, depth.saturating_sub(1), turn + index);
@@ -58,7 +87,20 @@ fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn
 
 fn sample(xsd: Xsd) -> &'static str {
     match xsd {
-        Xsd::String => "a <b> & \"c\"",
+        Xsd::String | Xsd::NormalizedString | Xsd::Token => "a <b> & \"c\"",
+        Xsd::Language => "de-AT",
+        Xsd::NmToken | Xsd::Name | Xsd::NcName | Xsd::Id | Xsd::IdRef | Xsd::Entity | Xsd::Notation => {
+            "a-b.c"
+        }
+        Xsd::QName => "xsd:int",
+        Xsd::NonPositiveInteger | Xsd::NegativeInteger => "-7",
+        Xsd::Duration => "-P1Y2M3DT4H5M6.7S",
+        Xsd::GYear => "2024",
+        Xsd::GYearMonth => "2024-02",
+        Xsd::GMonth => "--02",
+        Xsd::GMonthDay => "--02-29",
+        Xsd::GDay => "---29",
+        Xsd::HexBinary => "0AF0",
         Xsd::Boolean => "true",
         Xsd::Decimal | Xsd::Float | Xsd::Double => "12.5",
         Xsd::Date => "2024-02-29",
@@ -71,7 +113,7 @@ fn sample(xsd: Xsd) -> &'static str {
 }
 
 /// Writes and reads a request and an answer.
-fn round_trip(operation: &'static Operation, turn: usize) -> Vec<String> {
+pub(crate) fn round_trip(operation: &'static Operation, turn: usize) -> Vec<String> {
     let limits = Limits::default();
     let mut written = Vec::new();
     let mut request = (operation.input.empty)();

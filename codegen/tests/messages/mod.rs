@@ -99,7 +99,8 @@ fn response(operation: &'static Operation, fill: Fill) -> Made {
 
 fn fault(operation: &'static Operation, part: &Part, fill: Fill) -> Made {
     let detail = filled(part, fill);
-    let text = write::fault_in(operation.version, &Fault::new("Client.No", "not like that"), Some(&*detail));
+    let text =
+        write::fault_in(operation.version(), &Fault::new("Client.No", "not like that"), Some(&*detail));
     let read = || {
         let limits = Limits::default();
         let envelope = Envelope::open(&text, &limits).map_err(|error| error.to_string())?;

@@ -49,43 +49,230 @@ pub mod types {
     }
 
     pub(super) static ACCOUNT_INFO: Shape = Shape::new("AccountInfo", NS, &[
-        Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("id", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("i_customer", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("customer_name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("balance", Type::Xsd(Xsd::Float)).optional().nillable(),
-        Member::new("opening_balance", Type::Xsd(Xsd::Float)).optional().nillable(),
-        Member::new("credit_limit", Type::Xsd(Xsd::Float)).optional().nillable(),
-        Member::new("i_product", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("product_name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("blocked", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("is_debit", Type::Xsd(Xsd::Boolean)).optional().nillable(),
-        Member::new("billing_model", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("activation_date", Type::Xsd(Xsd::Date)).optional().nillable(),
-        Member::new("expiration_date", Type::Xsd(Xsd::Date)).optional().nillable(),
-        Member::new("last_usage", Type::Xsd(Xsd::DateTime)).optional().nillable(),
-        Member::new("iso_4217", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("i_time_zone", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("time_zone_name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("i_lang", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("login", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("salutation", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("firstname", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("midinit", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("lastname", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("companyname", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("baddr1", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("city", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("zip", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("country", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("cont1", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("phone1", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("email", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("note", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("h323_password", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("batch_name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("i_acl", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::xsd("i_account", Xsd::Int).optional().nillable(),
+        Member::xsd("id", Xsd::String).optional().nillable(),
+        Member::xsd("i_customer", Xsd::Int).optional().nillable(),
+        Member::xsd("customer_name", Xsd::String).optional().nillable(),
+        Member::xsd("balance", Xsd::Float).optional().nillable(),
+        Member::xsd("opening_balance", Xsd::Float).optional().nillable(),
+        Member::xsd("credit_limit", Xsd::Float).optional().nillable(),
+        Member::xsd("i_product", Xsd::Int).optional().nillable(),
+        Member::xsd("product_name", Xsd::String).optional().nillable(),
+        Member::xsd("blocked", Xsd::String).optional().nillable(),
+        Member::xsd("is_debit", Xsd::Boolean).optional().nillable(),
+        Member::xsd("billing_model", Xsd::Int).optional().nillable(),
+        Member::xsd("activation_date", Xsd::Date).optional().nillable(),
+        Member::xsd("expiration_date", Xsd::Date).optional().nillable(),
+        Member::xsd("last_usage", Xsd::DateTime).optional().nillable(),
+        Member::xsd("iso_4217", Xsd::String).optional().nillable(),
+        Member::xsd("i_time_zone", Xsd::Int).optional().nillable(),
+        Member::xsd("time_zone_name", Xsd::String).optional().nillable(),
+        Member::xsd("i_lang", Xsd::String).optional().nillable(),
+        Member::xsd("login", Xsd::String).optional().nillable(),
+        Member::xsd("salutation", Xsd::String).optional().nillable(),
+        Member::xsd("firstname", Xsd::String).optional().nillable(),
+        Member::xsd("midinit", Xsd::String).optional().nillable(),
+        Member::xsd("lastname", Xsd::String).optional().nillable(),
+        Member::xsd("companyname", Xsd::String).optional().nillable(),
+        Member::xsd("baddr1", Xsd::String).optional().nillable(),
+        Member::xsd("city", Xsd::String).optional().nillable(),
+        Member::xsd("zip", Xsd::String).optional().nillable(),
+        Member::xsd("country", Xsd::String).optional().nillable(),
+        Member::xsd("cont1", Xsd::String).optional().nillable(),
+        Member::xsd("phone1", Xsd::String).optional().nillable(),
+        Member::xsd("email", Xsd::String).optional().nillable(),
+        Member::xsd("note", Xsd::String).optional().nillable(),
+        Member::xsd("h323_password", Xsd::String).optional().nillable().secret(),
+        Member::xsd("batch_name", Xsd::String).optional().nillable(),
+        Member::xsd("i_acl", Xsd::Int).optional().nillable(),
         Member::new("service_features", Type::Array(&Type::Structure(&SERVICE_FEATURE_INFO))).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct AttributeInfo {
+        pub name: Nillable<String>,
+        pub values: Vec<String>,
+    }
+
+    pub(super) static ATTRIBUTE_INFO: Shape = Shape::new("AttributeInfo", NS, &[
+        Member::xsd("name", Xsd::String).optional().nillable(),
+        Member::new("values", Type::Array(&Type::Xsd(Xsd::String))).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct AuthInfo {
+        pub session_id: Nillable<String>,
+        pub access_token: Nillable<String>,
+    }
+
+    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
+        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
+        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct GetAccountInfoRequest {
+        pub i_account: Nillable<i32>,
+        pub id: Nillable<String>,
+        pub detailed_info: Nillable<i32>,
+    }
+
+    pub(super) static GET_ACCOUNT_INFO_REQUEST: Shape = Shape::new("GetAccountInfoRequest", NS, &[
+        Member::xsd("i_account", Xsd::Int).optional().nillable(),
+        Member::xsd("id", Xsd::String).optional().nillable(),
+        Member::xsd("detailed_info", Xsd::Int).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct GetAccountInfoResponse {
+        pub account_info: Nillable<AccountInfo>,
+    }
+
+    pub(super) static GET_ACCOUNT_INFO_RESPONSE: Shape = Shape::new("GetAccountInfoResponse", NS, &[
+        Member::structure("account_info", &ACCOUNT_INFO).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct GetAccountListRequest {
+        pub offset: Nillable<i32>,
+        pub limit: Nillable<i32>,
+        pub i_customer: Nillable<i32>,
+    }
+
+    pub(super) static GET_ACCOUNT_LIST_REQUEST: Shape = Shape::new("GetAccountListRequest", NS, &[
+        Member::xsd("offset", Xsd::Int).optional().nillable(),
+        Member::xsd("limit", Xsd::Int).optional().nillable(),
+        Member::xsd("i_customer", Xsd::Int).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct GetAccountListResponse {
+        pub account_list: Vec<AccountInfo>,
+        pub total: Nillable<i32>,
+    }
+
+    pub(super) static GET_ACCOUNT_LIST_RESPONSE: Shape = Shape::new("GetAccountListResponse", NS, &[
+        Member::new("account_list", Type::Array(&Type::Structure(&ACCOUNT_INFO))).optional().nillable(),
+        Member::xsd("total", Xsd::Int).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct LoginRequest {
+        pub login: Nillable<String>,
+        pub password: Nillable<String>,
+        pub token: Nillable<String>,
+    }
+
+    pub(super) static LOGIN_REQUEST: Shape = Shape::new("LoginRequest", NS, &[
+        Member::xsd("login", Xsd::String).optional().nillable(),
+        Member::xsd("password", Xsd::String).optional().nillable().secret(),
+        Member::xsd("token", Xsd::String).optional().nillable().secret(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct LoginResponse {
+        pub session_id: Nillable<String>,
+        pub access_token: Nillable<String>,
+        pub refresh_token: Nillable<String>,
+        pub expires_at: Nillable<String>,
+    }
+
+    pub(super) static LOGIN_RESPONSE: Shape = Shape::new("LoginResponse", NS, &[
+        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
+        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
+        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
+        Member::xsd("expires_at", Xsd::String).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct LogoutRequest {
+        pub session_id: Nillable<String>,
+    }
+
+    pub(super) static LOGOUT_REQUEST: Shape = Shape::new("LogoutRequest", NS, &[
+        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct LogoutResponse {
+        pub success: Nillable<i32>,
+    }
+
+    pub(super) static LOGOUT_RESPONSE: Shape = Shape::new("LogoutResponse", NS, &[
+        Member::xsd("success", Xsd::Int).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct PingRequest {
+        pub session_id: Nillable<String>,
+    }
+
+    pub(super) static PING_REQUEST: Shape = Shape::new("PingRequest", NS, &[
+        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct PingResponse {
+        pub user_id: Nillable<i32>,
+    }
+
+    pub(super) static PING_RESPONSE: Shape = Shape::new("PingResponse", NS, &[
+        Member::xsd("user_id", Xsd::Int).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct RefreshAccessTokenRequest {
+        pub refresh_token: Nillable<String>,
+    }
+
+    pub(super) static REFRESH_ACCESS_TOKEN_REQUEST: Shape = Shape::new("RefreshAccessTokenRequest", NS, &[
+        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct RefreshAccessTokenResponse {
+        pub access_token: Nillable<String>,
+        pub refresh_token: Nillable<String>,
+        pub expires_at: Nillable<String>,
+    }
+
+    pub(super) static REFRESH_ACCESS_TOKEN_RESPONSE: Shape = Shape::new("RefreshAccessTokenResponse", NS, &[
+        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
+        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
+        Member::xsd("expires_at", Xsd::String).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct ServiceFeatureInfo {
+        pub name: Nillable<String>,
+        pub flag_value: Nillable<String>,
+        pub attributes: Vec<AttributeInfo>,
+    }
+
+    pub(super) static SERVICE_FEATURE_INFO: Shape = Shape::new("ServiceFeatureInfo", NS, &[
+        Member::xsd("name", Xsd::String).optional().nillable(),
+        Member::xsd("flag_value", Xsd::String).optional().nillable(),
+        Member::new("attributes", Type::Array(&Type::Structure(&ATTRIBUTE_INFO))).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct UpdateAccountRequest {
+        pub account_info: Nillable<AccountInfo>,
+    }
+
+    pub(super) static UPDATE_ACCOUNT_REQUEST: Shape = Shape::new("UpdateAccountRequest", NS, &[
+        Member::structure("account_info", &ACCOUNT_INFO).optional().nillable(),
+    ]);
+
+    #[derive(Clone, Default, PartialEq)]
+    pub struct UpdateAccountResponse {
+        pub i_account: Nillable<i32>,
+        pub seen: Nillable<String>,
+    }
+
+    pub(super) static UPDATE_ACCOUNT_RESPONSE: Shape = Shape::new("UpdateAccountResponse", NS, &[
+        Member::xsd("i_account", Xsd::Int).optional().nillable(),
+        Member::xsd("seen", Xsd::String).optional().nillable(),
     ]);
 
     ::soapstone_soap::members! {
@@ -97,295 +284,25 @@ pub mod types {
             24 companyname, 25 baddr1, 26 city, 27 zip, 28 country, 29 cont1, 30 phone1, 31 email, 32
             note, 33 h323_password, 34 batch_name, 35 i_acl, 36 service_features,
         }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct AttributeInfo {
-        pub name: Nillable<String>,
-        pub values: Vec<String>,
-    }
-
-    pub(super) static ATTRIBUTE_INFO: Shape = Shape::new("AttributeInfo", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("values", Type::Array(&Type::Xsd(Xsd::String))).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        AttributeInfo ATTRIBUTE_INFO {
-            0 name, 1 values,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct AuthInfo {
-        pub session_id: Nillable<String>,
-        pub access_token: Nillable<String>,
-    }
-
-    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("access_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ]);
-
-    ::soapstone_soap::members! {
-        AuthInfo AUTH_INFO {
-            0 session_id, 1 access_token,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct GetAccountInfoRequest {
-        pub i_account: Nillable<i32>,
-        pub id: Nillable<String>,
-        pub detailed_info: Nillable<i32>,
-    }
-
-    pub(super) static GET_ACCOUNT_INFO_REQUEST: Shape = Shape::new("GetAccountInfoRequest", NS, &[
-        Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("id", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("detailed_info", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        GetAccountInfoRequest GET_ACCOUNT_INFO_REQUEST {
-            0 i_account, 1 id, 2 detailed_info,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct GetAccountInfoResponse {
-        pub account_info: Nillable<AccountInfo>,
-    }
-
-    pub(super) static GET_ACCOUNT_INFO_RESPONSE: Shape = Shape::new("GetAccountInfoResponse", NS, &[
-        Member::new("account_info", Type::Structure(&ACCOUNT_INFO)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        GetAccountInfoResponse GET_ACCOUNT_INFO_RESPONSE {
-            0 account_info,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct GetAccountListRequest {
-        pub offset: Nillable<i32>,
-        pub limit: Nillable<i32>,
-        pub i_customer: Nillable<i32>,
-    }
-
-    pub(super) static GET_ACCOUNT_LIST_REQUEST: Shape = Shape::new("GetAccountListRequest", NS, &[
-        Member::new("offset", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("limit", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("i_customer", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        GetAccountListRequest GET_ACCOUNT_LIST_REQUEST {
-            0 offset, 1 limit, 2 i_customer,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct GetAccountListResponse {
-        pub account_list: Vec<AccountInfo>,
-        pub total: Nillable<i32>,
-    }
-
-    pub(super) static GET_ACCOUNT_LIST_RESPONSE: Shape = Shape::new("GetAccountListResponse", NS, &[
-        Member::new("account_list", Type::Array(&Type::Structure(&ACCOUNT_INFO))).optional().nillable(),
-        Member::new("total", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        GetAccountListResponse GET_ACCOUNT_LIST_RESPONSE {
-            0 account_list, 1 total,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct LoginRequest {
-        pub login: Nillable<String>,
-        pub password: Nillable<String>,
-        pub token: Nillable<String>,
-    }
-
-    pub(super) static LOGIN_REQUEST: Shape = Shape::new("LoginRequest", NS, &[
-        Member::new("login", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("password", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ]);
-
-    ::soapstone_soap::members! {
-        LoginRequest LOGIN_REQUEST {
-            0 login, 1 password, 2 token,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct LoginResponse {
-        pub session_id: Nillable<String>,
-        pub access_token: Nillable<String>,
-        pub refresh_token: Nillable<String>,
-        pub expires_at: Nillable<String>,
-    }
-
-    pub(super) static LOGIN_RESPONSE: Shape = Shape::new("LoginResponse", NS, &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("access_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("refresh_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("expires_at", Type::Xsd(Xsd::String)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        LoginResponse LOGIN_RESPONSE {
-            0 session_id, 1 access_token, 2 refresh_token, 3 expires_at,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct LogoutRequest {
-        pub session_id: Nillable<String>,
-    }
-
-    pub(super) static LOGOUT_REQUEST: Shape = Shape::new("LogoutRequest", NS, &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ]);
-
-    ::soapstone_soap::members! {
-        LogoutRequest LOGOUT_REQUEST {
-            0 session_id,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct LogoutResponse {
-        pub success: Nillable<i32>,
-    }
-
-    pub(super) static LOGOUT_RESPONSE: Shape = Shape::new("LogoutResponse", NS, &[
-        Member::new("success", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        LogoutResponse LOGOUT_RESPONSE {
-            0 success,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct PingRequest {
-        pub session_id: Nillable<String>,
-    }
-
-    pub(super) static PING_REQUEST: Shape = Shape::new("PingRequest", NS, &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ]);
-
-    ::soapstone_soap::members! {
-        PingRequest PING_REQUEST {
-            0 session_id,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct PingResponse {
-        pub user_id: Nillable<i32>,
-    }
-
-    pub(super) static PING_RESPONSE: Shape = Shape::new("PingResponse", NS, &[
-        Member::new("user_id", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        PingResponse PING_RESPONSE {
-            0 user_id,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct RefreshAccessTokenRequest {
-        pub refresh_token: Nillable<String>,
-    }
-
-    pub(super) static REFRESH_ACCESS_TOKEN_REQUEST: Shape = Shape::new("RefreshAccessTokenRequest", NS, &[
-        Member::new("refresh_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ]);
-
-    ::soapstone_soap::members! {
-        RefreshAccessTokenRequest REFRESH_ACCESS_TOKEN_REQUEST {
-            0 refresh_token,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct RefreshAccessTokenResponse {
-        pub access_token: Nillable<String>,
-        pub refresh_token: Nillable<String>,
-        pub expires_at: Nillable<String>,
-    }
-
-    pub(super) static REFRESH_ACCESS_TOKEN_RESPONSE: Shape = Shape::new("RefreshAccessTokenResponse", NS, &[
-        Member::new("access_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("refresh_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("expires_at", Type::Xsd(Xsd::String)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
+        AttributeInfo ATTRIBUTE_INFO { 0 name, 1 values, }
+        AuthInfo AUTH_INFO { 0 session_id, 1 access_token, }
+        GetAccountInfoRequest GET_ACCOUNT_INFO_REQUEST { 0 i_account, 1 id, 2 detailed_info, }
+        GetAccountInfoResponse GET_ACCOUNT_INFO_RESPONSE { 0 account_info, }
+        GetAccountListRequest GET_ACCOUNT_LIST_REQUEST { 0 offset, 1 limit, 2 i_customer, }
+        GetAccountListResponse GET_ACCOUNT_LIST_RESPONSE { 0 account_list, 1 total, }
+        LoginRequest LOGIN_REQUEST { 0 login, 1 password, 2 token, }
+        LoginResponse LOGIN_RESPONSE { 0 session_id, 1 access_token, 2 refresh_token, 3 expires_at, }
+        LogoutRequest LOGOUT_REQUEST { 0 session_id, }
+        LogoutResponse LOGOUT_RESPONSE { 0 success, }
+        PingRequest PING_REQUEST { 0 session_id, }
+        PingResponse PING_RESPONSE { 0 user_id, }
+        RefreshAccessTokenRequest REFRESH_ACCESS_TOKEN_REQUEST { 0 refresh_token, }
         RefreshAccessTokenResponse REFRESH_ACCESS_TOKEN_RESPONSE {
             0 access_token, 1 refresh_token, 2 expires_at,
         }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct ServiceFeatureInfo {
-        pub name: Nillable<String>,
-        pub flag_value: Nillable<String>,
-        pub attributes: Vec<AttributeInfo>,
-    }
-
-    pub(super) static SERVICE_FEATURE_INFO: Shape = Shape::new("ServiceFeatureInfo", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("flag_value", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("attributes", Type::Array(&Type::Structure(&ATTRIBUTE_INFO))).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        ServiceFeatureInfo SERVICE_FEATURE_INFO {
-            0 name, 1 flag_value, 2 attributes,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct UpdateAccountRequest {
-        pub account_info: Nillable<AccountInfo>,
-    }
-
-    pub(super) static UPDATE_ACCOUNT_REQUEST: Shape = Shape::new("UpdateAccountRequest", NS, &[
-        Member::new("account_info", Type::Structure(&ACCOUNT_INFO)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        UpdateAccountRequest UPDATE_ACCOUNT_REQUEST {
-            0 account_info,
-        }
-    }
-
-    #[derive(Clone, Default, PartialEq)]
-    pub struct UpdateAccountResponse {
-        pub i_account: Nillable<i32>,
-        pub seen: Nillable<String>,
-    }
-
-    pub(super) static UPDATE_ACCOUNT_RESPONSE: Shape = Shape::new("UpdateAccountResponse", NS, &[
-        Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("seen", Type::Xsd(Xsd::String)).optional().nillable(),
-    ]);
-
-    ::soapstone_soap::members! {
-        UpdateAccountResponse UPDATE_ACCOUNT_RESPONSE {
-            0 i_account, 1 seen,
-        }
+        ServiceFeatureInfo SERVICE_FEATURE_INFO { 0 name, 1 flag_value, 2 attributes, }
+        UpdateAccountRequest UPDATE_ACCOUNT_REQUEST { 0 account_info, }
+        UpdateAccountResponse UPDATE_ACCOUNT_RESPONSE { 0 i_account, 1 seen, }
     }
 
     ::soapstone_soap::structures! {
@@ -410,6 +327,8 @@ pub mod all {
 
     use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version};
 
+    const NS: &str = "http://schemas.portaone.com/soap";
+
     /// The operation login of All.
     #[derive(Debug, Clone, Copy)]
     pub struct Login;
@@ -426,7 +345,7 @@ pub mod all {
     static LOGIN: Operation = Operation {
         service: "All",
         name: "login",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#login",
         style: Style::RpcEncoded,
         documentation: "",
@@ -464,7 +383,7 @@ pub mod all {
     static LOGOUT: Operation = Operation {
         service: "All",
         name: "logout",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#logout",
         style: Style::RpcEncoded,
         documentation: "",
@@ -473,7 +392,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -509,7 +428,7 @@ pub mod all {
     static PING: Operation = Operation {
         service: "All",
         name: "ping",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#ping",
         style: Style::RpcEncoded,
         documentation: "",
@@ -518,7 +437,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -554,7 +473,7 @@ pub mod all {
     static REFRESH_ACCESS_TOKEN: Operation = Operation {
         service: "All",
         name: "refresh_access_token",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#refresh_access_token",
         style: Style::RpcEncoded,
         documentation: "",
@@ -592,7 +511,7 @@ pub mod all {
     static GET_ACCOUNT_INFO: Operation = Operation {
         service: "All",
         name: "get_account_info",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_info",
         style: Style::RpcEncoded,
         documentation: "",
@@ -601,7 +520,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -637,7 +556,7 @@ pub mod all {
     static GET_ACCOUNT_LIST: Operation = Operation {
         service: "All",
         name: "get_account_list",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_list",
         style: Style::RpcEncoded,
         documentation: "",
@@ -646,7 +565,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -682,7 +601,7 @@ pub mod all {
     static UPDATE_ACCOUNT: Operation = Operation {
         service: "All",
         name: "update_account",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#update_account",
         style: Style::RpcEncoded,
         documentation: "",
@@ -691,7 +610,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },

@@ -51,56 +51,44 @@ pub mod types {
     }
 
     pub(super) static ACCOUNT_INFO: Shape = Shape::new("AccountInfo", NS, &[
-        Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("id", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("i_customer", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("customer_name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("balance", Type::Xsd(Xsd::Float)).optional().nillable(),
-        Member::new("opening_balance", Type::Xsd(Xsd::Float)).optional().nillable(),
-        Member::new("credit_limit", Type::Xsd(Xsd::Float)).optional().nillable(),
-        Member::new("i_product", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("product_name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("blocked", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("is_debit", Type::Xsd(Xsd::Boolean)).optional().nillable(),
-        Member::new("billing_model", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("activation_date", Type::Xsd(Xsd::Date)).optional().nillable(),
-        Member::new("expiration_date", Type::Xsd(Xsd::Date)).optional().nillable(),
-        Member::new("last_usage", Type::Xsd(Xsd::DateTime)).optional().nillable(),
-        Member::new("iso_4217", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("i_time_zone", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("time_zone_name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("i_lang", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("login", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("salutation", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("firstname", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("midinit", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("lastname", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("companyname", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("baddr1", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("city", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("zip", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("country", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("cont1", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("phone1", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("email", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("note", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("h323_password", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("batch_name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("i_acl", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::xsd("i_account", Xsd::Int).optional().nillable(),
+        Member::xsd("id", Xsd::String).optional().nillable(),
+        Member::xsd("i_customer", Xsd::Int).optional().nillable(),
+        Member::xsd("customer_name", Xsd::String).optional().nillable(),
+        Member::xsd("balance", Xsd::Float).optional().nillable(),
+        Member::xsd("opening_balance", Xsd::Float).optional().nillable(),
+        Member::xsd("credit_limit", Xsd::Float).optional().nillable(),
+        Member::xsd("i_product", Xsd::Int).optional().nillable(),
+        Member::xsd("product_name", Xsd::String).optional().nillable(),
+        Member::xsd("blocked", Xsd::String).optional().nillable(),
+        Member::xsd("is_debit", Xsd::Boolean).optional().nillable(),
+        Member::xsd("billing_model", Xsd::Int).optional().nillable(),
+        Member::xsd("activation_date", Xsd::Date).optional().nillable(),
+        Member::xsd("expiration_date", Xsd::Date).optional().nillable(),
+        Member::xsd("last_usage", Xsd::DateTime).optional().nillable(),
+        Member::xsd("iso_4217", Xsd::String).optional().nillable(),
+        Member::xsd("i_time_zone", Xsd::Int).optional().nillable(),
+        Member::xsd("time_zone_name", Xsd::String).optional().nillable(),
+        Member::xsd("i_lang", Xsd::String).optional().nillable(),
+        Member::xsd("login", Xsd::String).optional().nillable(),
+        Member::xsd("salutation", Xsd::String).optional().nillable(),
+        Member::xsd("firstname", Xsd::String).optional().nillable(),
+        Member::xsd("midinit", Xsd::String).optional().nillable(),
+        Member::xsd("lastname", Xsd::String).optional().nillable(),
+        Member::xsd("companyname", Xsd::String).optional().nillable(),
+        Member::xsd("baddr1", Xsd::String).optional().nillable(),
+        Member::xsd("city", Xsd::String).optional().nillable(),
+        Member::xsd("zip", Xsd::String).optional().nillable(),
+        Member::xsd("country", Xsd::String).optional().nillable(),
+        Member::xsd("cont1", Xsd::String).optional().nillable(),
+        Member::xsd("phone1", Xsd::String).optional().nillable(),
+        Member::xsd("email", Xsd::String).optional().nillable(),
+        Member::xsd("note", Xsd::String).optional().nillable(),
+        Member::xsd("h323_password", Xsd::String).optional().nillable().secret(),
+        Member::xsd("batch_name", Xsd::String).optional().nillable(),
+        Member::xsd("i_acl", Xsd::Int).optional().nillable(),
         Member::new("service_features", Type::Items(&Items { name: "item", namespace: NS, ty: Type::Structure(&SERVICE_FEATURE_INFO) })).optional().nillable(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        AccountInfo ACCOUNT_INFO {
-            0 i_account, 1 id, 2 i_customer, 3 customer_name, 4 balance, 5 opening_balance, 6
-            credit_limit, 7 i_product, 8 product_name, 9 blocked, 10 is_debit, 11 billing_model, 12
-            activation_date, 13 expiration_date, 14 last_usage, 15 iso_4217, 16 i_time_zone, 17
-            time_zone_name, 18 i_lang, 19 login, 20 salutation, 21 firstname, 22 midinit, 23 lastname,
-            24 companyname, 25 baddr1, 26 city, 27 zip, 28 country, 29 cont1, 30 phone1, 31 email, 32
-            note, 33 h323_password, 34 batch_name, 35 i_acl, 36 service_features,
-        }
-    }
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct AttributeInfo {
@@ -109,16 +97,9 @@ pub mod types {
     }
 
     pub(super) static ATTRIBUTE_INFO: Shape = Shape::new("AttributeInfo", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::xsd("name", Xsd::String).optional().nillable(),
         Member::new("values", Type::Items(&Items { name: "item", namespace: NS, ty: Type::Xsd(Xsd::String) })).optional().nillable(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        AttributeInfo ATTRIBUTE_INFO {
-            0 name, 1 values,
-        }
-    }
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct AuthInfo {
@@ -127,16 +108,9 @@ pub mod types {
     }
 
     pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("access_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        AuthInfo AUTH_INFO {
-            0 session_id, 1 access_token,
-        }
-    }
+        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
+        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetAccountInfo {
@@ -146,17 +120,10 @@ pub mod types {
     }
 
     pub(super) static GET_ACCOUNT_INFO: Shape = Shape::new("GetAccountInfo", "", &[
-        Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("id", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("detailed_info", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        GetAccountInfo GET_ACCOUNT_INFO {
-            0 i_account, 1 id, 2 detailed_info,
-        }
-    }
+        Member::xsd("i_account", Xsd::Int).optional().nillable(),
+        Member::xsd("id", Xsd::String).optional().nillable(),
+        Member::xsd("detailed_info", Xsd::Int).optional().nillable(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetAccountInfoResponse {
@@ -164,15 +131,8 @@ pub mod types {
     }
 
     pub(super) static GET_ACCOUNT_INFO_RESPONSE: Shape = Shape::new("GetAccountInfoResponse", "", &[
-        Member::new("account_info", Type::Structure(&ACCOUNT_INFO)).optional().nillable(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        GetAccountInfoResponse GET_ACCOUNT_INFO_RESPONSE {
-            0 account_info,
-        }
-    }
+        Member::structure("account_info", &ACCOUNT_INFO).optional().nillable(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetAccountList {
@@ -182,17 +142,10 @@ pub mod types {
     }
 
     pub(super) static GET_ACCOUNT_LIST: Shape = Shape::new("GetAccountList", "", &[
-        Member::new("offset", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("limit", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("i_customer", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        GetAccountList GET_ACCOUNT_LIST {
-            0 offset, 1 limit, 2 i_customer,
-        }
-    }
+        Member::xsd("offset", Xsd::Int).optional().nillable(),
+        Member::xsd("limit", Xsd::Int).optional().nillable(),
+        Member::xsd("i_customer", Xsd::Int).optional().nillable(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetAccountListResponse {
@@ -202,15 +155,8 @@ pub mod types {
 
     pub(super) static GET_ACCOUNT_LIST_RESPONSE: Shape = Shape::new("GetAccountListResponse", "", &[
         Member::new("account_list", Type::Items(&Items { name: "item", namespace: NS, ty: Type::Structure(&ACCOUNT_INFO) })).optional().nillable(),
-        Member::new("total", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        GetAccountListResponse GET_ACCOUNT_LIST_RESPONSE {
-            0 account_list, 1 total,
-        }
-    }
+        Member::xsd("total", Xsd::Int).optional().nillable(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Login {
@@ -220,17 +166,10 @@ pub mod types {
     }
 
     pub(super) static LOGIN: Shape = Shape::new("Login", "", &[
-        Member::new("login", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("password", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Login LOGIN {
-            0 login, 1 password, 2 token,
-        }
-    }
+        Member::xsd("login", Xsd::String).optional().nillable(),
+        Member::xsd("password", Xsd::String).optional().nillable().secret(),
+        Member::xsd("token", Xsd::String).optional().nillable().secret(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct LoginResponse {
@@ -241,18 +180,11 @@ pub mod types {
     }
 
     pub(super) static LOGIN_RESPONSE: Shape = Shape::new("LoginResponse", "", &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("access_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("refresh_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("expires_at", Type::Xsd(Xsd::String)).optional().nillable(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        LoginResponse LOGIN_RESPONSE {
-            0 session_id, 1 access_token, 2 refresh_token, 3 expires_at,
-        }
-    }
+        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
+        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
+        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
+        Member::xsd("expires_at", Xsd::String).optional().nillable(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Logout {
@@ -260,15 +192,8 @@ pub mod types {
     }
 
     pub(super) static LOGOUT: Shape = Shape::new("Logout", "", &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Logout LOGOUT {
-            0 session_id,
-        }
-    }
+        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct LogoutResponse {
@@ -276,15 +201,8 @@ pub mod types {
     }
 
     pub(super) static LOGOUT_RESPONSE: Shape = Shape::new("LogoutResponse", "", &[
-        Member::new("success", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        LogoutResponse LOGOUT_RESPONSE {
-            0 success,
-        }
-    }
+        Member::xsd("success", Xsd::Int).optional().nillable(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Ping {
@@ -292,15 +210,8 @@ pub mod types {
     }
 
     pub(super) static PING: Shape = Shape::new("Ping", "", &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Ping PING {
-            0 session_id,
-        }
-    }
+        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct PingResponse {
@@ -308,15 +219,8 @@ pub mod types {
     }
 
     pub(super) static PING_RESPONSE: Shape = Shape::new("PingResponse", "", &[
-        Member::new("user_id", Type::Xsd(Xsd::Int)).optional().nillable(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        PingResponse PING_RESPONSE {
-            0 user_id,
-        }
-    }
+        Member::xsd("user_id", Xsd::Int).optional().nillable(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct RefreshAccessToken {
@@ -324,15 +228,8 @@ pub mod types {
     }
 
     pub(super) static REFRESH_ACCESS_TOKEN: Shape = Shape::new("RefreshAccessToken", "", &[
-        Member::new("refresh_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        RefreshAccessToken REFRESH_ACCESS_TOKEN {
-            0 refresh_token,
-        }
-    }
+        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct RefreshAccessTokenResponse {
@@ -342,17 +239,10 @@ pub mod types {
     }
 
     pub(super) static REFRESH_ACCESS_TOKEN_RESPONSE: Shape = Shape::new("RefreshAccessTokenResponse", "", &[
-        Member::new("access_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("refresh_token", Type::Xsd(Xsd::String)).optional().nillable().secret(),
-        Member::new("expires_at", Type::Xsd(Xsd::String)).optional().nillable(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        RefreshAccessTokenResponse REFRESH_ACCESS_TOKEN_RESPONSE {
-            0 access_token, 1 refresh_token, 2 expires_at,
-        }
-    }
+        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
+        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
+        Member::xsd("expires_at", Xsd::String).optional().nillable(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct ServiceFeatureInfo {
@@ -362,17 +252,10 @@ pub mod types {
     }
 
     pub(super) static SERVICE_FEATURE_INFO: Shape = Shape::new("ServiceFeatureInfo", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("flag_value", Type::Xsd(Xsd::String)).optional().nillable(),
+        Member::xsd("name", Xsd::String).optional().nillable(),
+        Member::xsd("flag_value", Xsd::String).optional().nillable(),
         Member::new("attributes", Type::Items(&Items { name: "item", namespace: NS, ty: Type::Structure(&ATTRIBUTE_INFO) })).optional().nillable(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        ServiceFeatureInfo SERVICE_FEATURE_INFO {
-            0 name, 1 flag_value, 2 attributes,
-        }
-    }
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct UpdateAccount {
@@ -380,15 +263,8 @@ pub mod types {
     }
 
     pub(super) static UPDATE_ACCOUNT: Shape = Shape::new("UpdateAccount", "", &[
-        Member::new("account_info", Type::Structure(&ACCOUNT_INFO)).optional().nillable(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        UpdateAccount UPDATE_ACCOUNT {
-            0 account_info,
-        }
-    }
+        Member::structure("account_info", &ACCOUNT_INFO).optional().nillable(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct UpdateAccountResponse {
@@ -397,15 +273,38 @@ pub mod types {
     }
 
     pub(super) static UPDATE_ACCOUNT_RESPONSE: Shape = Shape::new("UpdateAccountResponse", "", &[
-        Member::new("i_account", Type::Xsd(Xsd::Int)).optional().nillable(),
-        Member::new("seen", Type::Xsd(Xsd::String)).optional().nillable(),
-    ])
-    .elements_in(NS);
+        Member::xsd("i_account", Xsd::Int).optional().nillable(),
+        Member::xsd("seen", Xsd::String).optional().nillable(),
+    ]).elements_in(NS);
 
     ::soapstone_soap::members! {
-        UpdateAccountResponse UPDATE_ACCOUNT_RESPONSE {
-            0 i_account, 1 seen,
+        AccountInfo ACCOUNT_INFO {
+            0 i_account, 1 id, 2 i_customer, 3 customer_name, 4 balance, 5 opening_balance, 6
+            credit_limit, 7 i_product, 8 product_name, 9 blocked, 10 is_debit, 11 billing_model, 12
+            activation_date, 13 expiration_date, 14 last_usage, 15 iso_4217, 16 i_time_zone, 17
+            time_zone_name, 18 i_lang, 19 login, 20 salutation, 21 firstname, 22 midinit, 23 lastname,
+            24 companyname, 25 baddr1, 26 city, 27 zip, 28 country, 29 cont1, 30 phone1, 31 email, 32
+            note, 33 h323_password, 34 batch_name, 35 i_acl, 36 service_features,
         }
+        AttributeInfo ATTRIBUTE_INFO { 0 name, 1 values, }
+        AuthInfo AUTH_INFO { 0 session_id, 1 access_token, }
+        GetAccountInfo GET_ACCOUNT_INFO { 0 i_account, 1 id, 2 detailed_info, }
+        GetAccountInfoResponse GET_ACCOUNT_INFO_RESPONSE { 0 account_info, }
+        GetAccountList GET_ACCOUNT_LIST { 0 offset, 1 limit, 2 i_customer, }
+        GetAccountListResponse GET_ACCOUNT_LIST_RESPONSE { 0 account_list, 1 total, }
+        Login LOGIN { 0 login, 1 password, 2 token, }
+        LoginResponse LOGIN_RESPONSE { 0 session_id, 1 access_token, 2 refresh_token, 3 expires_at, }
+        Logout LOGOUT { 0 session_id, }
+        LogoutResponse LOGOUT_RESPONSE { 0 success, }
+        Ping PING { 0 session_id, }
+        PingResponse PING_RESPONSE { 0 user_id, }
+        RefreshAccessToken REFRESH_ACCESS_TOKEN { 0 refresh_token, }
+        RefreshAccessTokenResponse REFRESH_ACCESS_TOKEN_RESPONSE {
+            0 access_token, 1 refresh_token, 2 expires_at,
+        }
+        ServiceFeatureInfo SERVICE_FEATURE_INFO { 0 name, 1 flag_value, 2 attributes, }
+        UpdateAccount UPDATE_ACCOUNT { 0 account_info, }
+        UpdateAccountResponse UPDATE_ACCOUNT_RESPONSE { 0 i_account, 1 seen, }
     }
 
     ::soapstone_soap::structures! {
@@ -419,6 +318,7 @@ pub mod types {
 /// The service `AllAdminService`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod all {
+    #[doc(inline)]
     pub use super::types::{
         AccountInfo, AttributeInfo, AuthInfo, GetAccountInfo, GetAccountInfoResponse,
         GetAccountList, GetAccountListResponse, Login, LoginResponse, Logout, LogoutResponse,
@@ -427,6 +327,8 @@ pub mod all {
     };
 
     use ::soapstone_soap::{Call, Element, Header, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "http://schemas.portaone.com/soap";
 
     /// The operation login of All.
     #[derive(Debug, Clone, Copy)]
@@ -444,16 +346,16 @@ pub mod all {
     static LOGIN: Operation = Operation {
         service: "All",
         name: "login",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#login",
         style: Style::Document {
             input: Element {
                 name: "login",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
             output: Element {
                 name: "loginResponse",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -491,16 +393,16 @@ pub mod all {
     static LOGOUT: Operation = Operation {
         service: "All",
         name: "logout",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#logout",
         style: Style::Document {
             input: Element {
                 name: "logout",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
             output: Element {
                 name: "logoutResponse",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -509,7 +411,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -545,16 +447,16 @@ pub mod all {
     static PING: Operation = Operation {
         service: "All",
         name: "ping",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#ping",
         style: Style::Document {
             input: Element {
                 name: "ping",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
             output: Element {
                 name: "pingResponse",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -563,7 +465,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -599,16 +501,16 @@ pub mod all {
     static REFRESH_ACCESS_TOKEN: Operation = Operation {
         service: "All",
         name: "refresh_access_token",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#refresh_access_token",
         style: Style::Document {
             input: Element {
                 name: "refresh_access_token",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
             output: Element {
                 name: "refresh_access_tokenResponse",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -646,16 +548,16 @@ pub mod all {
     static GET_ACCOUNT_INFO: Operation = Operation {
         service: "All",
         name: "get_account_info",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_info",
         style: Style::Document {
             input: Element {
                 name: "get_account_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
             output: Element {
                 name: "get_account_infoResponse",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -664,7 +566,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -700,16 +602,16 @@ pub mod all {
     static GET_ACCOUNT_LIST: Operation = Operation {
         service: "All",
         name: "get_account_list",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_list",
         style: Style::Document {
             input: Element {
                 name: "get_account_list",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
             output: Element {
                 name: "get_account_listResponse",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -718,7 +620,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -754,16 +656,16 @@ pub mod all {
     static UPDATE_ACCOUNT: Operation = Operation {
         service: "All",
         name: "update_account",
-        namespace: "http://schemas.portaone.com/soap",
+        namespace: NS,
         action: "http://schemas.portaone.com/soap#update_account",
         style: Style::Document {
             input: Element {
                 name: "update_account",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
             output: Element {
                 name: "update_accountResponse",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -772,7 +674,7 @@ pub mod all {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "http://schemas.portaone.com/soap",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },

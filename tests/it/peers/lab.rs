@@ -1,10 +1,13 @@
 //! The lab's definition as Rust, and what its contract promises (`tests/peers/README.md`).
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use futures::FutureExt as _;
 use serde_json::Value as Json;
-use soapstone_soap::{Context, Fault, Headers, Nillable, Operation, Port, Service, Structure, TypedFault};
+use soapstone_soap::{
+    Context, Fault, Headers, Nillable, Operation, Part, Port, Service, Structure, TypedFault, Version,
+};
 
 pub use generated::all;
 
@@ -26,6 +29,8 @@ pub mod generated_doc {
 pub enum Manner {
     Rpc,
     Doc,
+    /// The second in SOAP 1.2.
+    Doc12,
 }
 
 impl Manner {
@@ -34,6 +39,7 @@ impl Manner {
         match self {
             Manner::Rpc => "rpc",
             Manner::Doc => "doc",
+            Manner::Doc12 => "doc12",
         }
     }
 
@@ -41,6 +47,7 @@ impl Manner {
         match self {
             Manner::Rpc => generated::SERVICES,
             Manner::Doc => generated_doc::SERVICES,
+            Manner::Doc12 => soap_1_2(),
         }
     }
 
@@ -53,9 +60,31 @@ impl Manner {
     pub fn port(self) -> Port {
         match self {
             Manner::Rpc => port(),
-            Manner::Doc => lab_doc::port(),
+            Manner::Doc | Manner::Doc12 => lab_doc::port(),
         }
     }
+}
+
+/// The services of document/literal bound to SOAP 1.2; nothing else about them differs.
+fn soap_1_2() -> &'static [&'static Service] {
+    static SERVICES: OnceLock<Vec<&'static Service>> = OnceLock::new();
+    SERVICES.get_or_init(|| {
+        let of = |part: &Part| Part { name: part.name, shape: part.shape, empty: part.empty };
+        let operation = |known: &&'static Operation| -> &'static Operation {
+            Box::leak(Box::new(Operation {
+                versions: &[Version::Soap12],
+                input: of(&known.input),
+                output: of(&known.output),
+                faults: known.faults.as_ref().map(of),
+                ..**known
+            }))
+        };
+        let service = |known: &&'static Service| -> &'static Service {
+            let operations: Vec<_> = known.operations.iter().map(operation).collect();
+            Box::leak(Box::new(Service { operations: operations.leak(), ..**known }))
+        };
+        generated_doc::SERVICES.iter().map(service).collect()
+    })
 }
 
 /// A structure's members in another one that has the same.

@@ -63,7 +63,7 @@ async fn play(server: &str, manner: Manner) -> Vec<String> {
         let outcome =
             match client.call(operation, &running.url, header.as_deref(), &*request, &mut *response).await {
                 Ok(()) => Ok(response),
-                Err(CallError::Fault(fault)) => Err(fault),
+                Err(CallError::Fault(typed)) => Err(*typed.fault),
                 // it has no other way of answering a fault than a stack trace
                 Err(CallError::Unreadable { status, raw, .. })
                     if server == "strong-soap" && matches!(step, Step::NotFound | Step::NoAuth) =>

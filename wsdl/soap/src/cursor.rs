@@ -14,6 +14,7 @@ use crate::charset::allowed;
 use crate::envelope::{SOAP_1_1, SOAP_1_2};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::token::{Attributes, Entry, Piece, Tokenizer};
+use crate::wellformed::{are_attributes, is_name};
 
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// The schema instance namespaces of 1999 and 2000, whose word for nil is `null`.
@@ -141,6 +142,12 @@ impl<'a> Tag<'a> {
         found.value.trim().rsplit(':').next()
     }
 
+    /// Whether its name and attributes are as XML has them, not only as they can be made out.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        let attributes = self.content[self.name.len()..].trim_end_matches('/');
+        is_name(self.name) && are_attributes(attributes)
+    }
+
     /// The same without what its attributes say: for the text of a structure that has read them.
     pub(crate) fn bare(&self) -> Self {
         let marks = Marks { ty: self.marks.ty, ..Marks::default() };
@@ -229,6 +236,14 @@ impl<'a> Cursor<'a> {
             None => return Err(self.limit("items left out of sparse arrays", self.limits.sparse)),
         }
         Ok(())
+    }
+
+    /// Refuses a value of more bytes than one may have.
+    pub(crate) fn limit_value(&self, bytes: usize) -> Result<(), ReadError> {
+        match bytes > self.limits.value_bytes {
+            true => Err(self.limit("bytes in a value", self.limits.value_bytes)),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn source(&self) -> &'a str {
@@ -427,7 +442,7 @@ impl<'a> Cursor<'a> {
             if matches!(bound, XSI | SOAP_1_1 | SOAP_1_2) {
                 return Ok(None);
             }
-            bound.clone_into(&mut namespace);
+            namespace = plain(bound);
         }
         if prefix == "xsi" {
             return Ok(None);
@@ -455,7 +470,7 @@ impl<'a> Cursor<'a> {
                     PrefixDeclaration::Default => String::new(),
                     PrefixDeclaration::Named(prefix) => prefix.to_owned(),
                 };
-                (prefix, namespace.to_owned())
+                (prefix, plain(namespace))
             })
             .collect();
         self.skip()?;
@@ -524,6 +539,11 @@ impl<'a> Cursor<'a> {
 /// An attribute as quick-xml has it, for what it does with references in a value.
 fn raw<'a>(key: &'a str, value: &'a str) -> Raw<'a> {
     Raw { key: QName(key), value: Cow::Borrowed(value) }
+}
+
+/// A namespace as it is meant: the tokenizer's are as they stand between the quotes.
+fn plain(namespace: &str) -> String {
+    quick_xml::escape::unescape(namespace).map_or_else(|_| namespace.to_owned(), Cow::into_owned)
 }
 
 /// Appends to a text that comes in pieces, since more pieces are to follow with room for them.

@@ -20,11 +20,18 @@
 //! Reading is tolerant, because what comes was written by SOAP::Lite, PHP, Axis and others, each with habits of
 //! its own. Writing is strict: what goes out is what all of them understand.
 mod any;
+mod binary;
+mod calendar;
 mod charset;
+#[cfg(feature = "check")]
+mod check;
 mod cursor;
 mod date;
+mod duration;
+mod enumeration;
 mod envelope;
 mod error;
+mod facet;
 mod fault;
 mod headers;
 mod limits;
@@ -35,28 +42,37 @@ mod server;
 mod shape;
 mod token;
 mod value;
+mod wellformed;
 pub mod write;
+mod xsd;
 
 pub use any::{Any, Raw};
+pub use binary::{Base64, Hex};
+pub use calendar::{GDay, GMonth, GMonthDay, GYear, GYearMonth, Time};
 pub use charset::{charset_of, decode};
 pub use date::{Date, DateTime};
+pub use duration::Duration;
 pub use envelope::{Block, Envelope, SOAP_1_1, SOAP_1_2, Version};
 pub use error::{ReadError, ReadErrorKind};
+pub use facet::Facet;
 pub use fault::{Fault, TypedFault};
 pub use headers::{Headers, Undeclared};
 pub use limits::Limits;
 pub use operation::{Call, Element, Header, Operation, Part, Service, Style};
 pub use rust_decimal::Decimal;
-pub use scalar::{Base64, JsonScalar};
-pub use scalar::{Invalid, Scalar};
+pub use scalar::{Invalid, JsonScalar, Scalar};
 pub use server::{Answer, Invocation, Refused, Server};
 #[cfg(feature = "server")]
 pub use server::{Context, Definition, Endpoint, Method, Outcome, Port, Work};
-pub use shape::{Items, Member, Place, Preset, Shape, Type, Xsd};
+pub use shape::{Items, Member, Place, Preset, Shape, Type};
 pub use show::show;
 pub use value::{List, NOTHING, Nillable, Nothing, Slot, Structure, Value, View};
 #[doc(hidden)]
 pub use value::{no_member, not_chosen};
+pub use xsd::Xsd;
+
+#[cfg(feature = "check")]
+pub use check::{Violation, check};
 
 #[cfg(feature = "json")]
 mod json;

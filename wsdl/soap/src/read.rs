@@ -35,7 +35,7 @@ pub(crate) fn structure<'a>(
     }
     if shape.has_more_than_elements() {
         attributes(cursor, tag, target)?;
-        if let Some(index) = shape.text {
+        if let Some(index) = shape.text.filter(|_| shape.elements == 0) {
             let member = &shape.members[index];
             return value(cursor, references, &tag.bare(), member.ty, target.member_mut(index));
         }
@@ -54,6 +54,7 @@ pub(crate) fn members<'a>(
     let shape = target.shape();
     let mut hint = 0;
     let mut path = Path::default();
+    let mut text = String::new();
     loop {
         let token = match first.take() {
             Some(tag) => Token::Start(tag),
@@ -89,11 +90,22 @@ pub(crate) fn members<'a>(
                     },
                 }
             }
-            Token::End => return Ok(()),
+            Token::Text(piece) if shape.text.is_some() => {
+                cursor.limit_value(text.len() + piece.len())?;
+                text.push_str(&piece);
+            }
             Token::Text(_) => {}
+            Token::End => break,
             Token::Eof => return Err(cursor.cut_off()),
         }
     }
+    // of mixed content: the text between the elements, in one
+    if let (Some(index), false) = (shape.text, text.trim().is_empty())
+        && let Slot::Scalar(scalar) = target.member_mut(index).open()
+    {
+        read_shown(cursor, scalar, &text)?;
+    }
+    Ok(())
 }
 
 /// Where an element of an inline member stands: the position of the member, and those inside it, one for each level
@@ -260,9 +272,21 @@ pub(crate) fn detail(xml: &str, target: &mut dyn Structure) -> Result<bool, Read
 pub(crate) fn check_element(xml: &str) -> Result<(), ReadError> {
     let limits = crate::Limits::default();
     let mut cursor = Cursor::new(xml, &limits);
-    match cursor.next()? {
-        Token::Start(_) => cursor.skip()?,
-        _ => return Err(cursor.error(ReadErrorKind::Malformed("no element".into()))),
+    let mut open = 0_usize;
+    loop {
+        match cursor.next()? {
+            Token::Start(tag) if tag.is_well_formed() => open += 1,
+            Token::Start(_) => {
+                return Err(cursor.error(ReadErrorKind::Malformed("in the names of a tag".into())));
+            }
+            Token::End => open -= 1,
+            Token::Text(_) if open > 0 => {}
+            Token::Text(_) => return Err(cursor.error(ReadErrorKind::Malformed("no element".into()))),
+            Token::Eof => return Err(cursor.cut_off()),
+        }
+        if open == 0 {
+            break;
+        }
     }
     match cursor.next()? {
         Token::Eof => Ok(()),
@@ -378,6 +402,9 @@ fn simple(
 ) -> Result<(), ReadError> {
     if kind == Kind::Base64 && xsd != Xsd::Base64Binary {
         text = unwrapped(cursor, &text)?;
+    }
+    if xsd != Xsd::String {
+        text = xsd.spaced(text);
     }
     if !xsd.is_text() && is_nothing(text.trim()) {
         target.set_absent();

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rust_decimal::Decimal;
 
-use crate::{Date, DateTime, Slot, Value, View, Xsd};
+use crate::{
+    Base64, Date, DateTime, Duration, GDay, GMonth, GMonthDay, GYear, GYearMonth, Hex, Slot, Time, Value,
+    View, Xsd,
+};
 
 /// A simple value with a lexical form.
 pub trait Scalar: Send + Sync {
@@ -31,6 +32,11 @@ pub trait Scalar: Send + Sync {
     /// The values that its definition knows, where it lists them (an enumeration); otherwise none.
     fn values(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether an enumeration has the value.
+    fn is_known(&self) -> bool {
+        true
     }
 
     /// How the value is given in JSON.
@@ -82,117 +88,26 @@ scalar_value!(
     i16,
     i32,
     i64,
+    u8,
+    u16,
     u32,
     u64,
     f32,
     f64,
     Decimal,
     Base64,
+    Hex,
     Date,
     DateTime,
+    Time,
+    Duration,
+    GYear,
+    GYearMonth,
+    GMonth,
+    GMonthDay,
+    GDay,
     crate::Raw
 );
-
-/// Declares enumerations: each an enum of the values that the definition knows and `Other` for those it doesn't.
-///
-/// ```
-/// soapstone_soap::enumerations! {
-///     /// How an account pays.
-///     pub enum Billing {
-///         Debit = "debit",
-///         Credit = "credit",
-///     }
-/// }
-/// assert_eq!(Billing::from("credit"), Billing::Credit);
-/// assert_eq!(Billing::from("voucher").as_str(), "voucher");
-/// ```
-#[macro_export]
-macro_rules! enumerations {
-    ($(
-        $(#[$attribute:meta])*
-        pub enum $name:ident { $($(#[$inner:meta])* $variant:ident = $text:literal,)* }
-    )*) => {$(
-        $(#[$attribute])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$inner])* $variant,)*
-            /// A value that the definition doesn't have; empty where none was given yet.
-            Other(::std::string::String),
-        }
-        impl $name {
-            /// The value as it stands on the wire.
-            pub fn as_str(&self) -> &str {
-                match self {
-                    $($name::$variant => $text,)*
-                    $name::Other(text) => text,
-                }
-            }
-        }
-        impl ::core::default::Default for $name {
-            fn default() -> Self {
-                $name::Other(::std::string::String::new())
-            }
-        }
-        impl ::core::convert::From<&str> for $name {
-            fn from(text: &str) -> Self {
-                match text {
-                    $($text => $name::$variant,)*
-                    text => $name::Other(text.into()),
-                }
-            }
-        }
-        impl ::core::fmt::Display for $name {
-            fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                formatter.write_str(self.as_str())
-            }
-        }
-        impl $crate::Scalar for $name {
-            fn xsd(&self) -> $crate::Xsd {
-                $crate::Xsd::String
-            }
-            fn read(&mut self, text: ::std::borrow::Cow<'_, str>) -> ::core::result::Result<(), $crate::Invalid> {
-                *self = $name::from(&*text);
-                if let ($name::Other(_), trimmed) = (&*self, text.trim()) && trimmed.len() < text.len() {
-                    *self = $name::from(trimmed);
-                }
-                Ok(())
-            }
-            fn write(&self, out: &mut ::std::string::String) {
-                out.push_str(self.as_str());
-            }
-            fn as_text(&self) -> ::core::option::Option<&str> {
-                Some(self.as_str())
-            }
-            fn values(&self) -> &'static [&'static str] {
-                &[$($text,)*]
-            }
-        }
-        impl $crate::Value for $name {
-            fn view(&self) -> $crate::View<'_> {
-                $crate::View::Scalar(self)
-            }
-            fn open(&mut self) -> $crate::Slot<'_> {
-                $crate::Slot::Scalar(self)
-            }
-            fn set_nil(&mut self) {
-                *self = ::core::default::Default::default();
-            }
-            fn set_absent(&mut self) {
-                *self = ::core::default::Default::default();
-            }
-        }
-    )*};
-}
-
-/// Bytes that travel as base64 (`xsd:base64Binary`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Base64(pub Vec<u8>);
-
-impl std::fmt::Display for Base64 {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&STANDARD.encode(&self.0))
-    }
-}
 
 impl Scalar for String {
     fn xsd(&self) -> Xsd {
@@ -259,12 +174,19 @@ integer! {
     i16, Short, "short", Integer as i64;
     i32, Int, "int", Integer as i64;
     i64, Long, "integer of 64 bits", Integer as i64;
+    u8, UnsignedByte, "unsigned byte", Unsigned as u64;
+    u16, UnsignedShort, "unsigned short", Unsigned as u64;
     u32, UnsignedInt, "unsigned int", Unsigned as u64;
     u64, UnsignedLong, "unsigned integer of 64 bits", Unsigned as u64;
 }
 
-/// `5.0` and `5.` are what a server that keeps its numbers as floats sends for a whole number.
+/// `5.0` and `5.` are what a server that keeps its numbers as floats sends for a whole number; `-0` is one of those
+/// without a sign, too.
 fn whole(text: &str) -> &str {
+    let text = match text.strip_prefix('-') {
+        Some(noughts) if noughts.starts_with('0') && noughts.bytes().all(|byte| byte == b'0') => noughts,
+        _ => text,
+    };
     match text.split_once('.') {
         Some((whole, fraction)) if !whole.is_empty() && fraction.bytes().all(|byte| byte == b'0') => whole,
         _ => text,
@@ -352,32 +274,23 @@ impl Scalar for Decimal {
     }
 }
 
-impl Scalar for Base64 {
-    fn xsd(&self) -> Xsd {
-        Xsd::Base64Binary
-    }
-    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
-        let compact: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
-        self.0 = STANDARD.decode(compact).map_err(|_| Invalid("base64 value"))?;
-        Ok(())
-    }
-    fn write(&self, out: &mut String) {
-        STANDARD.encode_string(&self.0, out);
-    }
+macro_rules! lexical {
+    ($($type:ident)*) => {$(
+        impl Scalar for $type {
+            fn xsd(&self) -> Xsd {
+                Xsd::$type
+            }
+            fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+                *self = text.trim().parse()?;
+                Ok(())
+            }
+            fn write(&self, out: &mut String) {
+                let _ = write!(out, "{self}");
+            }
+        }
+    )*};
 }
-
-impl Scalar for Date {
-    fn xsd(&self) -> Xsd {
-        Xsd::Date
-    }
-    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
-        *self = text.trim().parse()?;
-        Ok(())
-    }
-    fn write(&self, out: &mut String) {
-        let _ = write!(out, "{self}");
-    }
-}
+lexical! { Date Time Duration GYear GYearMonth GMonth GMonthDay GDay }
 
 impl Scalar for DateTime {
     fn xsd(&self) -> Xsd {
@@ -434,6 +347,50 @@ mod tests {
         assert_eq!(again::<Decimal>("79228162514264337593543950335"), "79228162514264337593543950335");
         assert_eq!(again::<Decimal>("1e3"), "1000");
         assert_eq!(again::<Base64>("aGk\n ="), "aGk=");
+        assert_eq!(again::<Base64>(""), "");
+        assert_eq!(again::<Hex>(" 0aF0\n"), "0AF0");
+        assert_eq!(again::<Hex>(""), "");
+    }
+
+    #[test]
+    fn every_integer_reaches_to_the_ends_of_its_range_and_no_further() {
+        fn ends<T: Scalar + Default>(least: &str, most: &str, below: &str, above: &str) {
+            assert_eq!(again::<T>(least), least);
+            assert_eq!(again::<T>(most), most);
+            for text in [below, above, "", "+", "-", "0x1", "1 2", "1,0", "٣", "1e0"] {
+                assert!(value::<T>(text).is_err(), "{text}");
+            }
+            assert_eq!(again::<T>("-0"), "0");
+            assert_eq!(again::<T>("+007"), "7");
+        }
+        ends::<i8>("-128", "127", "-129", "128");
+        ends::<i16>("-32768", "32767", "-32769", "32768");
+        ends::<i32>("-2147483648", "2147483647", "-2147483649", "2147483648");
+        ends::<i64>(
+            "-9223372036854775808",
+            "9223372036854775807",
+            "-9223372036854775809",
+            "9223372036854775808",
+        );
+        ends::<u8>("0", "255", "-1", "256");
+        ends::<u16>("0", "65535", "-1", "65536");
+        ends::<u32>("0", "4294967295", "-1", "4294967296");
+        ends::<u64>("0", "18446744073709551615", "-1", "18446744073709551616");
+    }
+
+    #[test]
+    fn floats_have_three_values_that_are_no_numbers_and_no_other_words() {
+        for text in ["INF", "-INF", "NaN", "0", "-12.5", "1e+300"] {
+            assert_eq!(again::<f64>(text), text);
+        }
+        assert_eq!(again::<f64>("-0"), "0");
+        assert_eq!(again::<f64>(".5"), "0.5");
+        assert_eq!(again::<f64>("5."), "5");
+        assert_eq!(again::<f32>("3.4028235E38"), "3.4028235e+38");
+        for text in ["inf", "Infinity", "nan", "NAN", "", ".", "e5", "1e", "1d", "0x1p3", "--1"] {
+            assert!(value::<f64>(text).is_err(), "{text}");
+            assert!(value::<f32>(text).is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -445,6 +402,8 @@ mod tests {
         assert!(value::<f64>("infinity").is_err());
         assert!(value::<Decimal>("NaN").is_err());
         assert!(value::<Base64>("%%%").is_err());
+        assert!(value::<Hex>("0").is_err());
+        assert!(value::<Hex>("0g").is_err());
     }
 
     #[test]

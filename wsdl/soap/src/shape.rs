@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use crate::{Facet, Xsd};
+
 /// A structure as its definition has it: its name and its members in wire order.
 ///
 /// Generated code declares one as a `static` for each structure. Apart from reading and writing it describes:
@@ -86,6 +88,8 @@ pub struct Member {
     pub nillable: bool,
     /// Never shown: passwords, tokens.
     pub secret: bool,
+    /// What is demanded of its values, where that was generated; see [`crate::Facet`].
+    pub facets: &'static [Facet],
     /// The definition's own documentation, empty where it has none.
     pub documentation: &'static str,
 }
@@ -120,29 +124,6 @@ pub struct Items {
     pub namespace: &'static str,
     /// What each holds.
     pub ty: Type,
-}
-
-/// The simple types of XML Schema that definitions in use name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Xsd {
-    String,
-    Boolean,
-    Byte,
-    Short,
-    Int,
-    Long,
-    Integer,
-    UnsignedInt,
-    UnsignedLong,
-    Decimal,
-    Float,
-    Double,
-    Date,
-    DateTime,
-    Time,
-    AnyUri,
-    Base64Binary,
 }
 
 impl Shape {
@@ -300,8 +281,29 @@ impl Member {
             optional: false,
             nillable: false,
             secret: false,
+            facets: &[],
             documentation: "",
         }
+    }
+
+    /// A member that must be there and holds a simple value.
+    pub const fn xsd(name: &'static str, xsd: Xsd) -> Self {
+        Self::new(name, Type::Xsd(xsd))
+    }
+
+    /// An attribute that must be there.
+    pub const fn attribute(name: &'static str, xsd: Xsd) -> Self {
+        Self::new(name, Type::Xsd(xsd)).at(Place::Attribute)
+    }
+
+    /// A member that must be there and holds a structure.
+    pub const fn structure(name: &'static str, shape: &'static Shape) -> Self {
+        Self::new(name, Type::Structure(shape))
+    }
+
+    /// A member that may stand several times.
+    pub const fn repeated(name: &'static str, item: &'static Type) -> Self {
+        Self::new(name, Type::Repeated(item))
     }
 
     /// Where it stands, if not in an element of its name.
@@ -340,6 +342,12 @@ impl Member {
         self
     }
 
+    /// With what is demanded of its values.
+    pub const fn facets(mut self, facets: &'static [Facet]) -> Self {
+        self.facets = facets;
+        self
+    }
+
     /// Never shown in logs.
     pub const fn secret(mut self) -> Self {
         self.secret = true;
@@ -350,33 +358,6 @@ impl Member {
     pub const fn documented(mut self, documentation: &'static str) -> Self {
         self.documentation = documentation;
         self
-    }
-}
-
-impl Xsd {
-    /// The local name in the XML Schema namespace.
-    pub fn name(self) -> &'static str {
-        let whole = self.start_tag_end();
-        &whole[" xsi:type=\"xsd:".len()..whole.len() - "\">".len()]
-    }
-
-    /// What a start tag of this type ends with: its `xsi:type` and the bracket, in one piece.
-    pub(crate) fn start_tag_end(self) -> &'static str {
-        macro_rules! names {
-            ($($xsd:ident $name:literal)*) => {
-                match self { $(Xsd::$xsd => concat!(" xsi:type=\"xsd:", $name, "\">"),)* }
-            };
-        }
-        names! {
-            String "string" Boolean "boolean" Byte "byte" Short "short" Int "int" Long "long" Integer "integer"
-            UnsignedInt "unsignedInt" UnsignedLong "unsignedLong" Decimal "decimal" Float "float" Double "double"
-            Date "date" DateTime "dateTime" Time "time" AnyUri "anyURI" Base64Binary "base64Binary"
-        }
-    }
-
-    /// Whether an empty element is a value (the empty string) rather than the absence of one.
-    pub fn is_text(self) -> bool {
-        matches!(self, Xsd::String | Xsd::AnyUri | Xsd::Base64Binary)
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn parse(element: &Element, adopted: Option<&Rc<str>>, diagnostics: &
         namespace,
         elements_qualified: qualified("elementFormDefault"),
         attributes_qualified: qualified("attributeFormDefault"),
+        redefining: None,
         diagnostics,
     };
     let mut schema = Schema {
@@ -57,6 +58,8 @@ struct Reader<'a> {
     adopts: bool,
     elements_qualified: bool,
     attributes_qualified: bool,
+    /// The group that is being redefined just now.
+    redefining: Option<QName>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -68,8 +71,10 @@ impl Reader<'_> {
         }
         match &*child.name.local {
             "complexType" | "simpleType" => schema.types.extend(self.named_type(child, redefines)),
-            "group" => schema.groups.extend(self.named_group(child)),
-            "attributeGroup" => schema.attribute_groups.extend(self.named_attributes(child)),
+            "group" => schema.groups.extend(self.named_group(child, redefines)),
+            "attributeGroup" => {
+                schema.attribute_groups.extend(self.named_attributes(child, redefines));
+            }
             _ => {}
         }
     }
@@ -83,14 +88,20 @@ impl Reader<'_> {
         Some(Type { name, at: element.at, definition, redefines })
     }
 
-    fn named_group(&mut self, element: &Element) -> Option<NamedGroup> {
+    fn named_group(&mut self, element: &Element, redefines: bool) -> Option<NamedGroup> {
         let name = self.declared(element)?;
-        Some(NamedGroup { name, group: self.group_in(element) })
+        self.redefining = Some(name.clone()).filter(|_| redefines);
+        let group = self.group_in(element);
+        self.redefining = None;
+        Some(NamedGroup { name, group, redefines })
     }
 
-    fn named_attributes(&mut self, element: &Element) -> Option<NamedAttributes> {
+    fn named_attributes(&mut self, element: &Element, redefines: bool) -> Option<NamedAttributes> {
         let name = self.declared(element)?;
-        Some(NamedAttributes { name, attributes: self.attributes(element) })
+        self.redefining = Some(name.clone()).filter(|_| redefines);
+        let attributes = self.attributes(element);
+        self.redefining = None;
+        Some(NamedAttributes { name, attributes, redefines })
     }
 
     fn declared(&mut self, element: &Element) -> Option<QName> {
@@ -117,6 +128,8 @@ impl Reader<'_> {
         if self.adopts && reference.name.namespace.is_empty() {
             reference.name.namespace = self.namespace.clone();
         }
+        let refers = element.is(XSD, "group") || element.is(XSD, "attributeGroup");
+        reference.original = refers && self.redefining.as_ref() == Some(&reference.name);
         Some(reference)
     }
 }

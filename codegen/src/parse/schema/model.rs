@@ -61,6 +61,8 @@ pub(crate) struct Attributes {
 pub(crate) struct NamedAttributes {
     pub(crate) name: QName,
     pub(crate) attributes: Attributes,
+    /// Takes the place of the group of this name, which it may refer to.
+    pub(crate) redefines: bool,
 }
 
 /// `xsd:attribute`.
@@ -149,6 +151,8 @@ pub(crate) enum GroupKind {
 pub(crate) struct NamedGroup {
     pub(crate) name: QName,
     pub(crate) group: Option<Group>,
+    /// Takes the place of the group of this name, which it may refer to.
+    pub(crate) redefines: bool,
 }
 
 /// What stands in a [`Group`].
@@ -206,8 +210,16 @@ pub(crate) struct SimpleType {
     pub(crate) base: SimpleBase,
     /// `xsd:enumeration`, each with its documentation.
     pub(crate) values: Vec<(String, String)>,
-    /// The other facets, in words.
-    pub(crate) facets: Vec<String>,
+    /// The other facets, except for white space, which its base decides.
+    pub(crate) facets: Vec<Facet>,
+}
+
+/// What a restriction demands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Facet {
+    /// `maxLength` and the like.
+    pub(crate) name: String,
+    pub(crate) value: String,
 }
 
 /// What a simple type is made of.

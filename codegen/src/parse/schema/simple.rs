@@ -1,6 +1,6 @@
 //! Simple types: restrictions, lists and unions.
 
-use super::model::{SimpleBase, SimpleType};
+use super::model::{Facet, SimpleBase, SimpleType};
 use super::{Reader, documentation};
 use crate::diagnostic::At;
 use crate::namespace::XSD;
@@ -46,7 +46,8 @@ impl Reader<'_> {
             if &*facet.name.local == "enumeration" {
                 simple.values.push((value.value.clone(), documentation::of(facet)));
             } else if &*facet.name.local != "whiteSpace" {
-                simple.facets.push(format!("{} {}", facet.name.local, value.value));
+                let name = facet.name.local.to_string();
+                simple.facets.push(Facet { name, value: value.value.clone() });
             }
         }
         simple

@@ -77,10 +77,12 @@ impl<'a> Types<'a> {
         }
         let name = self.made(owner);
         let mut inner = Members::new(name.local.clone(), group.at);
+        let before = self.missing.len();
         let may_be_missing = self.alternatives(group, &mut inner)?;
         let kind = Kind::Choice { default: 0 };
         let index =
             self.add(Key::At(group.at), name, group.at, Origin::Inline, kind, String::new(), inner.found);
+        self.note(index, before);
         if may_be_missing {
             self.optional_choices.insert(index);
         }
@@ -93,11 +95,15 @@ impl<'a> Types<'a> {
         }
         let name = self.made(owner);
         let mut inner = Members::new(name.local.clone(), group.at);
+        let before = self.missing.len();
         for particle in &group.particles {
             self.particle(particle, &mut inner);
         }
         let kind = Kind::Structure;
-        self.add(Key::At(group.at), name, group.at, Origin::Inline, kind, String::new(), inner.found)
+        let index =
+            self.add(Key::At(group.at), name, group.at, Origin::Inline, kind, String::new(), inner.found);
+        self.note(index, before);
+        index
     }
 
     fn particle(&mut self, particle: &'a Particle, members: &mut Members) {
@@ -105,7 +111,7 @@ impl<'a> Types<'a> {
             Particle::Element(element) => self.member(element, element.occurs, members),
             Particle::Group(inner) => self.group(inner, false, false, 0, members),
             Particle::GroupReference { reference, occurs } => {
-                match self.groups.get(&reference.name).copied().map(|named| &named.group) {
+                match self.group_named(reference).map(|named| &named.group) {
                     Some(Some(inner)) => self.group(inner, occurs.optional, occurs.repeated, 1, members),
                     Some(None) => {}
                     None => self.unknown(reference, "group"),
@@ -138,7 +144,7 @@ impl<'a> Types<'a> {
             }
             Particle::Group(inner) => self.group_alternative(inner, inner.occurs, members, optional),
             Particle::GroupReference { reference, occurs } => {
-                match self.groups.get(&reference.name).copied().map(|named| &named.group) {
+                match self.group_named(reference).map(|named| &named.group) {
                     Some(Some(inner)) => {
                         let occurs = Occurs {
                             optional: occurs.optional || inner.occurs.optional,
@@ -230,7 +236,7 @@ impl<'a> Types<'a> {
                     true
                 }
                 Particle::Group(inner) => self.element_names(inner, names, budget, depth + 1),
-                Particle::GroupReference { reference, .. } => match self.groups.get(&reference.name) {
+                Particle::GroupReference { reference, .. } => match self.group_named(reference) {
                     Some(named) => named
                         .group
                         .as_ref()

@@ -110,6 +110,7 @@ impl<'a> Types<'a> {
         let name = self.made(&format!("{}Element", crate::names::type_name(&head.local)));
         let kind = Kind::Choice { default: 0 };
         let choice = self.add(key, name, first.at, Origin::Inline, kind, documentation, Vec::new());
+        let before = self.missing.len();
         for element in elements {
             let ty = self.content(element, &element.name.local, 0).unwrap_or(Type::Any);
             let ty = self.opened(ty);
@@ -121,6 +122,7 @@ impl<'a> Types<'a> {
             };
             self.structures[choice].members.push(member);
         }
+        self.note(choice, before);
         choice
     }
 }

@@ -13,7 +13,7 @@ use crate::parse::schema::{
     ElementDeclaration, Group, GroupKind, Occurs, Particle, Presence,
 };
 use crate::resolve::builtin::Simple;
-use crate::resolve::{Member, Place, Type};
+use crate::resolve::{Facet, Member, Place, Type};
 use crate::xml::QName;
 
 /// A structure may be made of this many groups: groups that name others twice each would never end.
@@ -76,17 +76,29 @@ impl<'a> Types<'a> {
             }
         }
         if chain.iter().any(|link| link.complex.mixed) {
-            self.diagnostics.warning(
-                complex.at,
-                format!("text between the members of `{}` isn't kept", name.local),
-                "leave out mixed=\"true\" if there is none",
-            );
+            let text = QName { namespace: Rc::from(""), local: members.free("text").into() };
+            let ty = Type::Simple(Simple::String);
+            let documentation = "Its text, in one piece.".to_owned();
+            members.found.push(Member {
+                place: Place::Text,
+                optional: true,
+                documentation,
+                ..Member::new(&text, complex.at, ty)
+            });
         }
         if matches!(complex.content, Content::Simple { .. }) {
             let around = names::type_name(&name.local);
             let ty = self.text_of(complex, Some(&name), &around, 0).unwrap_or(Type::Simple(Simple::String));
             let local = QName { namespace: Rc::from(""), local: Rc::from("value") };
-            members.found.push(Member { place: Place::Text, ..Member::new(&local, complex.at, ty) });
+            let mut facets = Vec::new();
+            if let Content::Simple { base: Some(base), restriction } = &complex.content {
+                match restriction {
+                    Some(restriction) => facets = self.facets(restriction),
+                    None => self.facets_of_type(base, Some(&name), 0, &mut facets),
+                }
+            }
+            let facets = demanded(facets, &ty);
+            members.found.push(Member { place: Place::Text, facets, ..Member::new(&local, complex.at, ty) });
         }
         let mut taken = HashSet::new();
         // the innermost says what counts, the outermost base stands first
@@ -190,7 +202,7 @@ impl<'a> Types<'a> {
             if self.too_deep(reference.at, depth) {
                 return;
             }
-            match self.attribute_groups.get(&reference.name).copied() {
+            match self.attribute_group_named(reference) {
                 Some(group) => self.attributes(&group.attributes, owner, depth + 1, taken, found, any),
                 None => self.unknown(reference, "attribute group"),
             }
@@ -219,10 +231,17 @@ impl<'a> Types<'a> {
             AttributeContent::Attribute(_) | AttributeContent::Untyped => Type::Simple(Simple::String),
         };
         let ty = if ty.is_simple() { ty } else { Type::Simple(Simple::String) };
+        let mut facets = Vec::new();
+        match &declared.content {
+            AttributeContent::Type(reference) => self.facets_of_type(reference, None, 0, &mut facets),
+            AttributeContent::Simple(simple) => facets = self.facets(simple),
+            AttributeContent::Attribute(_) | AttributeContent::Untyped => {}
+        }
         let documentation = [&attribute.documentation, &declared.documentation];
         let documentation = documentation.into_iter().find(|text| !text.is_empty()).cloned();
         Some(Member {
             place: Place::Attribute,
+            facets: demanded(facets, &ty),
             optional: attribute.presence != Presence::Required,
             preset: attribute.value.clone().or_else(|| declared.value.clone()),
             documentation: documentation.unwrap_or_default(),
@@ -270,7 +289,7 @@ impl<'a> Types<'a> {
                     if self.too_deep(reference.at, depth) {
                         continue;
                     }
-                    let Some(named) = self.groups.get(&reference.name).copied() else {
+                    let Some(named) = self.group_named(reference) else {
                         self.unknown(reference, "group");
                         continue;
                     };
@@ -323,13 +342,28 @@ impl<'a> Types<'a> {
             Some(referred) if element.documentation.is_empty() => referred.documentation.clone(),
             _ => element.documentation.clone(),
         };
+        let facets = self.facets_of_element(referred.unwrap_or(element));
         members.found.push(Member {
             optional: occurs.optional,
+            facets: demanded(facets, &ty),
             nillable: element.nillable || referred.is_some_and(|referred| referred.nillable),
             preset: element.value.clone(),
             documentation,
             ..Member::new(&element.name, element.at, ty)
         });
+    }
+}
+
+/// What is left to demand: an enumeration's values are its type, and of a structure nothing is.
+fn demanded(mut facets: Vec<Facet>, ty: &Type) -> Vec<Facet> {
+    match ty {
+        Type::Repeated(item) => demanded(facets, item),
+        Type::Enumeration(_) => {
+            facets.retain(|facet| !matches!(facet, Facet::OneOf(_)));
+            facets
+        }
+        Type::Simple(_) | Type::List(_) => facets,
+        _ => Vec::new(),
     }
 }
 

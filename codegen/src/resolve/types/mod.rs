@@ -2,6 +2,7 @@
 
 mod choices;
 mod derived;
+mod lookup;
 mod members;
 mod simple;
 
@@ -9,7 +10,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::rc::Rc;
 
-use super::{Kind, Member, Origin, Structure, Type, builtin};
+use super::{Kind, Member, Missing, Origin, Structure, Type, builtin};
 use crate::diagnostic::{At, Diagnostics};
 use crate::names;
 use crate::parse::schema::{
@@ -21,9 +22,6 @@ use crate::xml::QName;
 
 /// Arrays of arrays, types made from types and groups in groups may go this deep; more is a circle.
 const NESTING_MAX: usize = 32;
-
-/// With more problems than this the nearest name is no longer looked for: it is the import that is missing.
-const SUGGESTIONS_MAX: usize = 50;
 
 /// The types of one definition, resolved as they are asked for.
 pub(super) struct Types<'a> {
@@ -38,6 +36,9 @@ pub(super) struct Types<'a> {
     substitutes: HashMap<&'a QName, Vec<&'a ElementDeclaration>>,
     elements: HashMap<&'a QName, &'a ElementDeclaration>,
     groups: HashMap<&'a QName, &'a NamedGroup>,
+    /// What redefined groups refer to by their own name.
+    original_groups: HashMap<&'a QName, &'a NamedGroup>,
+    original_attribute_groups: HashMap<&'a QName, &'a NamedAttributes>,
     /// In the order of the files.
     order: Vec<&'a parse::schema::Type>,
     structures: Vec<Structure>,
@@ -47,6 +48,8 @@ pub(super) struct Types<'a> {
     made_names: HashSet<Rc<str>>,
     /// Choices of which none may be there.
     optional_choices: HashSet<usize>,
+    /// Names looked up so far that are defined nowhere.
+    missing: Vec<Missing>,
     pub(super) diagnostics: &'a mut Diagnostics,
 }
 
@@ -71,12 +74,15 @@ impl<'a> Types<'a> {
             substitutes: HashMap::new(),
             elements: HashMap::new(),
             groups: HashMap::new(),
+            original_groups: HashMap::new(),
+            original_attribute_groups: HashMap::new(),
             order: Vec::new(),
             structures: Vec::new(),
             known: HashMap::new(),
             queue: VecDeque::new(),
             made_names: HashSet::new(),
             optional_choices: HashSet::new(),
+            missing: Vec::new(),
             diagnostics,
         };
         for document in documents {
@@ -88,13 +94,29 @@ impl<'a> Types<'a> {
                     types.elements.entry(&element.name).or_insert(element);
                 }
                 for group in &schema.groups {
-                    types.groups.entry(&group.name).or_insert(group);
+                    let is_new = |known: &&NamedGroup| group.redefines && !known.redefines;
+                    match types.groups.get(&group.name).copied() {
+                        Some(known) if is_new(&known) => {
+                            types.original_groups.insert(&group.name, known);
+                            types.groups.insert(&group.name, group);
+                        }
+                        Some(_) => drop(types.original_groups.entry(&group.name).or_insert(group)),
+                        None => drop(types.groups.insert(&group.name, group)),
+                    }
                 }
                 for attribute in &schema.attributes {
                     types.attributes.entry(&attribute.name).or_insert(attribute);
                 }
                 for group in &schema.attribute_groups {
-                    types.attribute_groups.entry(&group.name).or_insert(group);
+                    let is_new = |known: &&NamedAttributes| group.redefines && !known.redefines;
+                    match types.attribute_groups.get(&group.name).copied() {
+                        Some(known) if is_new(&known) => {
+                            types.original_attribute_groups.insert(&group.name, known);
+                            types.attribute_groups.insert(&group.name, group);
+                        }
+                        Some(_) => drop(types.original_attribute_groups.entry(&group.name).or_insert(group)),
+                        None => drop(types.attribute_groups.insert(&group.name, group)),
+                    }
                 }
             }
         }
@@ -133,6 +155,14 @@ impl<'a> Types<'a> {
                 self.originals.insert(&ty.name, ty);
                 return;
             }
+            if ty.redefines && !first.redefines {
+                self.originals.insert(&ty.name, first);
+                self.named.insert(&ty.name, ty);
+                for known in self.order.iter_mut().filter(|known| known.name == ty.name) {
+                    *known = ty;
+                }
+                return;
+            }
             let place = self.diagnostics.place(first.at);
             self.diagnostics.warning(
                 ty.at,
@@ -145,12 +175,6 @@ impl<'a> Types<'a> {
         if !bundled {
             self.order.push(ty);
         }
-    }
-
-    /// The type that `base` names in the definition of `of`, which may be made from an earlier one of its own name.
-    fn base(&self, base: &Reference, of: Option<&QName>) -> Option<&'a parse::schema::Type> {
-        let original = self.originals.get(&base.name).filter(|_| of == Some(&base.name));
-        original.or_else(|| self.named.get(&base.name)).copied()
     }
 
     /// Resolves every structure and enumeration that has a name, used or not.
@@ -168,16 +192,18 @@ impl<'a> Types<'a> {
         self.settle();
     }
 
-    /// The structures, all members found.
-    pub(super) fn finish(mut self) -> Vec<Structure> {
+    /// The structures, all members found, and the names that are defined nowhere.
+    pub(super) fn finish(mut self) -> (Vec<Structure>, Vec<Missing>) {
         self.settle();
-        self.structures
+        (self.structures, self.missing)
     }
 
     fn settle(&mut self) {
         while let Some((index, complex)) = self.queue.pop_front() {
+            let before = self.missing.len();
             let members = self.members_of(index, complex);
             self.structures[index].members = members;
+            self.note(index, before);
         }
     }
 
@@ -231,36 +257,18 @@ impl<'a> Types<'a> {
         members: Vec<Member>,
     ) -> usize {
         let index = self.structures.len();
-        self.structures.push(Structure { name, at, origin, kind, documentation, members, home: None });
+        self.structures.push(Structure {
+            name,
+            at,
+            origin,
+            kind,
+            documentation,
+            members,
+            home: None,
+            missing: None,
+        });
         self.known.insert(key, index);
         index
-    }
-
-    fn by_name_at(&mut self, reference: &Reference, depth: usize) -> Option<Type> {
-        if self.too_deep(reference.at, depth) {
-            return None;
-        }
-        match builtin::look_up(&reference.name) {
-            Some(Some(ty)) => return Some(ty),
-            Some(None) => {
-                let message = format!("`{}` is none of the types of XML Schema", reference.written);
-                self.diagnostics.error(
-                    reference.at,
-                    message,
-                    "name one of them, such as string, int or dateTime",
-                );
-                return None;
-            }
-            None => {}
-        }
-        let Some(ty) = self.named.get(&reference.name).copied() else {
-            self.unknown(reference, "type");
-            return None;
-        };
-        match &ty.definition {
-            Definition::Complex(complex) => self.complex(complex, Some(&ty.name), &ty.name.local, depth),
-            Definition::Simple(simple) => self.simple(simple, Some(&ty.name), &ty.name.local, depth),
-        }
     }
 
     /// `around` names a structure that has no name.
@@ -388,14 +396,6 @@ impl<'a> Types<'a> {
         }
     }
 
-    fn element(&mut self, reference: &Reference) -> Option<&'a ElementDeclaration> {
-        let element = self.elements.get(&reference.name).copied();
-        if element.is_none() {
-            self.unknown(reference, "element");
-        }
-        element
-    }
-
     fn too_deep(&mut self, at: At, depth: usize) -> bool {
         if depth < NESTING_MAX {
             return false;
@@ -407,42 +407,4 @@ impl<'a> Types<'a> {
         );
         true
     }
-
-    fn unknown(&mut self, reference: &Reference, kind: &str) {
-        let names: Vec<&QName> = match kind {
-            "type" => self.named.keys().copied().collect(),
-            "group" => self.groups.keys().copied().collect(),
-            "attribute" => self.attributes.keys().copied().collect(),
-            "attribute group" => self.attribute_groups.keys().copied().collect(),
-            _ => self.elements.keys().copied().collect(),
-        };
-        unknown(self.diagnostics, reference, kind, names.into_iter());
-    }
-}
-
-/// Reports a name that nothing is declared under, with the nearest one that something is.
-pub(super) fn unknown<'n>(
-    diagnostics: &mut Diagnostics,
-    reference: &Reference,
-    kind: &str,
-    names: impl Iterator<Item = &'n QName>,
-) {
-    let wanted = &reference.name.local;
-    let near = names
-        .take(if diagnostics.list.len() < SUGGESTIONS_MAX { usize::MAX } else { 0 })
-        .map(|name| (strsim::damerau_levenshtein(&name.local, wanted), name))
-        .min_by(|one, other| one.cmp(other))
-        .filter(|(distance, _)| *distance <= wanted.len() / 3);
-    let advice = match near {
-        // the same name in another namespace
-        Some((0, name)) => format!("there is one in namespace `{}`: check the prefix", name.namespace),
-        Some((_, name)) => format!("did you mean `{}`?", name.local),
-        None => format!("define it, or import the file that does, or correct the name of the {kind}"),
-    };
-    let namespace = &reference.name.namespace;
-    diagnostics.error(
-        reference.at,
-        format!("no {kind} `{}` in namespace `{namespace}`", reference.written),
-        advice,
-    );
 }

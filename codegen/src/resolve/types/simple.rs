@@ -61,8 +61,11 @@ impl<'a> Types<'a> {
 
     /// An enumeration of texts is an enum; numbers stay numbers.
     fn restricted(&mut self, simple: &'a SimpleType, ty: Type, name: Option<&QName>, around: &str) -> Type {
-        let is_text =
-            matches!(ty, Type::Simple(Simple::String | Simple::AnyUri) | Type::Enumeration(_) | Type::Any);
+        let is_text = match &ty {
+            Type::Simple(simple) => simple.is_text(),
+            Type::Enumeration(_) | Type::Any => true,
+            _ => false,
+        };
         match (is_text, simple.values.is_empty()) {
             (true, false) => {
                 let values = simple.values.iter().map(|(text, documentation)| Text {

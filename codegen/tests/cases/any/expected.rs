@@ -22,12 +22,6 @@ pub mod types {
         Member::new("untyped", Type::Any),
     ]);
 
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 required, 1 optional, 2 both, 3 untyped,
-        }
-    }
-
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
         pub any: Vec<Raw>,
@@ -35,14 +29,13 @@ pub mod types {
     }
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::new("any", Type::Repeated(&Type::Raw)).at(Place::Wildcard).optional(),
+        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
         Member::new("map", Type::Any),
     ]);
 
     ::soapstone_soap::members! {
-        Response RESPONSE {
-            0 any, 1 map,
-        }
+        Request REQUEST { 0 required, 1 optional, 2 both, 3 untyped, }
+        Response RESPONSE { 0 any, 1 map, }
     }
 
     ::soapstone_soap::structures! {
@@ -57,6 +50,8 @@ pub mod example {
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -74,7 +69,7 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Any, Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Any, Items, Member, Shape, Type, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -13,14 +13,8 @@ pub mod types {
     }
 
     pub(super) static ITEM: Shape = Shape::new("Item", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
+        Member::xsd("name", Xsd::String),
     ]);
-
-    ::soapstone_soap::members! {
-        Item ITEM {
-            0 name,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -35,18 +29,14 @@ pub mod types {
         Member::new("nested", Type::Array(&Type::Array(&Type::Xsd(Xsd::String)))).optional(),
     ]);
 
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 numbers, 1 rows, 2 nested,
-        }
-    }
-
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
         pub items: Vec<Item>,
         pub bare: Vec<Any>,
         pub open: Vec<Any>,
         pub listed: Vec<Item>,
+        pub apache: Vec<Item>,
+        pub numbers: Vec<i32>,
         pub repeated: Vec<String>,
     }
 
@@ -55,13 +45,15 @@ pub mod types {
         Member::new("bare", Type::Array(&Type::Any)),
         Member::new("open", Type::Array(&Type::Any)),
         Member::new("listed", Type::Array(&Type::Structure(&ITEM))),
-        Member::new("repeated", Type::Repeated(&Type::Xsd(Xsd::String))).optional(),
+        Member::new("apache", Type::Items(&Items { name: "item", namespace: "", ty: Type::Structure(&ITEM) })),
+        Member::new("numbers", Type::Items(&Items { name: "number", namespace: "", ty: Type::Xsd(Xsd::Int) })).optional(),
+        Member::repeated("repeated", &Type::Xsd(Xsd::String)).optional(),
     ]);
 
     ::soapstone_soap::members! {
-        Response RESPONSE {
-            0 items, 1 bare, 2 open, 3 listed, 4 repeated,
-        }
+        Item ITEM { 0 name, }
+        Request REQUEST { 0 numbers, 1 rows, 2 nested, }
+        Response RESPONSE { 0 items, 1 bare, 2 open, 3 listed, 4 apache, 5 numbers, 6 repeated, }
     }
 
     ::soapstone_soap::structures! {
@@ -76,6 +68,8 @@ pub mod example {
     pub use super::types::{Item, Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -93,7 +87,7 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

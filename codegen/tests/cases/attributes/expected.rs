@@ -15,29 +15,23 @@ pub mod types {
         pub scale: Option<i32>,
         pub kind: String,
         pub lang: Option<String>,
-        pub tags: Option<String>,
+        pub tags: Vec<String>,
         pub marks: Vec<i32>,
         pub near: Option<bool>,
         pub other_attributes: Option<Raw>,
     }
 
     pub(super) static AMOUNT: Shape = Shape::new("Amount", NS_2, &[
-        Member::new("value", Type::Xsd(Xsd::Decimal)).at(Place::Text),
-        Member::new("currency", Type::Xsd(Xsd::String)).at(Place::Attribute),
-        Member::new("scale", Type::Xsd(Xsd::Int)).at(Place::Attribute).default_is("2").optional(),
-        Member::new("kind", Type::Xsd(Xsd::String)).at(Place::Attribute).fixed("net"),
-        Member::new("lang", Type::Xsd(Xsd::String)).at(Place::Attribute).of(NS).optional(),
-        Member::new("tags", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
+        Member::xsd("value", Xsd::Decimal).at(Place::Text),
+        Member::attribute("currency", Xsd::String),
+        Member::attribute("scale", Xsd::Int).default_is("2").optional(),
+        Member::attribute("kind", Xsd::String).fixed("net"),
+        Member::attribute("lang", Xsd::Language).of(NS).optional(),
+        Member::new("tags", Type::List(&Type::Xsd(Xsd::NmToken))).at(Place::Attribute).optional(),
         Member::new("marks", Type::List(&Type::Xsd(Xsd::Int))).at(Place::Attribute).optional(),
-        Member::new("near", Type::Xsd(Xsd::Boolean)).at(Place::Attribute).of(NS_2).optional(),
+        Member::attribute("near", Xsd::Boolean).of(NS_2).optional(),
         Member::new("other_attributes", Type::Raw).at(Place::OtherAttributes).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        Amount AMOUNT {
-            0 value, 1 currency, 2 scale, 3 kind, 4 lang, 5 tags, 6 marks, 7 near, 8 other_attributes,
-        }
-    }
 
     /// `Amount`, or a type derived from it.
     #[derive(Clone, PartialEq)]
@@ -47,17 +41,9 @@ pub mod types {
     }
 
     pub(super) static ANY_AMOUNT: Shape = Shape::new("AnyAmount", NS_2, &[
-        Member::new("Amount", Type::Structure(&AMOUNT)),
-        Member::new("Less", Type::Structure(&LESS)),
-    ])
-    .derived()
-    .documented("`Amount`, or a type derived from it.");
-
-    ::soapstone_soap::choices! {
-        AnyAmount ANY_AMOUNT start Amount {
-            0 Amount, 1 Less,
-        }
-    }
+        Member::structure("Amount", &AMOUNT),
+        Member::structure("Less", &LESS),
+    ]).derived();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Call2 {
@@ -69,26 +55,17 @@ pub mod types {
     }
 
     pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::new("amount", Type::Structure(&ANY_AMOUNT)),
-        Member::new("less", Type::Repeated(&Type::Structure(&LESS))),
-        Member::new("plain", Type::Xsd(Xsd::String)).optional(),
-        Member::new("lang", Type::Xsd(Xsd::String)).optional(),
-        Member::new("lang", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
-    ])
-    .elements_in(NS_2);
-
-    ::soapstone_soap::members! {
-        Call2 CALL2 {
-            0 amount, 1 less, 2 plain, 3 lang, 4 lang_2,
-        }
-    }
+        Member::structure("amount", &ANY_AMOUNT),
+        Member::repeated("less", &Type::Structure(&LESS)),
+        Member::xsd("plain", Xsd::String).optional(),
+        Member::xsd("lang", Xsd::String).optional(),
+        Member::attribute("lang", Xsd::String).optional(),
+    ]).elements_in(NS_2);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct CallResponse {}
 
     pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
-
-    ::soapstone_soap::members! { CallResponse CALL_RESPONSE {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Less {
@@ -96,31 +73,38 @@ pub mod types {
         pub currency: AmountCurrency,
         pub kind: String,
         pub lang: Option<String>,
-        pub tags: Option<String>,
+        pub tags: Vec<String>,
         pub marks: Vec<i32>,
         pub near: Option<bool>,
     }
 
     pub(super) static LESS: Shape = Shape::new("Less", NS_2, &[
-        Member::new("value", Type::Xsd(Xsd::Decimal)).at(Place::Text),
-        Member::new("currency", Type::Xsd(Xsd::String)).at(Place::Attribute),
-        Member::new("kind", Type::Xsd(Xsd::String)).at(Place::Attribute).fixed("net"),
-        Member::new("lang", Type::Xsd(Xsd::String)).at(Place::Attribute).of(NS).optional(),
-        Member::new("tags", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
+        Member::xsd("value", Xsd::Decimal).at(Place::Text),
+        Member::attribute("currency", Xsd::String),
+        Member::attribute("kind", Xsd::String).fixed("net"),
+        Member::attribute("lang", Xsd::Language).of(NS).optional(),
+        Member::new("tags", Type::List(&Type::Xsd(Xsd::NmToken))).at(Place::Attribute).optional(),
         Member::new("marks", Type::List(&Type::Xsd(Xsd::Int))).at(Place::Attribute).optional(),
-        Member::new("near", Type::Xsd(Xsd::Boolean)).at(Place::Attribute).of(NS_2).optional(),
+        Member::attribute("near", Xsd::Boolean).of(NS_2).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        Less LESS {
-            0 value, 1 currency, 2 kind, 3 lang, 4 tags, 5 marks, 6 near,
-        }
-    }
 
     ::soapstone_soap::enumerations! {
         pub enum AmountCurrency {
             EUR = "EUR",
         }
+    }
+
+    ::soapstone_soap::members! {
+        Amount AMOUNT {
+            0 value, 1 currency, 2 scale, 3 kind, 4 lang, 5 tags, 6 marks, 7 near, 8 other_attributes,
+        }
+        Call2 CALL2 { 0 amount, 1 less, 2 plain, 3 lang, 4 lang_2, }
+        CallResponse CALL_RESPONSE {}
+        Less LESS { 0 value, 1 currency, 2 kind, 3 lang, 4 tags, 5 marks, 6 near, }
+    }
+
+    ::soapstone_soap::choices! {
+        AnyAmount ANY_AMOUNT start Amount { 0 Amount, 1 Less, }
     }
 
     ::soapstone_soap::structures! {
@@ -135,6 +119,8 @@ pub mod example {
     pub use super::types::{Amount, AmountCurrency, AnyAmount, Call2, CallResponse, Less};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation Call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -152,16 +138,16 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "Call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element {
                 name: "Call",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "CallResponse",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

@@ -20,19 +20,12 @@ pub mod types {
     }
 
     pub(super) static BOOK: Shape = Shape::new("Book", NS, &[
-        Member::new("title", Type::Xsd(Xsd::String)),
-        Member::new("year", Type::Xsd(Xsd::Int)).optional(),
-        Member::new("price", Type::Xsd(Xsd::Decimal)).optional().nillable(),
-        Member::new("author", Type::Repeated(&Type::Xsd(Xsd::String))).optional(),
-        Member::new("id", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Book BOOK {
-            0 title, 1 year, 2 price, 3 author, 4 id,
-        }
-    }
+        Member::xsd("title", Xsd::String),
+        Member::xsd("year", Xsd::Int).optional(),
+        Member::xsd("price", Xsd::Decimal).optional().nillable(),
+        Member::repeated("author", &Type::Xsd(Xsd::String)).optional(),
+        Member::attribute("id", Xsd::String).optional(),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Busy {
@@ -40,15 +33,8 @@ pub mod types {
     }
 
     pub(super) static BUSY: Shape = Shape::new("Busy", "", &[
-        Member::new("seconds", Type::Xsd(Xsd::Int)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Busy BUSY {
-            0 seconds,
-        }
-    }
+        Member::xsd("seconds", Xsd::Int),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Denied {
@@ -56,15 +42,8 @@ pub mod types {
     }
 
     pub(super) static DENIED: Shape = Shape::new("Denied", "", &[
-        Member::new("reason", Type::Xsd(Xsd::String)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Denied DENIED {
-            0 reason,
-        }
-    }
+        Member::xsd("reason", Xsd::String),
+    ]).elements_in(NS);
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -73,17 +52,9 @@ pub mod types {
     }
 
     pub(super) static DIVIDE_FAULT: Shape = Shape::new("DivideFault", NS_2, &[
-        Member::new("DivisionByZero", Type::Structure(&DIVISION_BY_ZERO)),
-    ])
-    .elements_in(NS)
-    .choice()
+        Member::structure("DivisionByZero", &DIVISION_BY_ZERO),
+    ]).elements_in(NS).choice()
     .documented("What the detail of a fault may hold.");
-
-    ::soapstone_soap::choices! {
-        DivideFault DIVIDE_FAULT start DivisionByZero {
-            0 DivisionByZero,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct DivideIn {
@@ -92,15 +63,9 @@ pub mod types {
     }
 
     pub(super) static DIVIDE_IN: Shape = Shape::new("DivideIn", NS, &[
-        Member::new("divisor", Type::Xsd(Xsd::Int)),
-        Member::new("dividend", Type::Xsd(Xsd::Int)),
+        Member::xsd("divisor", Xsd::Int),
+        Member::xsd("dividend", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        DivideIn DIVIDE_IN {
-            0 divisor, 1 dividend,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct DivideOut {
@@ -109,15 +74,9 @@ pub mod types {
     }
 
     pub(super) static DIVIDE_OUT: Shape = Shape::new("DivideOut", NS, &[
-        Member::new("remainder", Type::Xsd(Xsd::Int)),
-        Member::new("quotient", Type::Xsd(Xsd::Int)),
+        Member::xsd("remainder", Xsd::Int),
+        Member::xsd("quotient", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        DivideOut DIVIDE_OUT {
-            0 remainder, 1 quotient,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct DivisionByZero {
@@ -125,15 +84,8 @@ pub mod types {
     }
 
     pub(super) static DIVISION_BY_ZERO: Shape = Shape::new("DivisionByZero", "", &[
-        Member::new("dividend", Type::Xsd(Xsd::Int)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        DivisionByZero DIVISION_BY_ZERO {
-            0 dividend,
-        }
-    }
+        Member::xsd("dividend", Xsd::Int),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Find {
@@ -142,16 +94,9 @@ pub mod types {
     }
 
     pub(super) static FIND: Shape = Shape::new("Find", "", &[
-        Member::new("title", Type::Xsd(Xsd::String)),
-        Member::new("limit", Type::Xsd(Xsd::Int)).optional(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Find FIND {
-            0 title, 1 limit,
-        }
-    }
+        Member::xsd("title", Xsd::String),
+        Member::xsd("limit", Xsd::Int).optional(),
+    ]).elements_in(NS);
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -161,18 +106,10 @@ pub mod types {
     }
 
     pub(super) static FIND_FAULT: Shape = Shape::new("FindFault", NS_3, &[
-        Member::new("NotFound", Type::Structure(&NOT_FOUND)),
-        Member::new("Busy", Type::Structure(&BUSY)),
-    ])
-    .elements_in(NS)
-    .choice()
+        Member::structure("NotFound", &NOT_FOUND),
+        Member::structure("Busy", &BUSY),
+    ]).elements_in(NS).choice()
     .documented("What the detail of a fault may hold.");
-
-    ::soapstone_soap::choices! {
-        FindFault FIND_FAULT start NotFound {
-            0 NotFound, 1 Busy,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct FindResponse {
@@ -180,15 +117,8 @@ pub mod types {
     }
 
     pub(super) static FIND_RESPONSE: Shape = Shape::new("FindResponse", "", &[
-        Member::new("book", Type::Repeated(&Type::Structure(&BOOK))).optional(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        FindResponse FIND_RESPONSE {
-            0 book,
-        }
-    }
+        Member::repeated("book", &Type::Structure(&BOOK)).optional(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Log {
@@ -196,15 +126,8 @@ pub mod types {
     }
 
     pub(super) static LOG: Shape = Shape::new("Log", "", &[
-        Member::new("line", Type::Xsd(Xsd::String)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Log LOG {
-            0 line,
-        }
-    }
+        Member::xsd("line", Xsd::String),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct NotFound {
@@ -212,15 +135,8 @@ pub mod types {
     }
 
     pub(super) static NOT_FOUND: Shape = Shape::new("NotFound", "", &[
-        Member::new("title", Type::Xsd(Xsd::String)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        NotFound NOT_FOUND {
-            0 title,
-        }
-    }
+        Member::xsd("title", Xsd::String),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Pair {
@@ -229,15 +145,9 @@ pub mod types {
     }
 
     pub(super) static PAIR: Shape = Shape::new("Pair", NS_4, &[
-        Member::new("left", Type::Xsd(Xsd::Int)),
-        Member::new("right", Type::Xsd(Xsd::Int)),
+        Member::xsd("left", Xsd::Int),
+        Member::xsd("right", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        Pair PAIR {
-            0 left, 1 right,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Quota {
@@ -245,15 +155,8 @@ pub mod types {
     }
 
     pub(super) static QUOTA: Shape = Shape::new("Quota", "", &[
-        Member::new("left", Type::Xsd(Xsd::Int)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Quota QUOTA {
-            0 left,
-        }
-    }
+        Member::xsd("left", Xsd::Int),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Session {
@@ -261,15 +164,8 @@ pub mod types {
     }
 
     pub(super) static SESSION: Shape = Shape::new("Session", "", &[
-        Member::new("id", Type::Xsd(Xsd::String)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Session SESSION {
-            0 id,
-        }
-    }
+        Member::xsd("id", Xsd::String),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Text {
@@ -279,14 +175,8 @@ pub mod types {
 
     pub(super) static TEXT: Shape = Shape::new("Text", NS_4, &[
         Member::new("words", Type::Array(&Type::Xsd(Xsd::String))),
-        Member::new("upper", Type::Xsd(Xsd::Boolean)),
+        Member::xsd("upper", Xsd::Boolean),
     ]);
-
-    ::soapstone_soap::members! {
-        Text TEXT {
-            0 words, 1 upper,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Title {
@@ -294,14 +184,8 @@ pub mod types {
     }
 
     pub(super) static TITLE: Shape = Shape::new("Title", NS, &[
-        Member::new("value", Type::Xsd(Xsd::String)).at(Place::Text),
+        Member::xsd("value", Xsd::String).at(Place::Text),
     ]);
-
-    ::soapstone_soap::members! {
-        Title TITLE {
-            0 value,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Total {
@@ -309,13 +193,31 @@ pub mod types {
     }
 
     pub(super) static TOTAL: Shape = Shape::new("Total", NS, &[
-        Member::new("value", Type::Xsd(Xsd::Int)).at(Place::Text),
+        Member::xsd("value", Xsd::Int).at(Place::Text),
     ]);
 
     ::soapstone_soap::members! {
-        Total TOTAL {
-            0 value,
-        }
+        Book BOOK { 0 title, 1 year, 2 price, 3 author, 4 id, }
+        Busy BUSY { 0 seconds, }
+        Denied DENIED { 0 reason, }
+        DivideIn DIVIDE_IN { 0 divisor, 1 dividend, }
+        DivideOut DIVIDE_OUT { 0 remainder, 1 quotient, }
+        DivisionByZero DIVISION_BY_ZERO { 0 dividend, }
+        Find FIND { 0 title, 1 limit, }
+        FindResponse FIND_RESPONSE { 0 book, }
+        Log LOG { 0 line, }
+        NotFound NOT_FOUND { 0 title, }
+        Pair PAIR { 0 left, 1 right, }
+        Quota QUOTA { 0 left, }
+        Session SESSION { 0 id, }
+        Text TEXT { 0 words, 1 upper, }
+        Title TITLE { 0 value, }
+        Total TOTAL { 0 value, }
+    }
+
+    ::soapstone_soap::choices! {
+        DivideFault DIVIDE_FAULT start DivisionByZero { 0 DivisionByZero, }
+        FindFault FIND_FAULT start NotFound { 0 NotFound, 1 Busy, }
     }
 
     ::soapstone_soap::structures! {
@@ -327,11 +229,14 @@ pub mod types {
 /// Books, sums and mirrors.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod library {
+    #[doc(inline)]
     pub use super::types::{
         Book, Busy, Denied, Find, FindFault, FindResponse, Log, NotFound, Quota, Session,
     };
 
     use ::soapstone_soap::{Call, Element, Header, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example:library";
 
     /// Finds books by the beginning of their titles.
     #[derive(Debug, Clone, Copy)]
@@ -349,16 +254,16 @@ pub mod library {
     static FIND: Operation = Operation {
         service: "Library",
         name: "Find",
-        namespace: "urn:example:library",
+        namespace: NS,
         action: "urn:example:library#Find",
         style: Style::Document {
             input: Element {
                 name: "Find",
-                namespace: "urn:example:library",
+                namespace: NS,
             },
             output: Element {
                 name: "FindResponse",
-                namespace: "urn:example:library",
+                namespace: NS,
             },
         },
         documentation: "Finds books by the beginning of their titles.",
@@ -367,7 +272,7 @@ pub mod library {
         headers: &[
             Header {
                 name: "Session",
-                namespace: "urn:example:library",
+                namespace: NS,
                 shape: &super::types::SESSION,
                 empty: || Box::<Session>::default(),
             },
@@ -375,7 +280,7 @@ pub mod library {
         output_headers: &[
             Header {
                 name: "Quota",
-                namespace: "urn:example:library",
+                namespace: NS,
                 shape: &super::types::QUOTA,
                 empty: || Box::<Quota>::default(),
             },
@@ -383,7 +288,7 @@ pub mod library {
         fault_headers: &[
             Header {
                 name: "Denied",
-                namespace: "urn:example:library",
+                namespace: NS,
                 shape: &super::types::DENIED,
                 empty: || Box::<Denied>::default(),
             },
@@ -421,12 +326,12 @@ pub mod library {
     static LOG: Operation = Operation {
         service: "Library",
         name: "Log",
-        namespace: "urn:example:library",
+        namespace: NS,
         action: "urn:example:library#Log",
         style: Style::Document {
             input: Element {
                 name: "Log",
-                namespace: "urn:example:library",
+                namespace: NS,
             },
             output: Element { name: "", namespace: "" },
         },
@@ -490,9 +395,12 @@ pub mod library {
 /// Books, sums and mirrors.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod bare {
+    #[doc(inline)]
     pub use super::types::{Book, Title, Total};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example:library";
 
     /// The operation Count of Bare.
     #[derive(Debug, Clone, Copy)]
@@ -510,16 +418,16 @@ pub mod bare {
     static COUNT: Operation = Operation {
         service: "Bare",
         name: "Count",
-        namespace: "urn:example:library",
+        namespace: NS,
         action: "urn:example:library#Count",
         style: Style::Document {
             input: Element {
                 name: "Title",
-                namespace: "urn:example:library",
+                namespace: NS,
             },
             output: Element {
                 name: "Total",
-                namespace: "urn:example:library",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -557,16 +465,16 @@ pub mod bare {
     static STORE: Operation = Operation {
         service: "Bare",
         name: "Store",
-        namespace: "urn:example:library",
+        namespace: NS,
         action: "urn:example:library#Store",
         style: Style::Document {
             input: Element {
                 name: "Book",
-                namespace: "urn:example:library",
+                namespace: NS,
             },
             output: Element {
                 name: "Stored",
-                namespace: "urn:example:library",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -615,9 +523,12 @@ pub mod bare {
 /// Books, sums and mirrors.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod sums {
+    #[doc(inline)]
     pub use super::types::{DivideFault, DivideIn, DivideOut, DivisionByZero, Pair};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example:library";
 
     /// The operation Divide of Sums.
     #[derive(Debug, Clone, Copy)]
@@ -635,7 +546,7 @@ pub mod sums {
     static DIVIDE: Operation = Operation {
         service: "Sums",
         name: "Divide",
-        namespace: "urn:example:library",
+        namespace: NS,
         action: "urn:example:library#Divide",
         style: Style::RpcLiteral,
         documentation: "",
@@ -677,7 +588,7 @@ pub mod sums {
     static SWAP: Operation = Operation {
         service: "Sums",
         name: "Swap",
-        namespace: "urn:example:library",
+        namespace: NS,
         action: "urn:example:library#Swap",
         style: Style::RpcLiteral,
         documentation: "",
@@ -726,9 +637,12 @@ pub mod sums {
 /// Books, sums and mirrors.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod old {
+    #[doc(inline)]
     pub use super::types::Text;
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example:library";
 
     /// The operation Mirror of Old.
     #[derive(Debug, Clone, Copy)]
@@ -746,7 +660,7 @@ pub mod old {
     static MIRROR: Operation = Operation {
         service: "Old",
         name: "Mirror",
-        namespace: "urn:example:library",
+        namespace: NS,
         action: "urn:example:library#Mirror",
         style: Style::RpcEncoded,
         documentation: "",

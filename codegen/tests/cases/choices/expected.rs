@@ -17,18 +17,12 @@ pub mod types {
     }
 
     pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::new("choice", Type::Structure(&CALL_CHOICE)).at(Place::Inline),
-        Member::new("choice_2", Type::Repeated(&Type::Structure(&CALL_CHOICE2))).at(Place::Inline).optional(),
-        Member::new("group", Type::Repeated(&Type::Structure(&CALL_GROUP))).at(Place::Inline).optional(),
-        Member::new("choice_3", Type::Structure(&CALL_CHOICE3)).at(Place::Inline),
-        Member::new("any", Type::Repeated(&Type::Raw)).at(Place::Wildcard).optional(),
+        Member::structure("choice", &CALL_CHOICE).at(Place::Inline),
+        Member::repeated("choice_2", &Type::Structure(&CALL_CHOICE2)).at(Place::Inline).optional(),
+        Member::repeated("group", &Type::Structure(&CALL_GROUP)).at(Place::Inline).optional(),
+        Member::structure("choice_3", &CALL_CHOICE3).at(Place::Inline),
+        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        Call2 CALL2 {
-            0 choice, 1 choice_2, 2 group, 3 choice_3, 4 any,
-        }
-    }
 
     #[derive(Clone, PartialEq)]
     pub enum CallChoice {
@@ -37,17 +31,9 @@ pub mod types {
     }
 
     pub(super) static CALL_CHOICE: Shape = Shape::new("CallChoice", "", &[
-        Member::new("id", Type::Xsd(Xsd::Int)),
-        Member::new("name", Type::Xsd(Xsd::String)),
-    ])
-    .elements_in(NS)
-    .choice();
-
-    ::soapstone_soap::choices! {
-        CallChoice CALL_CHOICE start Id {
-            0 Id, 1 Name,
-        }
-    }
+        Member::xsd("id", Xsd::Int),
+        Member::xsd("name", Xsd::String),
+    ]).elements_in(NS).choice();
 
     #[derive(Clone, PartialEq)]
     pub enum CallChoice2 {
@@ -58,19 +44,11 @@ pub mod types {
     }
 
     pub(super) static CALL_CHOICE2: Shape = Shape::new("CallChoice2", "", &[
-        Member::new("a", Type::Xsd(Xsd::Int)),
-        Member::new("b", Type::Structure(&WAY)),
-        Member::new("x_group", Type::Structure(&CALL_CHOICE2_X)).at(Place::Inline),
-        Member::new("many", Type::Repeated(&Type::Xsd(Xsd::String))),
-    ])
-    .elements_in(NS)
-    .choice();
-
-    ::soapstone_soap::choices! {
-        CallChoice2 CALL_CHOICE2 start A {
-            0 A, 1 B, 2 XGroup, 3 Many,
-        }
-    }
+        Member::xsd("a", Xsd::Int),
+        Member::structure("b", &WAY),
+        Member::structure("x_group", &CALL_CHOICE2_X).at(Place::Inline),
+        Member::repeated("many", &Type::Xsd(Xsd::String)),
+    ]).elements_in(NS).choice();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct CallChoice2X {
@@ -79,16 +57,9 @@ pub mod types {
     }
 
     pub(super) static CALL_CHOICE2_X: Shape = Shape::new("CallChoice2X", "", &[
-        Member::new("x", Type::Xsd(Xsd::Int)),
-        Member::new("y", Type::Xsd(Xsd::Int)).optional(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        CallChoice2X CALL_CHOICE2_X {
-            0 x, 1 y,
-        }
-    }
+        Member::xsd("x", Xsd::Int),
+        Member::xsd("y", Xsd::Int).optional(),
+    ]).elements_in(NS);
 
     #[derive(Clone, PartialEq)]
     pub enum CallChoice3 {
@@ -97,17 +68,9 @@ pub mod types {
     }
 
     pub(super) static CALL_CHOICE3: Shape = Shape::new("CallChoice3", "", &[
-        Member::new("this", Type::Structure(&TREE)),
-        Member::new("that", Type::Xsd(Xsd::String)).nillable(),
-    ])
-    .elements_in(NS)
-    .choice();
-
-    ::soapstone_soap::choices! {
-        CallChoice3 CALL_CHOICE3 start This {
-            0 This, 1 That,
-        }
-    }
+        Member::structure("this", &TREE),
+        Member::xsd("that", Xsd::String).nillable(),
+    ]).elements_in(NS).choice();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct CallGroup {
@@ -117,24 +80,15 @@ pub mod types {
     }
 
     pub(super) static CALL_GROUP: Shape = Shape::new("CallGroup", "", &[
-        Member::new("key", Type::Xsd(Xsd::String)),
-        Member::new("value", Type::Xsd(Xsd::String)).optional(),
-        Member::new("note", Type::Repeated(&Type::Xsd(Xsd::String))).optional(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        CallGroup CALL_GROUP {
-            0 key, 1 value, 2 note,
-        }
-    }
+        Member::xsd("key", Xsd::String),
+        Member::xsd("value", Xsd::String).optional(),
+        Member::repeated("note", &Type::Xsd(Xsd::String)).optional(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct CallResponse {}
 
     pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
-
-    ::soapstone_soap::members! { CallResponse CALL_RESPONSE {} }
 
     #[derive(Clone, PartialEq)]
     pub enum Tree {
@@ -143,17 +97,9 @@ pub mod types {
     }
 
     pub(super) static TREE: Shape = Shape::new("Tree", NS, &[
-        Member::new("more", Type::Structure(&TREE)),
-        Member::new("leaf", Type::Xsd(Xsd::Int)),
-    ])
-    .qualified()
-    .choice();
-
-    ::soapstone_soap::choices! {
-        Tree TREE start Leaf {
-            0 More, 1 Leaf,
-        }
-    }
+        Member::structure("more", &TREE),
+        Member::xsd("leaf", Xsd::Int),
+    ]).qualified().choice();
 
     #[derive(Clone, PartialEq)]
     pub enum Way {
@@ -162,16 +108,23 @@ pub mod types {
     }
 
     pub(super) static WAY: Shape = Shape::new("Way", NS, &[
-        Member::new("by", Type::Xsd(Xsd::String)),
-        Member::new("over", Type::Structure(&WAY)),
-    ])
-    .qualified()
-    .choice();
+        Member::xsd("by", Xsd::String),
+        Member::structure("over", &WAY),
+    ]).qualified().choice();
+
+    ::soapstone_soap::members! {
+        Call2 CALL2 { 0 choice, 1 choice_2, 2 group, 3 choice_3, 4 any, }
+        CallChoice2X CALL_CHOICE2_X { 0 x, 1 y, }
+        CallGroup CALL_GROUP { 0 key, 1 value, 2 note, }
+        CallResponse CALL_RESPONSE {}
+    }
 
     ::soapstone_soap::choices! {
-        Way WAY start By {
-            0 By, 1 Over,
-        }
+        CallChoice CALL_CHOICE start Id { 0 Id, 1 Name, }
+        CallChoice2 CALL_CHOICE2 start A { 0 A, 1 B, 2 XGroup, 3 Many, }
+        CallChoice3 CALL_CHOICE3 start This { 0 This, 1 That, }
+        Tree TREE start Leaf { 0 More, 1 Leaf, }
+        Way WAY start By { 0 By, 1 Over, }
     }
 
     ::soapstone_soap::structures! {
@@ -190,6 +143,8 @@ pub mod example {
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
 
+    const NS: &str = "urn:example";
+
     /// The operation Call of Example.
     #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
@@ -206,16 +161,16 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "Call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element {
                 name: "Call",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "CallResponse",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

@@ -13,14 +13,8 @@ pub mod types {
     }
 
     pub(super) static BASE: Shape = Shape::new("Base", NS, &[
-        Member::new("base", Type::Xsd(Xsd::Int)),
+        Member::xsd("base", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        Base BASE {
-            0 base,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Outside {
@@ -28,14 +22,8 @@ pub mod types {
     }
 
     pub(super) static OUTSIDE: Shape = Shape::new("Outside", "", &[
-        Member::new("inside", Type::Xsd(Xsd::Int)),
+        Member::xsd("inside", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        Outside OUTSIDE {
-            0 inside,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -48,19 +36,13 @@ pub mod types {
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("base", Type::Xsd(Xsd::Int)),
-        Member::new("own", Type::Xsd(Xsd::Int)),
-        Member::new("choice", Type::Structure(&REQUEST_CHOICE)).at(Place::Inline),
-        Member::new("rest", Type::Xsd(Xsd::Int)).optional(),
-        Member::new("outside", Type::Repeated(&Type::Structure(&OUTSIDE))).of(NS).optional().nillable(),
-        Member::new("lost", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
+        Member::xsd("base", Xsd::Int),
+        Member::xsd("own", Xsd::Int),
+        Member::structure("choice", &REQUEST_CHOICE).at(Place::Inline),
+        Member::xsd("rest", Xsd::Int).optional(),
+        Member::repeated("outside", &Type::Structure(&OUTSIDE)).of(NS).optional().nillable(),
+        Member::attribute("lost", Xsd::String).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 base, 1 own, 2 choice, 3 rest, 4 outside, 5 lost,
-        }
-    }
 
     #[derive(Clone, PartialEq)]
     pub enum RequestChoice {
@@ -69,23 +51,25 @@ pub mod types {
     }
 
     pub(super) static REQUEST_CHOICE: Shape = Shape::new("RequestChoice", "", &[
-        Member::new("this", Type::Xsd(Xsd::Int)),
-        Member::new("that", Type::Xsd(Xsd::Int)),
-    ])
-    .choice();
-
-    ::soapstone_soap::choices! {
-        RequestChoice REQUEST_CHOICE start This {
-            0 This, 1 That,
-        }
-    }
+        Member::xsd("this", Xsd::Int),
+        Member::xsd("that", Xsd::Int),
+    ]).choice();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
 
-    ::soapstone_soap::members! { Response RESPONSE {} }
+    ::soapstone_soap::members! {
+        Base BASE { 0 base, }
+        Outside OUTSIDE { 0 inside, }
+        Request REQUEST { 0 base, 1 own, 2 choice, 3 rest, 4 outside, 5 lost, }
+        Response RESPONSE {}
+    }
+
+    ::soapstone_soap::choices! {
+        RequestChoice REQUEST_CHOICE start This { 0 This, 1 That, }
+    }
 
     ::soapstone_soap::structures! {
         Base Outside Request RequestChoice Response
@@ -99,6 +83,8 @@ pub mod example {
     pub use super::types::{Outside, Request, RequestChoice, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -116,7 +102,7 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

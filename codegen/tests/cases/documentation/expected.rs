@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -18,15 +18,9 @@ pub mod types {
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("a", Type::Xsd(Xsd::String)).documented("A [link]<tag> and `code [x]`, see https://example.com/x_y.\n\n* one\n* two"),
+        Member::xsd("a", Xsd::String).documented("A [link]<tag> and `code [x]`, see https://example.com/x_y.\n\n* one\n* two"),
     ])
     .documented("Says \"what\" is\\asked for.");
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 a,
-        }
-    }
 
     /// \# Not a heading
     /// 1\. not a list
@@ -36,7 +30,10 @@ pub mod types {
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[])
     .documented("# Not a heading\n1. not a list");
 
-    ::soapstone_soap::members! { Response RESPONSE {} }
+    ::soapstone_soap::members! {
+        Request REQUEST { 0 a, }
+        Response RESPONSE {}
+    }
 
     ::soapstone_soap::structures! {
         Request Response
@@ -50,6 +47,8 @@ pub mod ask {
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// Asks once.
     #[derive(Debug, Clone, Copy)]
@@ -67,7 +66,7 @@ pub mod ask {
     static ASK: Operation = Operation {
         service: "Ask",
         name: "ask",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#ask",
         style: Style::RpcEncoded,
         documentation: "Asks once.",

@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Place, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Place, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -13,28 +13,18 @@ pub mod types {
     }
 
     pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().secret(),
+        Member::xsd("session_id", Xsd::String).optional().secret(),
     ]);
-
-    ::soapstone_soap::members! {
-        AuthInfo AUTH_INFO {
-            0 session_id,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {}
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
 
-    ::soapstone_soap::members! { Request REQUEST {} }
-
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
-
-    ::soapstone_soap::members! { Response RESPONSE {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Text {
@@ -42,13 +32,14 @@ pub mod types {
     }
 
     pub(super) static TEXT: Shape = Shape::new("text", NS, &[
-        Member::new("value", Type::Xsd(Xsd::String)).at(Place::Text),
+        Member::xsd("value", Xsd::String).at(Place::Text),
     ]);
 
     ::soapstone_soap::members! {
-        Text TEXT {
-            0 value,
-        }
+        AuthInfo AUTH_INFO { 0 session_id, }
+        Request REQUEST {}
+        Response RESPONSE {}
+        Text TEXT { 0 value, }
     }
 
     ::soapstone_soap::structures! {
@@ -63,6 +54,9 @@ pub mod signed {
     pub use super::types::{AuthInfo, Request, Response, Text};
 
     use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
+    const NS_2: &str = "urn:other";
 
     /// The operation by_element of Signed.
     #[derive(Debug, Clone, Copy)]
@@ -80,7 +74,7 @@ pub mod signed {
     static BY_ELEMENT: Operation = Operation {
         service: "Signed",
         name: "by_element",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#by_element",
         style: Style::RpcEncoded,
         documentation: "",
@@ -89,7 +83,7 @@ pub mod signed {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "urn:example",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -125,7 +119,7 @@ pub mod signed {
     static BY_TYPE: Operation = Operation {
         service: "Signed",
         name: "by_type",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#by_type",
         style: Style::RpcEncoded,
         documentation: "",
@@ -134,7 +128,7 @@ pub mod signed {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "urn:other",
+                namespace: NS_2,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -170,7 +164,7 @@ pub mod signed {
     static NONE: Operation = Operation {
         service: "Signed",
         name: "none",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
@@ -208,7 +202,7 @@ pub mod signed {
     static TWO: Operation = Operation {
         service: "Signed",
         name: "two",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#two",
         style: Style::RpcEncoded,
         documentation: "",
@@ -217,13 +211,13 @@ pub mod signed {
         headers: &[
             Header {
                 name: "auth_info",
-                namespace: "urn:example",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
             Header {
                 name: "auth_info",
-                namespace: "urn:example",
+                namespace: NS,
                 shape: &super::types::AUTH_INFO,
                 empty: || Box::<AuthInfo>::default(),
             },
@@ -259,7 +253,7 @@ pub mod signed {
     static TEXT: Operation = Operation {
         service: "Signed",
         name: "text",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#text",
         style: Style::RpcEncoded,
         documentation: "",
@@ -268,7 +262,7 @@ pub mod signed {
         headers: &[
             Header {
                 name: "text",
-                namespace: "urn:example",
+                namespace: NS,
                 shape: &super::types::TEXT,
                 empty: || Box::<Text>::default(),
             },

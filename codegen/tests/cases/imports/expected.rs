@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Shape, Xsd};
 
     const NS: &str = "urn:more";
     const NS_2: &str = "urn:example";
@@ -14,14 +14,8 @@ pub mod types {
     }
 
     pub(super) static DEEP: Shape = Shape::new("Deep", NS, &[
-        Member::new("value", Type::Xsd(Xsd::Int)),
+        Member::xsd("value", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        Deep DEEP {
-            0 value,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct More {
@@ -29,14 +23,8 @@ pub mod types {
     }
 
     pub(super) static MORE: Shape = Shape::new("More", NS, &[
-        Member::new("deep", Type::Structure(&DEEP)),
+        Member::structure("deep", &DEEP),
     ]);
-
-    ::soapstone_soap::members! {
-        More MORE {
-            0 deep,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -44,21 +32,20 @@ pub mod types {
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS_2, &[
-        Member::new("more", Type::Structure(&MORE)),
+        Member::structure("more", &MORE),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 more,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS_2, &[]);
 
-    ::soapstone_soap::members! { Response RESPONSE {} }
+    ::soapstone_soap::members! {
+        Deep DEEP { 0 value, }
+        More MORE { 0 deep, }
+        Request REQUEST { 0 more, }
+        Response RESPONSE {}
+    }
 
     ::soapstone_soap::structures! {
         Deep More Request Response
@@ -72,6 +59,8 @@ pub mod import {
     pub use super::types::{Deep, More, Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Import.
     #[derive(Debug, Clone, Copy)]
@@ -89,7 +78,7 @@ pub mod import {
     static CALL: Operation = Operation {
         service: "Import",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

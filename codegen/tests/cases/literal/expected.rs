@@ -14,14 +14,8 @@ pub mod types {
     }
 
     pub(super) static BARE: Shape = Shape::new("Bare", NS, &[
-        Member::new("value", Type::Xsd(Xsd::Decimal)).at(Place::Text),
+        Member::xsd("value", Xsd::Decimal).at(Place::Text),
     ]);
-
-    ::soapstone_soap::members! {
-        Bare BARE {
-            0 value,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct BareResponse {
@@ -29,15 +23,8 @@ pub mod types {
     }
 
     pub(super) static BARE_RESPONSE: Shape = Shape::new("BareResponse", NS, &[
-        Member::new("Item", Type::Repeated(&Type::Structure(&ITEM))).optional(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        BareResponse BARE_RESPONSE {
-            0 item,
-        }
-    }
+        Member::repeated("Item", &Type::Structure(&ITEM)).optional(),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct BothIn {
@@ -46,23 +33,14 @@ pub mod types {
     }
 
     pub(super) static BOTH_IN: Shape = Shape::new("BothIn", NS, &[
-        Member::new("Bare", Type::Xsd(Xsd::Decimal)),
-        Member::new("Trace", Type::Structure(&TRACE)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        BothIn BOTH_IN {
-            0 bare, 1 trace,
-        }
-    }
+        Member::xsd("Bare", Xsd::Decimal),
+        Member::structure("Trace", &TRACE),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct BothOut {}
 
     pub(super) static BOTH_OUT: Shape = Shape::new("BothOut", NS, &[]);
-
-    ::soapstone_soap::members! { BothOut BOTH_OUT {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Item {
@@ -71,17 +49,9 @@ pub mod types {
     }
 
     pub(super) static ITEM: Shape = Shape::new("Item", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
-        Member::new("name", Type::Xsd(Xsd::String)).of(NS_2).optional(),
-    ])
-    .qualified()
-    .told_apart();
-
-    ::soapstone_soap::members! {
-        Item ITEM {
-            0 name, 1 name_2,
-        }
-    }
+        Member::xsd("name", Xsd::String),
+        Member::xsd("name", Xsd::String).of(NS_2).optional(),
+    ]).qualified().told_apart();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Session {
@@ -89,14 +59,8 @@ pub mod types {
     }
 
     pub(super) static SESSION: Shape = Shape::new("Session", NS, &[
-        Member::new("value", Type::Xsd(Xsd::String)).at(Place::Text),
+        Member::xsd("value", Xsd::String).at(Place::Text),
     ]);
-
-    ::soapstone_soap::members! {
-        Session SESSION {
-            0 value,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Trace {
@@ -104,15 +68,8 @@ pub mod types {
     }
 
     pub(super) static TRACE: Shape = Shape::new("Trace", "", &[
-        Member::new("id", Type::Xsd(Xsd::String)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Trace TRACE {
-            0 id,
-        }
-    }
+        Member::xsd("id", Xsd::String),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Wrapped {
@@ -124,26 +81,29 @@ pub mod types {
     }
 
     pub(super) static WRAPPED: Shape = Shape::new("Wrapped", "", &[
-        Member::new("in", Type::Xsd(Xsd::Int)),
-        Member::new("bare", Type::Xsd(Xsd::String)).of(""),
-        Member::new("there", Type::Xsd(Xsd::String)).of(NS_2),
-        Member::new("none", Type::Xsd(Xsd::String)).nillable(),
+        Member::xsd("in", Xsd::Int),
+        Member::xsd("bare", Xsd::String).of(""),
+        Member::xsd("there", Xsd::String).of(NS_2),
+        Member::xsd("none", Xsd::String).nillable(),
         Member::new("list", Type::Items(&Items { name: "Item", namespace: NS, ty: Type::Structure(&ITEM) })).optional(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Wrapped WRAPPED {
-            0 r#in, 1 bare, 2 there, 3 none, 4 list,
-        }
-    }
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct WrappedResponse {}
 
     pub(super) static WRAPPED_RESPONSE: Shape = Shape::new("WrappedResponse", "", &[]);
 
-    ::soapstone_soap::members! { WrappedResponse WRAPPED_RESPONSE {} }
+    ::soapstone_soap::members! {
+        Bare BARE { 0 value, }
+        BareResponse BARE_RESPONSE { 0 item, }
+        BothIn BOTH_IN { 0 bare, 1 trace, }
+        BothOut BOTH_OUT {}
+        Item ITEM { 0 name, 1 name_2, }
+        Session SESSION { 0 value, }
+        Trace TRACE { 0 id, }
+        Wrapped WRAPPED { 0 r#in, 1 bare, 2 there, 3 none, 4 list, }
+        WrappedResponse WRAPPED_RESPONSE {}
+    }
 
     ::soapstone_soap::structures! {
         Bare BareResponse BothIn BothOut Item Session Trace Wrapped WrappedResponse
@@ -159,6 +119,8 @@ pub mod example {
     };
 
     use ::soapstone_soap::{Call, Element, Header, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation Wrapped of Example.
     #[derive(Debug, Clone, Copy)]
@@ -176,16 +138,16 @@ pub mod example {
     static WRAPPED: Operation = Operation {
         service: "Example",
         name: "Wrapped",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Wrapped",
         style: Style::Document {
             input: Element {
                 name: "Wrapped",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "WrappedResponse",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -194,13 +156,13 @@ pub mod example {
         headers: &[
             Header {
                 name: "Session",
-                namespace: "urn:example",
+                namespace: NS,
                 shape: &super::types::SESSION,
                 empty: || Box::<Session>::default(),
             },
             Header {
                 name: "Trace",
-                namespace: "urn:example",
+                namespace: NS,
                 shape: &super::types::TRACE,
                 empty: || Box::<Trace>::default(),
             },
@@ -208,7 +170,7 @@ pub mod example {
         output_headers: &[
             Header {
                 name: "Trace",
-                namespace: "urn:example",
+                namespace: NS,
                 shape: &super::types::TRACE,
                 empty: || Box::<Trace>::default(),
             },
@@ -243,16 +205,16 @@ pub mod example {
     static BARE: Operation = Operation {
         service: "Example",
         name: "Bare",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Bare",
         style: Style::Document {
             input: Element {
                 name: "Bare",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "BareResponse",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -290,7 +252,7 @@ pub mod example {
     static BOTH: Operation = Operation {
         service: "Example",
         name: "Both",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Both",
         style: Style::Document {
             input: Element { name: "", namespace: "" },

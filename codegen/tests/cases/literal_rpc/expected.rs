@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -14,16 +14,9 @@ pub mod types {
     }
 
     pub(super) static PAIR: Shape = Shape::new("Pair", NS, &[
-        Member::new("left", Type::Xsd(Xsd::Int)),
-        Member::new("right", Type::Xsd(Xsd::Int)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Pair PAIR {
-            0 left, 1 right,
-        }
-    }
+        Member::xsd("left", Xsd::Int),
+        Member::xsd("right", Xsd::Int),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct SumIn {
@@ -32,15 +25,9 @@ pub mod types {
     }
 
     pub(super) static SUM_IN: Shape = Shape::new("SumIn", NS, &[
-        Member::new("a", Type::Xsd(Xsd::Int)),
-        Member::new("b", Type::Xsd(Xsd::Int)),
+        Member::xsd("a", Xsd::Int),
+        Member::xsd("b", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        SumIn SUM_IN {
-            0 a, 1 b,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct SumOut {
@@ -48,13 +35,13 @@ pub mod types {
     }
 
     pub(super) static SUM_OUT: Shape = Shape::new("SumOut", NS, &[
-        Member::new("sum", Type::Xsd(Xsd::Int)),
+        Member::xsd("sum", Xsd::Int),
     ]);
 
     ::soapstone_soap::members! {
-        SumOut SUM_OUT {
-            0 sum,
-        }
+        Pair PAIR { 0 left, 1 right, }
+        SumIn SUM_IN { 0 a, 1 b, }
+        SumOut SUM_OUT { 0 sum, }
     }
 
     ::soapstone_soap::structures! {
@@ -69,6 +56,8 @@ pub mod example {
     pub use super::types::{Pair, SumIn, SumOut};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation Sum of Example.
     #[derive(Debug, Clone, Copy)]
@@ -86,7 +75,7 @@ pub mod example {
     static SUM: Operation = Operation {
         service: "Example",
         name: "Sum",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Sum",
         style: Style::RpcLiteral,
         documentation: "",
@@ -124,7 +113,7 @@ pub mod example {
     static SWAP: Operation = Operation {
         service: "Example",
         name: "Swap",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Swap",
         style: Style::RpcLiteral,
         documentation: "",

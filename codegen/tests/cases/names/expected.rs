@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -13,28 +13,18 @@ pub mod types {
     }
 
     pub(super) static CALL2: Shape = Shape::new("call", NS, &[
-        Member::new("again", Type::Structure(&OPTION2)),
+        Member::structure("again", &OPTION2),
     ]);
-
-    ::soapstone_soap::members! {
-        Call2 CALL2 {
-            0 again,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct DIDInfo {}
 
     pub(super) static DID_INFO_2: Shape = Shape::new("DIDInfo", NS, &[]);
 
-    ::soapstone_soap::members! { DIDInfo DID_INFO_2 {} }
-
     #[derive(Clone, Default, PartialEq)]
     pub struct DidInfo {}
 
     pub(super) static DID_INFO: Shape = Shape::new("did_info", NS, &[]);
-
-    ::soapstone_soap::members! { DidInfo DID_INFO {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Option2 {
@@ -42,14 +32,8 @@ pub mod types {
     }
 
     pub(super) static OPTION2: Shape = Shape::new("Option", NS, &[
-        Member::new("value", Type::Structure(&SERVICE2)),
+        Member::structure("value", &SERVICE2),
     ]);
-
-    ::soapstone_soap::members! {
-        Option2 OPTION2 {
-            0 value,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -73,38 +57,29 @@ pub mod types {
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("CLI", Type::Xsd(Xsd::String)).optional(),
-        Member::new("cli", Type::Xsd(Xsd::String)).optional(),
-        Member::new("Cli", Type::Xsd(Xsd::String)).optional(),
-        Member::new("type", Type::Xsd(Xsd::String)).optional(),
-        Member::new("self", Type::Xsd(Xsd::String)).optional(),
-        Member::new("Self", Type::Xsd(Xsd::String)).optional(),
-        Member::new("gen", Type::Xsd(Xsd::String)).optional(),
-        Member::new("async", Type::Xsd(Xsd::String)).optional(),
-        Member::new("a.b", Type::Xsd(Xsd::String)).optional(),
-        Member::new("a-b", Type::Xsd(Xsd::String)).optional(),
-        Member::new("_", Type::Xsd(Xsd::String)).optional(),
-        Member::new("1st", Type::Xsd(Xsd::String)).optional(),
-        Member::new("é", Type::Xsd(Xsd::String)).optional(),
-        Member::new("DIDNumber", Type::Xsd(Xsd::String)).optional(),
-        Member::new("h323_password", Type::Xsd(Xsd::String)).optional().secret(),
-        Member::new("index", Type::Xsd(Xsd::String)).optional(),
-        Member::new("match", Type::Xsd(Xsd::String)).optional(),
+        Member::xsd("CLI", Xsd::String).optional(),
+        Member::xsd("cli", Xsd::String).optional(),
+        Member::xsd("Cli", Xsd::String).optional(),
+        Member::xsd("type", Xsd::String).optional(),
+        Member::xsd("self", Xsd::String).optional(),
+        Member::xsd("Self", Xsd::String).optional(),
+        Member::xsd("gen", Xsd::String).optional(),
+        Member::xsd("async", Xsd::String).optional(),
+        Member::xsd("a.b", Xsd::String).optional(),
+        Member::xsd("a-b", Xsd::String).optional(),
+        Member::xsd("_", Xsd::String).optional(),
+        Member::xsd("1st", Xsd::String).optional(),
+        Member::xsd("é", Xsd::String).optional(),
+        Member::xsd("DIDNumber", Xsd::String).optional(),
+        Member::xsd("h323_password", Xsd::String).optional().secret(),
+        Member::xsd("index", Xsd::String).optional(),
+        Member::xsd("match", Xsd::String).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 cli_2, 1 cli, 2 cli_3, 3 r#type, 4 self_, 5 self_2, 6 r#gen, 7 r#async, 8 a_b, 9 a_b_2, 10
-            value, 11 _1st, 12 ue9, 13 did_number, 14 h323_password, 15 index, 16 r#match,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
-
-    ::soapstone_soap::members! { Response RESPONSE {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Service2 {
@@ -112,14 +87,8 @@ pub mod types {
     }
 
     pub(super) static SERVICE2: Shape = Shape::new("Service", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
+        Member::xsd("name", Xsd::String),
     ]);
-
-    ::soapstone_soap::members! {
-        Service2 SERVICE2 {
-            0 name,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Service3 {
@@ -127,21 +96,28 @@ pub mod types {
     }
 
     pub(super) static SERVICE3: Shape = Shape::new("service", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
+        Member::xsd("name", Xsd::String),
     ]);
-
-    ::soapstone_soap::members! {
-        Service3 SERVICE3 {
-            0 name,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Types {}
 
     pub(super) static TYPES: Shape = Shape::new("types", NS, &[]);
 
-    ::soapstone_soap::members! { Types TYPES {} }
+    ::soapstone_soap::members! {
+        Call2 CALL2 { 0 again, }
+        DIDInfo DID_INFO_2 {}
+        DidInfo DID_INFO {}
+        Option2 OPTION2 { 0 value, }
+        Request REQUEST {
+            0 cli_2, 1 cli, 2 cli_3, 3 r#type, 4 self_, 5 self_2, 6 r#gen, 7 r#async, 8 a_b, 9 a_b_2, 10
+            value, 11 _1st, 12 ue9, 13 did_number, 14 h323_password, 15 index, 16 r#match,
+        }
+        Response RESPONSE {}
+        Service2 SERVICE2 { 0 name, }
+        Service3 SERVICE3 { 0 name, }
+        Types TYPES {}
+    }
 
     ::soapstone_soap::structures! {
         Call2 DIDInfo DidInfo Option2 Request Response Service2 Service3 Types
@@ -155,6 +131,8 @@ pub mod types_2 {
     pub use super::types::{Call2, Option2, Request, Response, Service2};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Types.
     #[derive(Debug, Clone, Copy)]
@@ -172,7 +150,7 @@ pub mod types_2 {
     static CALL: Operation = Operation {
         service: "Types",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -210,7 +188,7 @@ pub mod types_2 {
     static SERVICE_2: Operation = Operation {
         service: "Types",
         name: "service",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -248,7 +226,7 @@ pub mod types_2 {
     static SERVICE_3: Operation = Operation {
         service: "Types",
         name: "Service",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -286,7 +264,7 @@ pub mod types_2 {
     static MATCH: Operation = Operation {
         service: "Types",
         name: "match",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",
@@ -342,6 +320,8 @@ pub mod r#type {
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
+    const NS: &str = "urn:example";
+
     /// The operation call of Type.
     #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
@@ -358,7 +338,7 @@ pub mod r#type {
     static CALL: Operation = Operation {
         service: "Type",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -396,7 +376,7 @@ pub mod r#type {
     static SERVICE_2: Operation = Operation {
         service: "Type",
         name: "service",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -434,7 +414,7 @@ pub mod r#type {
     static SERVICE_3: Operation = Operation {
         service: "Type",
         name: "Service",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -472,7 +452,7 @@ pub mod r#type {
     static MATCH: Operation = Operation {
         service: "Type",
         name: "match",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",

@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Nillable, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Nillable, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -16,17 +16,11 @@ pub mod types {
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("required", Type::Xsd(Xsd::Int)),
-        Member::new("optional", Type::Xsd(Xsd::Int)).optional(),
-        Member::new("nillable", Type::Xsd(Xsd::Int)).nillable(),
-        Member::new("both", Type::Xsd(Xsd::Int)).optional().nillable(),
+        Member::xsd("required", Xsd::Int),
+        Member::xsd("optional", Xsd::Int).optional(),
+        Member::xsd("nillable", Xsd::Int).nillable(),
+        Member::xsd("both", Xsd::Int).optional().nillable(),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 required, 1 optional, 2 nillable, 3 both,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
@@ -37,16 +31,15 @@ pub mod types {
     }
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::new("required", Type::Structure(&REQUEST)),
-        Member::new("optional", Type::Structure(&REQUEST)).optional(),
-        Member::new("nillable", Type::Structure(&REQUEST)).nillable(),
-        Member::new("both", Type::Structure(&REQUEST)).optional().nillable(),
+        Member::structure("required", &REQUEST),
+        Member::structure("optional", &REQUEST).optional(),
+        Member::structure("nillable", &REQUEST).nillable(),
+        Member::structure("both", &REQUEST).optional().nillable(),
     ]);
 
     ::soapstone_soap::members! {
-        Response RESPONSE {
-            0 required, 1 optional, 2 nillable, 3 both,
-        }
+        Request REQUEST { 0 required, 1 optional, 2 nillable, 3 both, }
+        Response RESPONSE { 0 required, 1 optional, 2 nillable, 3 both, }
     }
 
     ::soapstone_soap::structures! {
@@ -61,6 +54,8 @@ pub mod example {
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -78,7 +73,7 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -12,22 +12,14 @@ pub mod types {
 
     pub(super) static NONE2: Shape = Shape::new("None", NS, &[]);
 
-    ::soapstone_soap::members! { None2 NONE2 {} }
-
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
         pub a: i32,
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("a", Type::Xsd(Xsd::Int)),
+        Member::xsd("a", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 a,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
@@ -35,14 +27,8 @@ pub mod types {
     }
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::new("b", Type::Xsd(Xsd::Int)),
+        Member::xsd("b", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        Response RESPONSE {
-            0 b,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Several {
@@ -51,15 +37,9 @@ pub mod types {
     }
 
     pub(super) static SEVERAL: Shape = Shape::new("Several", NS, &[
-        Member::new("login", Type::Xsd(Xsd::String)),
-        Member::new("request", Type::Structure(&REQUEST)),
+        Member::xsd("login", Xsd::String),
+        Member::structure("request", &REQUEST),
     ]);
-
-    ::soapstone_soap::members! {
-        Several SEVERAL {
-            0 login, 1 request,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Simple {
@@ -67,13 +47,15 @@ pub mod types {
     }
 
     pub(super) static SIMPLE: Shape = Shape::new("Simple", NS, &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).secret(),
+        Member::xsd("session_id", Xsd::String).secret(),
     ]);
 
     ::soapstone_soap::members! {
-        Simple SIMPLE {
-            0 session_id,
-        }
+        None2 NONE2 {}
+        Request REQUEST { 0 a, }
+        Response RESPONSE { 0 b, }
+        Several SEVERAL { 0 login, 1 request, }
+        Simple SIMPLE { 0 session_id, }
     }
 
     ::soapstone_soap::structures! {
@@ -88,6 +70,8 @@ pub mod odd {
     pub use super::types::{None2, Request, Response, Several, Simple};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation none of Odd.
     #[derive(Debug, Clone, Copy)]
@@ -105,7 +89,7 @@ pub mod odd {
     static NONE: Operation = Operation {
         service: "Odd",
         name: "none",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
@@ -143,7 +127,7 @@ pub mod odd {
     static SIMPLE: Operation = Operation {
         service: "Odd",
         name: "simple",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#simple",
         style: Style::RpcEncoded,
         documentation: "",
@@ -181,7 +165,7 @@ pub mod odd {
     static SEVERAL: Operation = Operation {
         service: "Odd",
         name: "several",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#several",
         style: Style::RpcEncoded,
         documentation: "",

@@ -13,14 +13,8 @@ pub mod types {
     }
 
     pub(super) static ENDLESS: Shape = Shape::new("Endless", NS, &[
-        Member::new("endless", Type::Structure(&ENDLESS)).optional(),
+        Member::structure("endless", &ENDLESS).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        Endless ENDLESS {
-            0 endless,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Left {
@@ -28,14 +22,8 @@ pub mod types {
     }
 
     pub(super) static LEFT: Shape = Shape::new("Left", NS, &[
-        Member::new("right", Type::Structure(&RIGHT)),
+        Member::structure("right", &RIGHT),
     ]);
-
-    ::soapstone_soap::members! {
-        Left LEFT {
-            0 right,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -43,14 +31,8 @@ pub mod types {
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("tree", Type::Structure(&TREE)),
+        Member::structure("tree", &TREE),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 tree,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
@@ -58,14 +40,8 @@ pub mod types {
     }
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::new("left", Type::Structure(&LEFT)),
+        Member::structure("left", &LEFT),
     ]);
-
-    ::soapstone_soap::members! {
-        Response RESPONSE {
-            0 left,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Right {
@@ -73,14 +49,8 @@ pub mod types {
     }
 
     pub(super) static RIGHT: Shape = Shape::new("Right", NS, &[
-        Member::new("left", Type::Structure(&LEFT)).optional(),
+        Member::structure("left", &LEFT).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        Right RIGHT {
-            0 left,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Tree {
@@ -90,13 +60,16 @@ pub mod types {
 
     pub(super) static TREE: Shape = Shape::new("Tree", NS, &[
         Member::new("children", Type::Array(&Type::Structure(&TREE))).optional(),
-        Member::new("parent", Type::Structure(&TREE)).optional().nillable(),
+        Member::structure("parent", &TREE).optional().nillable(),
     ]);
 
     ::soapstone_soap::members! {
-        Tree TREE {
-            0 children, 1 parent,
-        }
+        Endless ENDLESS { 0 endless, }
+        Left LEFT { 0 right, }
+        Request REQUEST { 0 tree, }
+        Response RESPONSE { 0 left, }
+        Right RIGHT { 0 left, }
+        Tree TREE { 0 children, 1 parent, }
     }
 
     ::soapstone_soap::structures! {
@@ -111,6 +84,8 @@ pub mod example {
     pub use super::types::{Left, Request, Response, Right, Tree};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -128,7 +103,7 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

@@ -3,7 +3,9 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Base64, Date, DateTime, Decimal, Member, Place, Shape, Type, Xsd};
+    use ::soapstone_soap::{
+        Any, Base64, Date, DateTime, Decimal, Member, Place, Shape, Type, Xsd,
+    };
 
     const NS: &str = "urn:example";
 
@@ -14,15 +16,9 @@ pub mod types {
     }
 
     pub(super) static MONEY: Shape = Shape::new("Money", NS, &[
-        Member::new("value", Type::Xsd(Xsd::Decimal)).at(Place::Text),
-        Member::new("currency", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
+        Member::xsd("value", Xsd::Decimal).at(Place::Text),
+        Member::attribute("currency", Xsd::String).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        Money MONEY {
-            0 value, 1 currency,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -34,8 +30,8 @@ pub mod types {
         pub int: i32,
         pub long: i64,
         pub integer: i64,
-        pub non_negative_integer: i64,
-        pub unsigned_byte: u32,
+        pub non_negative_integer: u64,
+        pub unsigned_byte: u8,
         pub unsigned_int: u32,
         pub unsigned_long: u64,
         pub decimal: Decimal,
@@ -43,77 +39,130 @@ pub mod types {
         pub double: f64,
         pub date: Date,
         pub date_time: DateTime,
-        pub time: String,
-        pub duration: String,
+        pub time: ::soapstone_soap::Time,
+        pub duration: ::soapstone_soap::Duration,
         pub any_uri: String,
         pub base64_binary: Base64,
-        pub hex_binary: String,
+        pub hex_binary: ::soapstone_soap::Hex,
+        pub normalized_string: String,
+        pub language: String,
+        pub nmtoken: String,
+        pub nmtokens: Vec<String>,
+        pub name: String,
+        pub nc_name: String,
+        pub id: String,
+        pub idref: String,
+        pub idrefs: Vec<String>,
+        pub entity: String,
+        pub entities: Vec<String>,
+        pub q_name: String,
+        pub notation: String,
+        pub non_positive_integer: i64,
+        pub negative_integer: i64,
+        pub positive_integer: u64,
+        pub unsigned_short: u16,
+        pub g_year: ::soapstone_soap::GYear,
+        pub g_year_month: ::soapstone_soap::GYearMonth,
+        pub g_month: ::soapstone_soap::GMonth,
+        pub g_month_day: ::soapstone_soap::GMonthDay,
+        pub g_day: ::soapstone_soap::GDay,
+        pub any_simple_type: Any,
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("string", Type::Xsd(Xsd::String)),
-        Member::new("token", Type::Xsd(Xsd::String)).secret(),
-        Member::new("boolean", Type::Xsd(Xsd::Boolean)),
-        Member::new("byte", Type::Xsd(Xsd::Byte)),
-        Member::new("short", Type::Xsd(Xsd::Short)),
-        Member::new("int", Type::Xsd(Xsd::Int)),
-        Member::new("long", Type::Xsd(Xsd::Long)),
-        Member::new("integer", Type::Xsd(Xsd::Integer)),
-        Member::new("nonNegativeInteger", Type::Xsd(Xsd::Integer)),
-        Member::new("unsignedByte", Type::Xsd(Xsd::UnsignedInt)),
-        Member::new("unsignedInt", Type::Xsd(Xsd::UnsignedInt)),
-        Member::new("unsignedLong", Type::Xsd(Xsd::UnsignedLong)),
-        Member::new("decimal", Type::Xsd(Xsd::Decimal)),
-        Member::new("float", Type::Xsd(Xsd::Float)),
-        Member::new("double", Type::Xsd(Xsd::Double)),
-        Member::new("date", Type::Xsd(Xsd::Date)),
-        Member::new("dateTime", Type::Xsd(Xsd::DateTime)),
-        Member::new("time", Type::Xsd(Xsd::Time)),
-        Member::new("duration", Type::Xsd(Xsd::String)),
-        Member::new("anyURI", Type::Xsd(Xsd::AnyUri)),
-        Member::new("base64Binary", Type::Xsd(Xsd::Base64Binary)),
-        Member::new("hexBinary", Type::Xsd(Xsd::String)),
+        Member::xsd("string", Xsd::String),
+        Member::xsd("token", Xsd::Token).secret(),
+        Member::xsd("boolean", Xsd::Boolean),
+        Member::xsd("byte", Xsd::Byte),
+        Member::xsd("short", Xsd::Short),
+        Member::xsd("int", Xsd::Int),
+        Member::xsd("long", Xsd::Long),
+        Member::xsd("integer", Xsd::Integer),
+        Member::xsd("nonNegativeInteger", Xsd::NonNegativeInteger),
+        Member::xsd("unsignedByte", Xsd::UnsignedByte),
+        Member::xsd("unsignedInt", Xsd::UnsignedInt),
+        Member::xsd("unsignedLong", Xsd::UnsignedLong),
+        Member::xsd("decimal", Xsd::Decimal),
+        Member::xsd("float", Xsd::Float),
+        Member::xsd("double", Xsd::Double),
+        Member::xsd("date", Xsd::Date),
+        Member::xsd("dateTime", Xsd::DateTime),
+        Member::xsd("time", Xsd::Time),
+        Member::xsd("duration", Xsd::Duration),
+        Member::xsd("anyURI", Xsd::AnyUri),
+        Member::xsd("base64Binary", Xsd::Base64Binary),
+        Member::xsd("hexBinary", Xsd::HexBinary),
+        Member::xsd("normalizedString", Xsd::NormalizedString),
+        Member::xsd("language", Xsd::Language),
+        Member::xsd("NMTOKEN", Xsd::NmToken),
+        Member::new("NMTOKENS", Type::List(&Type::Xsd(Xsd::NmToken))),
+        Member::xsd("Name", Xsd::Name),
+        Member::xsd("NCName", Xsd::NcName),
+        Member::xsd("ID", Xsd::Id),
+        Member::xsd("IDREF", Xsd::IdRef),
+        Member::new("IDREFS", Type::List(&Type::Xsd(Xsd::IdRef))),
+        Member::xsd("ENTITY", Xsd::Entity),
+        Member::new("ENTITIES", Type::List(&Type::Xsd(Xsd::Entity))),
+        Member::xsd("QName", Xsd::QName),
+        Member::xsd("NOTATION", Xsd::Notation),
+        Member::xsd("nonPositiveInteger", Xsd::NonPositiveInteger),
+        Member::xsd("negativeInteger", Xsd::NegativeInteger),
+        Member::xsd("positiveInteger", Xsd::PositiveInteger),
+        Member::xsd("unsignedShort", Xsd::UnsignedShort),
+        Member::xsd("gYear", Xsd::GYear),
+        Member::xsd("gYearMonth", Xsd::GYearMonth),
+        Member::xsd("gMonth", Xsd::GMonth),
+        Member::xsd("gMonthDay", Xsd::GMonthDay),
+        Member::xsd("gDay", Xsd::GDay),
+        Member::new("anySimpleType", Type::Any),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 string, 1 token, 2 boolean, 3 byte, 4 short, 5 int, 6 long, 7 integer, 8
-            non_negative_integer, 9 unsigned_byte, 10 unsigned_int, 11 unsigned_long, 12 decimal, 13
-            float, 14 double, 15 date, 16 date_time, 17 time, 18 duration, 19 any_uri, 20 base64_binary,
-            21 hex_binary,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
         pub state: State,
+        pub code: Code,
         pub again: State,
         pub list: Vec<String>,
         pub encoded: String,
         pub money: Money,
+        /// At most 5.
         pub inline: i32,
     }
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::new("state", Type::Xsd(Xsd::String)),
-        Member::new("again", Type::Xsd(Xsd::String)),
+        Member::xsd("state", Xsd::String),
+        Member::xsd("code", Xsd::String),
+        Member::xsd("again", Xsd::String),
         Member::new("list", Type::List(&Type::Xsd(Xsd::String))),
-        Member::new("encoded", Type::Xsd(Xsd::String)),
-        Member::new("money", Type::Structure(&MONEY)),
-        Member::new("inline", Type::Xsd(Xsd::Int)),
+        Member::xsd("encoded", Xsd::String),
+        Member::structure("money", &MONEY),
+        Member::xsd("inline", Xsd::Int),
     ]);
 
-    ::soapstone_soap::members! {
-        Response RESPONSE {
-            0 state, 1 again, 2 list, 3 encoded, 4 money, 5 inline,
-        }
-    }
-
     ::soapstone_soap::enumerations! {
+        pub enum Code {
+            One = "one",
+            Two = "two",
+        }
+
         pub enum State {
             Open = "open",
             Closed = "closed",
         }
+    }
+
+    ::soapstone_soap::members! {
+        Money MONEY { 0 value, 1 currency, }
+        Request REQUEST {
+            0 string, 1 token, 2 boolean, 3 byte, 4 short, 5 int, 6 long, 7 integer, 8
+            non_negative_integer, 9 unsigned_byte, 10 unsigned_int, 11 unsigned_long, 12 decimal, 13
+            float, 14 double, 15 date, 16 date_time, 17 time, 18 duration, 19 any_uri, 20 base64_binary,
+            21 hex_binary, 22 normalized_string, 23 language, 24 nmtoken, 25 nmtokens, 26 name, 27
+            nc_name, 28 id, 29 idref, 30 idrefs, 31 entity, 32 entities, 33 q_name, 34 notation, 35
+            non_positive_integer, 36 negative_integer, 37 positive_integer, 38 unsigned_short, 39
+            g_year, 40 g_year_month, 41 g_month, 42 g_month_day, 43 g_day, 44 any_simple_type,
+        }
+        Response RESPONSE { 0 state, 1 code, 2 again, 3 list, 4 encoded, 5 money, 6 inline, }
     }
 
     ::soapstone_soap::structures! {
@@ -125,9 +174,11 @@ pub mod types {
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
     #[doc(inline)]
-    pub use super::types::{Money, Request, Response, State};
+    pub use super::types::{Code, Money, Request, Response, State};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -145,7 +196,7 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

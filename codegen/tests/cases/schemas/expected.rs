@@ -14,15 +14,8 @@ pub mod types {
     }
 
     pub(super) static ADOPTED: Shape = Shape::new("Adopted", NS, &[
-        Member::new("own", Type::Structure(&OWN)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Adopted ADOPTED {
-            0 own,
-        }
-    }
+        Member::structure("own", &OWN),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Call2 {
@@ -32,24 +25,15 @@ pub mod types {
     }
 
     pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::new("person", Type::Structure(&PERSON)),
-        Member::new("adopted", Type::Structure(&ADOPTED)),
-        Member::new("address", Type::Structure(&ENDPOINT_REFERENCE_TYPE)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Call2 CALL2 {
-            0 person, 1 adopted, 2 address,
-        }
-    }
+        Member::structure("person", &PERSON),
+        Member::structure("adopted", &ADOPTED),
+        Member::structure("address", &ENDPOINT_REFERENCE_TYPE),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct CallResponse {}
 
     pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
-
-    ::soapstone_soap::members! { CallResponse CALL_RESPONSE {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct EndpointReferenceType {
@@ -60,18 +44,11 @@ pub mod types {
     }
 
     pub(super) static ENDPOINT_REFERENCE_TYPE: Shape = Shape::new("EndpointReferenceType", NS_2, &[
-        Member::new("Address", Type::Xsd(Xsd::AnyUri)),
-        Member::new("ReferenceParameters", Type::Structure(&REFERENCE_PARAMETERS_TYPE)).optional(),
-        Member::new("Metadata", Type::Structure(&METADATA_TYPE)).optional(),
-        Member::new("any", Type::Repeated(&Type::Raw)).at(Place::Wildcard).optional(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        EndpointReferenceType ENDPOINT_REFERENCE_TYPE {
-            0 address, 1 reference_parameters, 2 metadata, 3 any,
-        }
-    }
+        Member::xsd("Address", Xsd::AnyUri),
+        Member::structure("ReferenceParameters", &REFERENCE_PARAMETERS_TYPE).optional(),
+        Member::structure("Metadata", &METADATA_TYPE).optional(),
+        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct MetadataType {
@@ -79,14 +56,8 @@ pub mod types {
     }
 
     pub(super) static METADATA_TYPE: Shape = Shape::new("MetadataType", NS_2, &[
-        Member::new("any", Type::Repeated(&Type::Raw)).at(Place::Wildcard).optional(),
+        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
     ]);
-
-    ::soapstone_soap::members! {
-        MetadataType METADATA_TYPE {
-            0 any,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Own {
@@ -94,15 +65,8 @@ pub mod types {
     }
 
     pub(super) static OWN: Shape = Shape::new("Own", NS, &[
-        Member::new("n", Type::Xsd(Xsd::Int)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Own OWN {
-            0 n,
-        }
-    }
+        Member::xsd("n", Xsd::Int),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Person {
@@ -111,16 +75,9 @@ pub mod types {
     }
 
     pub(super) static PERSON: Shape = Shape::new("Person", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
-        Member::new("age", Type::Xsd(Xsd::Int)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Person PERSON {
-            0 name, 1 age,
-        }
-    }
+        Member::xsd("name", Xsd::String),
+        Member::xsd("age", Xsd::Int),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct ReferenceParametersType {
@@ -128,13 +85,20 @@ pub mod types {
     }
 
     pub(super) static REFERENCE_PARAMETERS_TYPE: Shape = Shape::new("ReferenceParametersType", NS_2, &[
-        Member::new("any", Type::Repeated(&Type::Raw)).at(Place::Wildcard).optional(),
+        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
     ]);
 
     ::soapstone_soap::members! {
-        ReferenceParametersType REFERENCE_PARAMETERS_TYPE {
-            0 any,
+        Adopted ADOPTED { 0 own, }
+        Call2 CALL2 { 0 person, 1 adopted, 2 address, }
+        CallResponse CALL_RESPONSE {}
+        EndpointReferenceType ENDPOINT_REFERENCE_TYPE {
+            0 address, 1 reference_parameters, 2 metadata, 3 any,
         }
+        MetadataType METADATA_TYPE { 0 any, }
+        Own OWN { 0 n, }
+        Person PERSON { 0 name, 1 age, }
+        ReferenceParametersType REFERENCE_PARAMETERS_TYPE { 0 any, }
     }
 
     ::soapstone_soap::structures! {
@@ -153,6 +117,8 @@ pub mod example {
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
 
+    const NS: &str = "urn:example";
+
     /// The operation Call of Example.
     #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
@@ -169,16 +135,16 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "Call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element {
                 name: "Call",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "CallResponse",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

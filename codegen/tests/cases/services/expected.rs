@@ -12,14 +12,15 @@ pub mod types {
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
 
-    ::soapstone_soap::members! { Request REQUEST {} }
-
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
 
-    ::soapstone_soap::members! { Response RESPONSE {} }
+    ::soapstone_soap::members! {
+        Request REQUEST {}
+        Response RESPONSE {}
+    }
 
     ::soapstone_soap::structures! {
         Request Response
@@ -33,6 +34,8 @@ pub mod did {
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of DID.
     #[derive(Debug, Clone, Copy)]
@@ -50,7 +53,7 @@ pub mod did {
     static CALL: Operation = Operation {
         service: "DID",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -100,6 +103,8 @@ pub mod self_ {
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
+    const NS: &str = "urn:example";
+
     /// The operation call of Self.
     #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
@@ -116,7 +121,7 @@ pub mod self_ {
     static CALL: Operation = Operation {
         service: "Self",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -166,6 +171,8 @@ pub mod did_2 {
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
+    const NS: &str = "urn:example";
+
     /// The operation call of Did.
     #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
@@ -182,7 +189,7 @@ pub mod did_2 {
     static CALL: Operation = Operation {
         service: "Did",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -232,6 +239,8 @@ pub mod zz_alone {
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
+    const NS: &str = "urn:example";
+
     /// The operation call of zz-alone.
     #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
@@ -248,7 +257,7 @@ pub mod zz_alone {
     static CALL: Operation = Operation {
         service: "zz-alone",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Decimal, Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Decimal, Member, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -14,15 +14,9 @@ pub mod types {
     }
 
     pub(super) static PAYMENT_METHOD_INFO: Shape = Shape::new("PaymentMethodInfo", NS, &[
-        Member::new("number", Type::Xsd(Xsd::String)).secret(),
-        Member::new("pin", Type::Xsd(Xsd::String)),
+        Member::xsd("number", Xsd::String).secret(),
+        Member::xsd("pin", Xsd::String),
     ]);
-
-    ::soapstone_soap::members! {
-        PaymentMethodInfo PAYMENT_METHOD_INFO {
-            0 number, 1 pin,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Request {
@@ -37,21 +31,15 @@ pub mod types {
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("byte", Type::Xsd(Xsd::Byte)),
-        Member::new("short", Type::Xsd(Xsd::Short)),
-        Member::new("int", Type::Xsd(Xsd::Int)),
-        Member::new("long", Type::Xsd(Xsd::Long)),
-        Member::new("unsignedInt", Type::Xsd(Xsd::UnsignedInt)),
-        Member::new("float", Type::Xsd(Xsd::Float)),
-        Member::new("double", Type::Xsd(Xsd::Double)),
-        Member::new("decimal", Type::Xsd(Xsd::Decimal)),
+        Member::xsd("byte", Xsd::Byte),
+        Member::xsd("short", Xsd::Short),
+        Member::xsd("int", Xsd::Int),
+        Member::xsd("long", Xsd::Long),
+        Member::xsd("unsignedInt", Xsd::UnsignedInt),
+        Member::xsd("float", Xsd::Float),
+        Member::xsd("double", Xsd::Double),
+        Member::xsd("decimal", Xsd::Decimal),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 byte, 1 short, 2 int, 3 long, 4 unsigned_int, 5 float, 6 double, 7 decimal,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
@@ -61,15 +49,17 @@ pub mod types {
     }
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::new("password", Type::Xsd(Xsd::String)).optional().secret(),
-        Member::new("pin", Type::Xsd(Xsd::String)).secret(),
-        Member::new("number", Type::Xsd(Xsd::String)),
+        Member::xsd("password", Xsd::String).optional().secret(),
+        Member::xsd("pin", Xsd::String).secret(),
+        Member::xsd("number", Xsd::String),
     ]);
 
     ::soapstone_soap::members! {
-        Response RESPONSE {
-            0 password, 1 pin, 2 number,
+        PaymentMethodInfo PAYMENT_METHOD_INFO { 0 number, 1 pin, }
+        Request REQUEST {
+            0 byte, 1 short, 2 int, 3 long, 4 unsigned_int, 5 float, 6 double, 7 decimal,
         }
+        Response RESPONSE { 0 password, 1 pin, 2 number, }
     }
 
     ::soapstone_soap::structures! {
@@ -84,6 +74,8 @@ pub mod example {
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -101,7 +93,7 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",

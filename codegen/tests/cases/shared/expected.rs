@@ -13,14 +13,8 @@ pub mod types {
     }
 
     pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
-        Member::new("session_id", Type::Xsd(Xsd::String)).optional().secret(),
+        Member::xsd("session_id", Xsd::String).optional().secret(),
     ]);
-
-    ::soapstone_soap::members! {
-        AuthInfo AUTH_INFO {
-            0 session_id,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetAccountRequest {
@@ -28,14 +22,8 @@ pub mod types {
     }
 
     pub(super) static GET_ACCOUNT_REQUEST: Shape = Shape::new("GetAccountRequest", NS, &[
-        Member::new("id", Type::Xsd(Xsd::Int)),
+        Member::xsd("id", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        GetAccountRequest GET_ACCOUNT_REQUEST {
-            0 id,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetAccountResponse {
@@ -46,15 +34,9 @@ pub mod types {
 
     pub(super) static GET_ACCOUNT_RESPONSE: Shape = Shape::new("GetAccountResponse", NS, &[
         Member::new("items", Type::Array(&Type::Structure(&ITEM))),
-        Member::new("info", Type::Structure(&INFO)),
-        Member::new("holder", Type::Structure(&HOLDER)),
+        Member::structure("info", &INFO),
+        Member::structure("holder", &HOLDER),
     ]);
-
-    ::soapstone_soap::members! {
-        GetAccountResponse GET_ACCOUNT_RESPONSE {
-            0 items, 1 info, 2 holder,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetCustomerRequest {
@@ -62,14 +44,8 @@ pub mod types {
     }
 
     pub(super) static GET_CUSTOMER_REQUEST: Shape = Shape::new("GetCustomerRequest", NS, &[
-        Member::new("id", Type::Xsd(Xsd::Int)),
+        Member::xsd("id", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        GetCustomerRequest GET_CUSTOMER_REQUEST {
-            0 id,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetCustomerResponse {
@@ -80,15 +56,9 @@ pub mod types {
 
     pub(super) static GET_CUSTOMER_RESPONSE: Shape = Shape::new("GetCustomerResponse", NS, &[
         Member::new("items", Type::Array(&Type::Structure(&ITEM))),
-        Member::new("info", Type::Structure(&super::customer::INFO)),
-        Member::new("holder", Type::Structure(&super::customer::HOLDER)),
+        Member::structure("info", &super::customer::INFO),
+        Member::structure("holder", &super::customer::HOLDER),
     ]);
-
-    ::soapstone_soap::members! {
-        GetCustomerResponse GET_CUSTOMER_RESPONSE {
-            0 items, 1 info, 2 holder,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetProductRequest {
@@ -96,14 +66,8 @@ pub mod types {
     }
 
     pub(super) static GET_PRODUCT_REQUEST: Shape = Shape::new("GetProductRequest", NS, &[
-        Member::new("id", Type::Xsd(Xsd::Int)),
+        Member::xsd("id", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        GetProductRequest GET_PRODUCT_REQUEST {
-            0 id,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct GetProductResponse {
@@ -114,15 +78,9 @@ pub mod types {
 
     pub(super) static GET_PRODUCT_RESPONSE: Shape = Shape::new("GetProductResponse", NS, &[
         Member::new("items", Type::Array(&Type::Structure(&ITEM))),
-        Member::new("info", Type::Structure(&INFO)),
-        Member::new("holder", Type::Structure(&HOLDER)),
+        Member::structure("info", &INFO),
+        Member::structure("holder", &HOLDER),
     ]);
-
-    ::soapstone_soap::members! {
-        GetProductResponse GET_PRODUCT_RESPONSE {
-            0 items, 1 info, 2 holder,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Holder {
@@ -130,14 +88,8 @@ pub mod types {
     }
 
     pub(super) static HOLDER: Shape = Shape::new("Holder", NS, &[
-        Member::new("info", Type::Structure(&INFO)),
+        Member::structure("info", &INFO),
     ]);
-
-    ::soapstone_soap::members! {
-        Holder HOLDER {
-            0 info,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Info {
@@ -145,14 +97,8 @@ pub mod types {
     }
 
     pub(super) static INFO: Shape = Shape::new("Info", NS, &[
-        Member::new("a", Type::Xsd(Xsd::Int)),
+        Member::xsd("a", Xsd::Int),
     ]);
-
-    ::soapstone_soap::members! {
-        Info INFO {
-            0 a,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Item {
@@ -160,13 +106,20 @@ pub mod types {
     }
 
     pub(super) static ITEM: Shape = Shape::new("Item", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
+        Member::xsd("name", Xsd::String),
     ]);
 
     ::soapstone_soap::members! {
-        Item ITEM {
-            0 name,
-        }
+        AuthInfo AUTH_INFO { 0 session_id, }
+        GetAccountRequest GET_ACCOUNT_REQUEST { 0 id, }
+        GetAccountResponse GET_ACCOUNT_RESPONSE { 0 items, 1 info, 2 holder, }
+        GetCustomerRequest GET_CUSTOMER_REQUEST { 0 id, }
+        GetCustomerResponse GET_CUSTOMER_RESPONSE { 0 items, 1 info, 2 holder, }
+        GetProductRequest GET_PRODUCT_REQUEST { 0 id, }
+        GetProductResponse GET_PRODUCT_RESPONSE { 0 items, 1 info, 2 holder, }
+        Holder HOLDER { 0 info, }
+        Info INFO { 0 a, }
+        Item ITEM { 0 name, }
     }
 
     ::soapstone_soap::structures! {
@@ -182,6 +135,8 @@ pub mod account {
     pub use super::types::{GetAccountRequest, GetAccountResponse, Holder, Info, Item};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation get_account of Account.
     #[derive(Debug, Clone, Copy)]
@@ -199,7 +154,7 @@ pub mod account {
     static GET_ACCOUNT: Operation = Operation {
         service: "Account",
         name: "get_account",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#get_account",
         style: Style::RpcEncoded,
         documentation: "",
@@ -248,7 +203,7 @@ pub mod customer {
     pub use super::types::{GetCustomerRequest, GetCustomerResponse, Item};
 
     use ::soapstone_soap::{
-        Call, Member, Operation, Part, Service, Shape, Style, Type, Version, Xsd,
+        Call, Member, Operation, Part, Service, Shape, Style, Version, Xsd,
     };
 
     const NS: &str = "urn:example";
@@ -259,14 +214,8 @@ pub mod customer {
     }
 
     pub(super) static HOLDER: Shape = Shape::new("Holder", NS, &[
-        Member::new("info", Type::Structure(&INFO)),
+        Member::structure("info", &INFO),
     ]);
-
-    ::soapstone_soap::members! {
-        Holder HOLDER {
-            0 info,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Info {
@@ -274,13 +223,12 @@ pub mod customer {
     }
 
     pub(super) static INFO: Shape = Shape::new("Info", NS, &[
-        Member::new("a", Type::Xsd(Xsd::String)),
+        Member::xsd("a", Xsd::String),
     ]);
 
     ::soapstone_soap::members! {
-        Info INFO {
-            0 a,
-        }
+        Holder HOLDER { 0 info, }
+        Info INFO { 0 a, }
     }
 
     ::soapstone_soap::structures! {
@@ -303,7 +251,7 @@ pub mod customer {
     static GET_CUSTOMER: Operation = Operation {
         service: "Customer",
         name: "get_customer",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#get_customer",
         style: Style::RpcEncoded,
         documentation: "",
@@ -353,6 +301,8 @@ pub mod product {
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
+    const NS: &str = "urn:example";
+
     /// The operation get_product of Product.
     #[derive(Debug, Clone, Copy)]
     pub struct GetProduct;
@@ -369,7 +319,7 @@ pub mod product {
     static GET_PRODUCT: Operation = Operation {
         service: "Product",
         name: "get_product",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#get_product",
         style: Style::RpcEncoded,
         documentation: "",

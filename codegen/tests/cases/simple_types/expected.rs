@@ -10,39 +10,32 @@ pub mod types {
     #[derive(Clone, Default, PartialEq)]
     pub struct Call2 {
         pub answer: Answer,
+        /// One of 1, 2.
         pub level: Option<i32>,
         pub either: Nillable<Either>,
         pub mixed: Option<String>,
         pub numbers: Vec<i32>,
         pub answers: Vec<Answer>,
+        /// At most 8 long, of the pattern `[a-z]+`.
         pub short: Option<String>,
         pub inline: Option<CallInline>,
     }
 
     pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::new("answer", Type::Xsd(Xsd::String)),
-        Member::new("level", Type::Xsd(Xsd::Int)).optional(),
-        Member::new("either", Type::Xsd(Xsd::String)).optional().nillable(),
-        Member::new("mixed", Type::Xsd(Xsd::String)).optional(),
+        Member::xsd("answer", Xsd::String),
+        Member::xsd("level", Xsd::Int).optional(),
+        Member::xsd("either", Xsd::String).optional().nillable(),
+        Member::xsd("mixed", Xsd::String).optional(),
         Member::new("numbers", Type::List(&Type::Xsd(Xsd::Int))).optional(),
         Member::new("answers", Type::List(&Type::Xsd(Xsd::String))).optional(),
-        Member::new("short", Type::Xsd(Xsd::String)).optional(),
-        Member::new("inline", Type::Xsd(Xsd::String)).optional(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Call2 CALL2 {
-            0 answer, 1 level, 2 either, 3 mixed, 4 numbers, 5 answers, 6 short, 7 inline,
-        }
-    }
+        Member::xsd("short", Xsd::String).optional(),
+        Member::xsd("inline", Xsd::String).optional(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct CallResponse {}
 
     pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
-
-    ::soapstone_soap::members! { CallResponse CALL_RESPONSE {} }
 
     ::soapstone_soap::enumerations! {
         /// What was answered.
@@ -76,6 +69,11 @@ pub mod types {
         }
     }
 
+    ::soapstone_soap::members! {
+        Call2 CALL2 { 0 answer, 1 level, 2 either, 3 mixed, 4 numbers, 5 answers, 6 short, 7 inline, }
+        CallResponse CALL_RESPONSE {}
+    }
+
     ::soapstone_soap::structures! {
         Call2 CallResponse
     }
@@ -88,6 +86,8 @@ pub mod example {
     pub use super::types::{Answer, Call2, CallInline, CallResponse, Either};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation Call of Example.
     #[derive(Debug, Clone, Copy)]
@@ -105,16 +105,16 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "Call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element {
                 name: "Call",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "CallResponse",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

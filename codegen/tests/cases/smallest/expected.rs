@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Shape, Xsd};
 
     const NS: &str = "urn:example";
 
@@ -13,14 +13,8 @@ pub mod types {
     }
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("name", Type::Xsd(Xsd::String)),
+        Member::xsd("name", Xsd::String),
     ]);
-
-    ::soapstone_soap::members! {
-        Request REQUEST {
-            0 name,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {
@@ -28,13 +22,12 @@ pub mod types {
     }
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::new("greeting", Type::Xsd(Xsd::String)),
+        Member::xsd("greeting", Xsd::String),
     ]);
 
     ::soapstone_soap::members! {
-        Response RESPONSE {
-            0 greeting,
-        }
+        Request REQUEST { 0 name, }
+        Response RESPONSE { 0 greeting, }
     }
 
     ::soapstone_soap::structures! {
@@ -49,6 +42,8 @@ pub mod example {
     pub use super::types::{Request, Response};
 
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation greet of Example.
     #[derive(Debug, Clone, Copy)]
@@ -66,7 +61,7 @@ pub mod example {
     static GREET: Operation = Operation {
         service: "Example",
         name: "greet",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#greet",
         style: Style::RpcEncoded,
         documentation: "",

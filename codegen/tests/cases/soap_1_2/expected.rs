@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Place, Shape, Type, Xsd};
+    use ::soapstone_soap::{Member, Place, Shape, Xsd};
 
     const NS: &str = "urn:example";
     const NS_2: &str = "NotFound Busy";
@@ -14,14 +14,8 @@ pub mod types {
     }
 
     pub(super) static ASK: Shape = Shape::new("Ask", NS, &[
-        Member::new("value", Type::Xsd(Xsd::String)).at(Place::Text),
+        Member::xsd("value", Xsd::String).at(Place::Text),
     ]);
-
-    ::soapstone_soap::members! {
-        Ask ASK {
-            0 value,
-        }
-    }
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -31,18 +25,10 @@ pub mod types {
     }
 
     pub(super) static ASK_FAULT: Shape = Shape::new("AskFault", NS_2, &[
-        Member::new("NotFound", Type::Structure(&NOT_FOUND)),
-        Member::new("Busy", Type::Structure(&BUSY)),
-    ])
-    .elements_in(NS)
-    .choice()
+        Member::structure("NotFound", &NOT_FOUND),
+        Member::structure("Busy", &BUSY),
+    ]).elements_in(NS).choice()
     .documented("What the detail of a fault may hold.");
-
-    ::soapstone_soap::choices! {
-        AskFault ASK_FAULT start NotFound {
-            0 NotFound, 1 Busy,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct AskResponse {
@@ -50,14 +36,8 @@ pub mod types {
     }
 
     pub(super) static ASK_RESPONSE: Shape = Shape::new("AskResponse", NS, &[
-        Member::new("value", Type::Xsd(Xsd::String)).at(Place::Text),
+        Member::xsd("value", Xsd::String).at(Place::Text),
     ]);
-
-    ::soapstone_soap::members! {
-        AskResponse ASK_RESPONSE {
-            0 value,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Busy {
@@ -65,15 +45,8 @@ pub mod types {
     }
 
     pub(super) static BUSY: Shape = Shape::new("Busy", "", &[
-        Member::new("seconds", Type::Xsd(Xsd::Int)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Busy BUSY {
-            0 seconds,
-        }
-    }
+        Member::xsd("seconds", Xsd::Int),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct NotFound {
@@ -81,15 +54,8 @@ pub mod types {
     }
 
     pub(super) static NOT_FOUND: Shape = Shape::new("NotFound", "", &[
-        Member::new("what", Type::Xsd(Xsd::String)),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        NotFound NOT_FOUND {
-            0 what,
-        }
-    }
+        Member::xsd("what", Xsd::String),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Tell {
@@ -97,13 +63,19 @@ pub mod types {
     }
 
     pub(super) static TELL: Shape = Shape::new("Tell", NS, &[
-        Member::new("value", Type::Xsd(Xsd::String)).at(Place::Text),
+        Member::xsd("value", Xsd::String).at(Place::Text),
     ]);
 
     ::soapstone_soap::members! {
-        Tell TELL {
-            0 value,
-        }
+        Ask ASK { 0 value, }
+        AskResponse ASK_RESPONSE { 0 value, }
+        Busy BUSY { 0 seconds, }
+        NotFound NOT_FOUND { 0 what, }
+        Tell TELL { 0 value, }
+    }
+
+    ::soapstone_soap::choices! {
+        AskFault ASK_FAULT start NotFound { 0 NotFound, 1 Busy, }
     }
 
     ::soapstone_soap::structures! {
@@ -118,6 +90,8 @@ pub mod example {
     pub use super::types::{Ask, AskFault, AskResponse, Busy, NotFound, Tell};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation Ask of Example.
     #[derive(Debug, Clone, Copy)]
@@ -135,16 +109,16 @@ pub mod example {
     static ASK: Operation = Operation {
         service: "Example",
         name: "Ask",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Ask",
         style: Style::Document {
             input: Element {
                 name: "Ask",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "AskResponse",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",
@@ -186,12 +160,12 @@ pub mod example {
     static TELL: Operation = Operation {
         service: "Example",
         name: "Tell",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Tell",
         style: Style::Document {
             input: Element {
                 name: "Tell",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element { name: "", namespace: "" },
         },

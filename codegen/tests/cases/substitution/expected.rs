@@ -15,17 +15,9 @@ pub mod types {
     }
 
     pub(super) static ANY_CIRCLE: Shape = Shape::new("AnyCircle", NS, &[
-        Member::new("Circle", Type::Structure(&CIRCLE)),
-        Member::new("Dot", Type::Structure(&DOT)),
-    ])
-    .derived()
-    .documented("`Circle`, or a type derived from it.");
-
-    ::soapstone_soap::choices! {
-        AnyCircle ANY_CIRCLE start Circle {
-            0 Circle, 1 Dot,
-        }
-    }
+        Member::structure("Circle", &CIRCLE),
+        Member::structure("Dot", &DOT),
+    ]).derived();
 
     /// `Shape`, or a type derived from it.
     #[derive(Clone, PartialEq)]
@@ -36,18 +28,10 @@ pub mod types {
     }
 
     pub(super) static ANY_SHAPE: Shape = Shape::new("AnyShape", NS, &[
-        Member::new("Circle", Type::Structure(&CIRCLE)),
-        Member::new("Square", Type::Structure(&SQUARE)),
-        Member::new("Dot", Type::Structure(&DOT)),
-    ])
-    .derived()
-    .documented("`Shape`, or a type derived from it.");
-
-    ::soapstone_soap::choices! {
-        AnyShape ANY_SHAPE start Circle {
-            0 Circle, 1 Square, 2 Dot,
-        }
-    }
+        Member::structure("Circle", &CIRCLE),
+        Member::structure("Square", &SQUARE),
+        Member::structure("Dot", &DOT),
+    ]).derived();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Call2 {
@@ -57,24 +41,15 @@ pub mod types {
     }
 
     pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::new("shape", Type::Structure(&ANY_SHAPE)),
-        Member::new("circle", Type::Repeated(&Type::Structure(&ANY_CIRCLE))).optional(),
-        Member::new("event_2", Type::Repeated(&Type::Structure(&EVENT_ELEMENT))).at(Place::Inline).optional(),
-    ])
-    .elements_in(NS);
-
-    ::soapstone_soap::members! {
-        Call2 CALL2 {
-            0 shape, 1 circle, 2 event_2,
-        }
-    }
+        Member::structure("shape", &ANY_SHAPE),
+        Member::repeated("circle", &Type::Structure(&ANY_CIRCLE)).optional(),
+        Member::repeated("event_2", &Type::Structure(&EVENT_ELEMENT)).at(Place::Inline).optional(),
+    ]).elements_in(NS);
 
     #[derive(Clone, Default, PartialEq)]
     pub struct CallResponse {}
 
     pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
-
-    ::soapstone_soap::members! { CallResponse CALL_RESPONSE {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Circle {
@@ -84,17 +59,10 @@ pub mod types {
     }
 
     pub(super) static CIRCLE: Shape = Shape::new("Circle", NS, &[
-        Member::new("id", Type::Xsd(Xsd::Int)),
-        Member::new("radius", Type::Xsd(Xsd::Double)),
-        Member::new("tag", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Circle CIRCLE {
-            0 id, 1 radius, 2 tag,
-        }
-    }
+        Member::xsd("id", Xsd::Int),
+        Member::xsd("radius", Xsd::Double),
+        Member::attribute("tag", Xsd::String).optional(),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Dot {
@@ -104,17 +72,10 @@ pub mod types {
     }
 
     pub(super) static DOT: Shape = Shape::new("Dot", NS, &[
-        Member::new("id", Type::Xsd(Xsd::Int)),
-        Member::new("radius", Type::Xsd(Xsd::Double)).fixed("0"),
-        Member::new("tag", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Dot DOT {
-            0 id, 1 radius, 2 tag,
-        }
-    }
+        Member::xsd("id", Xsd::Int),
+        Member::xsd("radius", Xsd::Double).fixed("0"),
+        Member::attribute("tag", Xsd::String).optional(),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Event {
@@ -122,15 +83,8 @@ pub mod types {
     }
 
     pub(super) static EVENT: Shape = Shape::new("Event", NS, &[
-        Member::new("at", Type::Xsd(Xsd::DateTime)),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Event EVENT {
-            0 at,
-        }
-    }
+        Member::xsd("at", Xsd::DateTime),
+    ]).qualified();
 
     /// The element `event`, or one that stands for it.
     #[derive(Clone, PartialEq)]
@@ -140,18 +94,10 @@ pub mod types {
     }
 
     pub(super) static EVENT_ELEMENT: Shape = Shape::new("EventElement", "", &[
-        Member::new("started", Type::Structure(&EVENT)),
-        Member::new("stopped", Type::Structure(&STOPPED)),
-    ])
-    .elements_in(NS)
-    .choice()
+        Member::structure("started", &EVENT),
+        Member::structure("stopped", &STOPPED),
+    ]).elements_in(NS).choice()
     .documented("The element `event`, or one that stands for it.");
-
-    ::soapstone_soap::choices! {
-        EventElement EVENT_ELEMENT start Started {
-            0 Started, 1 Stopped,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Shape2 {
@@ -160,16 +106,9 @@ pub mod types {
     }
 
     pub(super) static SHAPE2: Shape = Shape::new("Shape", NS, &[
-        Member::new("id", Type::Xsd(Xsd::Int)),
-        Member::new("tag", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Shape2 SHAPE2 {
-            0 id, 1 tag,
-        }
-    }
+        Member::xsd("id", Xsd::Int),
+        Member::attribute("tag", Xsd::String).optional(),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Square {
@@ -179,17 +118,10 @@ pub mod types {
     }
 
     pub(super) static SQUARE: Shape = Shape::new("Square", NS, &[
-        Member::new("id", Type::Xsd(Xsd::Int)),
-        Member::new("side", Type::Xsd(Xsd::Double)),
-        Member::new("tag", Type::Xsd(Xsd::String)).at(Place::Attribute).optional(),
-    ])
-    .qualified();
-
-    ::soapstone_soap::members! {
-        Square SQUARE {
-            0 id, 1 side, 2 tag,
-        }
-    }
+        Member::xsd("id", Xsd::Int),
+        Member::xsd("side", Xsd::Double),
+        Member::attribute("tag", Xsd::String).optional(),
+    ]).qualified();
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Stopped {
@@ -198,15 +130,25 @@ pub mod types {
     }
 
     pub(super) static STOPPED: Shape = Shape::new("Stopped", "", &[
-        Member::new("at", Type::Xsd(Xsd::DateTime)),
-        Member::new("why", Type::Xsd(Xsd::String)),
-    ])
-    .elements_in(NS);
+        Member::xsd("at", Xsd::DateTime),
+        Member::xsd("why", Xsd::String),
+    ]).elements_in(NS);
 
     ::soapstone_soap::members! {
-        Stopped STOPPED {
-            0 at, 1 why,
-        }
+        Call2 CALL2 { 0 shape, 1 circle, 2 event_2, }
+        CallResponse CALL_RESPONSE {}
+        Circle CIRCLE { 0 id, 1 radius, 2 tag, }
+        Dot DOT { 0 id, 1 radius, 2 tag, }
+        Event EVENT { 0 at, }
+        Shape2 SHAPE2 { 0 id, 1 tag, }
+        Square SQUARE { 0 id, 1 side, 2 tag, }
+        Stopped STOPPED { 0 at, 1 why, }
+    }
+
+    ::soapstone_soap::choices! {
+        AnyCircle ANY_CIRCLE start Circle { 0 Circle, 1 Dot, }
+        AnyShape ANY_SHAPE start Circle { 0 Circle, 1 Square, 2 Dot, }
+        EventElement EVENT_ELEMENT start Started { 0 Started, 1 Stopped, }
     }
 
     ::soapstone_soap::structures! {
@@ -225,6 +167,8 @@ pub mod example {
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
 
+    const NS: &str = "urn:example";
+
     /// The operation Call of Example.
     #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
@@ -241,16 +185,16 @@ pub mod example {
     static CALL: Operation = Operation {
         service: "Example",
         name: "Call",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element {
                 name: "Call",
-                namespace: "urn:example",
+                namespace: NS,
             },
             output: Element {
                 name: "CallResponse",
-                namespace: "urn:example",
+                namespace: NS,
             },
         },
         documentation: "",

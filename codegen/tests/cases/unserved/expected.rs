@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type};
+    use ::soapstone_soap::{Member, Shape};
 
     const NS: &str = "urn:example";
 
@@ -12,29 +12,19 @@ pub mod types {
 
     pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
 
-    ::soapstone_soap::members! { Request REQUEST {} }
-
     #[derive(Clone, Default, PartialEq)]
     pub struct Request2 {
         pub request: Request,
     }
 
     pub(super) static REQUEST2: Shape = Shape::new("Request", NS, &[
-        Member::new("Request", Type::Structure(&REQUEST)),
+        Member::structure("Request", &REQUEST),
     ]);
-
-    ::soapstone_soap::members! {
-        Request2 REQUEST2 {
-            0 request,
-        }
-    }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response {}
 
     pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
-
-    ::soapstone_soap::members! { Response RESPONSE {} }
 
     #[derive(Clone, Default, PartialEq)]
     pub struct Response2 {
@@ -42,13 +32,14 @@ pub mod types {
     }
 
     pub(super) static RESPONSE2: Shape = Shape::new("Response", NS, &[
-        Member::new("Response", Type::Structure(&RESPONSE)),
+        Member::structure("Response", &RESPONSE),
     ]);
 
     ::soapstone_soap::members! {
-        Response2 RESPONSE2 {
-            0 response,
-        }
+        Request REQUEST {}
+        Request2 REQUEST2 { 0 request, }
+        Response RESPONSE {}
+        Response2 RESPONSE2 { 0 response, }
     }
 
     ::soapstone_soap::structures! {
@@ -63,6 +54,8 @@ pub mod mixed {
     pub use super::types::{Request, Request2, Response, Response2};
 
     use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+
+    const NS: &str = "urn:example";
 
     /// The operation kept of Mixed.
     #[derive(Debug, Clone, Copy)]
@@ -80,7 +73,7 @@ pub mod mixed {
     static KEPT: Operation = Operation {
         service: "Mixed",
         name: "kept",
-        namespace: "urn:example",
+        namespace: NS,
         action: "urn:example#kept",
         style: Style::Document {
             input: Element { name: "", namespace: "" },

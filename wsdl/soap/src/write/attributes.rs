@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::text::{special, words};
 use super::{WriteError, Writer, escape};
 use crate::read::check_element;
-use crate::{Member, Place, Preset, Structure, View};
+use crate::{Member, Place, Preset, Structure, Type, View, Xsd};
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
@@ -23,10 +23,10 @@ impl Writer<'_> {
                         && let Some(text) = scalar.as_text()
                         && !text.is_empty()
                     {
-                        check_element(&format!("<a {text}/>"))
+                        let text = format!(" {}", text.trim());
+                        check_element(&format!("<a{text}/>"))
                             .map_err(|error| WriteError::raw(error).inside(member.name))?;
-                        self.text.push(' ');
-                        self.text.push_str(text.trim());
+                        self.text.push_str(&text);
                     }
                 }
                 _ => {}
@@ -62,7 +62,12 @@ impl Writer<'_> {
         let start = self.text.len();
         match view {
             View::Scalar(scalar) => match scalar.as_text() {
-                Some(text) => self.attribute_text(text)?,
+                Some(text) => match member.ty {
+                    Type::Xsd(xsd) if xsd != Xsd::String => {
+                        self.attribute_text(&xsd.spaced(text.into()))?;
+                    }
+                    _ => self.attribute_text(text)?,
+                },
                 // numbers and dates have nothing to be escaped; what is text all the same is looked at again
                 None => {
                     scalar.write(&mut self.text);
@@ -72,7 +77,7 @@ impl Writer<'_> {
                     }
                 }
             },
-            View::List(list) => self.attribute_text(&words(list))?,
+            View::List(list) => self.attribute_text(&words(list)?)?,
             _ => {}
         }
         if let (Some(Preset::Fixed(fixed)), true) = (member.preset, self.text.len() == start) {

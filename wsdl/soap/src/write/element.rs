@@ -3,6 +3,7 @@
 use super::text::words;
 use super::{WriteError, Writer, escape};
 use crate::read::check_element;
+use crate::wellformed::has_default_namespace;
 use crate::{Member, Place, Shape, Structure, Type, View};
 
 impl<'a> Writer<'a> {
@@ -171,11 +172,10 @@ impl<'a> Writer<'a> {
             View::Scalar(scalar) => {
                 let xml = scalar.as_text().unwrap_or_default().trim();
                 check_element(xml).map_err(WriteError::raw)?;
-                let tag = &xml[..xml.find('>').unwrap_or(xml.len())];
-                let name = tag.find([' ', '\t', '\r', '\n', '/', '>']).unwrap_or(tag.len());
+                let name = xml.find([' ', '\t', '\r', '\n', '/', '>']).unwrap_or(xml.len());
                 self.text.push_str(&xml[..name]);
                 // what it says without a prefix isn't meant in the namespace around it
-                if !self.default.is_empty() && !tag.contains("xmlns=") {
+                if !self.default.is_empty() && !has_default_namespace(&xml[name..]) {
                     self.text.push_str(" xmlns=\"\"");
                 }
                 self.text.push_str(&xml[name..]);
@@ -188,7 +188,7 @@ impl<'a> Writer<'a> {
     pub(super) fn text_of(&mut self, view: View<'_>, ty: Type) -> Result<(), WriteError> {
         match (view, ty) {
             (View::Scalar(scalar), Type::Xsd(xsd)) => self.content(xsd, scalar).map_err(WriteError::of),
-            (View::List(list), _) => self.escaped(&words(list)).map_err(WriteError::of),
+            (View::List(list), _) => self.escaped(&words(list)?).map_err(WriteError::of),
             _ => Ok(()),
         }
     }

@@ -18,6 +18,9 @@ pub enum Problem {
     /// It has a character that XML doesn't allow (XML 1.0 §2.2).
     #[error("the character U+{0:04X} is not allowed in XML")]
     Character(u32),
+    /// It is an item of a list in one text, and is empty or has white space in it.
+    #[error("white space separates the items of a list: an item can't be empty or have any in it")]
+    Item,
     /// It is to be XML as it stands, and isn't well-formed.
     #[error("not well-formed XML: {0}")]
     Raw(ReadErrorKind),

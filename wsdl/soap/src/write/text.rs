@@ -1,6 +1,6 @@
 //! Text: what has to be escaped, and what XML can't hold.
 
-use super::Writer;
+use super::{Problem, WriteError, Writer};
 use crate::charset::allowed;
 use crate::{List, View};
 
@@ -38,17 +38,23 @@ impl Writer<'_> {
 }
 
 /// The items of a list in one text (`xsd:list`).
-pub(super) fn words(list: &dyn List) -> String {
+pub(super) fn words(list: &dyn List) -> Result<String, WriteError> {
     let mut text = String::new();
     for index in 0..list.len() {
         if index > 0 {
             text.push(' ');
         }
+        let start = text.len();
         if let View::Scalar(scalar) = list.item(index).view() {
             scalar.write(&mut text);
         }
+        let item = &text[start..];
+        if item.is_empty() || item.contains([' ', '\t', '\n', '\r']) {
+            let error = WriteError { path: String::new(), problem: Problem::Item };
+            return Err(error.inside(&format!("[{index}]")));
+        }
     }
-    text
+    Ok(text)
 }
 
 /// Whether text has bytes that can't stay just like that: to be escaped, or the beginning of what XML doesn't allow.

@@ -21,7 +21,17 @@ impl<'a> Writer<'a> {
                 self.default = before;
                 Ok(())
             }
-            View::Scalar(scalar) if matches!(ty, Type::Raw) => self.wildcard(View::Scalar(scalar)),
+            View::Scalar(scalar) if matches!(ty, Type::Raw) => match scalar.as_text() {
+                // one that must be there, and that nothing was put into
+                Some("") => {
+                    self.start(name);
+                    self.text.push_str(" xmlns=\"");
+                    escape(&mut self.text, namespace);
+                    self.text.push_str("\"/>");
+                    Ok(())
+                }
+                _ => self.wildcard(View::Scalar(scalar)),
+            },
             View::Scalar(scalar) => {
                 let xsd = if let Type::Xsd(xsd) = ty { xsd } else { scalar.xsd() };
                 self.scalar(name, namespace, xsd, scalar)
@@ -33,7 +43,7 @@ impl<'a> Writer<'a> {
                 Type::List(_) => {
                     let before = self.enter(name, namespace);
                     self.text.push('>');
-                    self.escaped(&words(list)).map_err(WriteError::of)?;
+                    self.escaped(&words(list)?).map_err(WriteError::of)?;
                     self.end(name);
                     self.default = before;
                     Ok(())
@@ -79,7 +89,10 @@ impl<'a> Writer<'a> {
     /// The text of a scalar; the character in it that XML can't hold, if there is one.
     pub(super) fn content(&mut self, xsd: Xsd, scalar: &dyn Scalar) -> Result<(), char> {
         if let Some(text) = scalar.as_text() {
-            return self.escaped(text);
+            if xsd == Xsd::String {
+                return self.escaped(text);
+            }
+            return self.escaped(&xsd.spaced(text.into()));
         }
         let start = self.text.len();
         scalar.write(&mut self.text);
