@@ -8,6 +8,7 @@ mod calls;
 mod espf;
 mod http;
 mod page;
+mod rest;
 mod sender;
 mod sessions;
 mod world;

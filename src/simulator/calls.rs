@@ -34,6 +34,10 @@ pub(crate) struct Billing {
 #[derive(Clone)]
 pub(crate) struct Bearer(pub(crate) String);
 
+/// What a login sets: an extension of the HTTP request that goes into the head of its answer.
+#[derive(Clone, Default)]
+pub(crate) struct Cookies(pub(crate) Arc<Mutex<Vec<String>>>);
+
 type Answer<T> = Result<T, TypedFault>;
 
 impl Billing {
@@ -78,7 +82,9 @@ impl Billing {
     /// `ping` and `logout` take the session as a parameter; of a dead one, `ping` says so without a fault.
     fn admit(&self, context: &Context) -> Result<(), Fault> {
         let operation = context.operation();
-        if operation.header().is_none() || operation.service == "Session" {
+        if operation.header().is_none()
+            || operation.service == "Session" && operation.name != "login_to_realm"
+        {
             return Ok(());
         }
         let none = AuthInfoStructure::default();
@@ -100,10 +106,13 @@ fn not_simulated(operation: &Operation) -> Fault {
 }
 
 impl session::SessionServer for Billing {
-    async fn login(&self, request: LoginRequest, _: &mut Context) -> Answer<LoginResponse> {
-        let state = &mut *self.state();
-        let now = Timestamp::now();
-        let issued = state.sessions.log_in(&request, now)?;
+    async fn login(&self, request: LoginRequest, context: &mut Context) -> Answer<LoginResponse> {
+        let issued = self.state().sessions.log_in(&request, Timestamp::now())?;
+        if let Some(Cookies(cookies)) = context.request().extensions.get() {
+            let set = [("session_id", &issued.session_id), ("access_token", &issued.access_token)];
+            let set = set.map(|(name, value)| format!("{name}={value}; Path=/; HttpOnly"));
+            cookies.lock().unwrap_or_else(PoisonError::into_inner).extend(set);
+        }
         Ok(LoginResponse {
             session_id: Some(issued.session_id),
             access_token: Some(issued.access_token),
@@ -127,6 +136,20 @@ impl session::SessionServer for Billing {
             refresh_token: Some(refresh_token),
             expires_at: Some(expires_at),
             expires_in: Some(expires_in),
+        })
+    }
+
+    async fn login_to_realm(
+        &self,
+        request: LoginToRealmRequest,
+        _: &mut Context,
+    ) -> Answer<LoginToRealmResponse> {
+        let issued = self.state().sessions.become_other(request.login.as_deref(), Timestamp::now())?;
+        Ok(LoginToRealmResponse {
+            session_id: Some(issued.session_id),
+            access_token: Some(issued.access_token),
+            refresh_token: Some(issued.refresh_token),
+            expires_at: Some(issued.expires_at),
         })
     }
 

@@ -58,6 +58,17 @@ pub(super) fn groups(world: &World) -> Value {
     json!({ "group_list": list })
 }
 
+/// Takes an event into the queue, for now or later.
+pub(super) fn insert_event(world: &mut World, body: &[u8]) -> (u16, Value) {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(event) if event["event_type"].is_string() && event["variables"].is_object() => {
+            world.inserted.push(event);
+            (200, json!({ "i_event": world.inserted.len() }))
+        }
+        _ => (400, json!({ "error": "event_type and variables are mandatory" })),
+    }
+}
+
 /// Registers a group.
 pub(super) fn create_group(world: &mut World, name: Option<String>) -> (u16, Value) {
     match name.filter(|name| !name.is_empty() && name.chars().count() <= 64) {

@@ -1,27 +1,29 @@
 //! The simulator's web server: SOAP, JSON, the ESPF API, the definitions.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Request, State as Shared};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use base64::Engine as _;
 use jiff::Timestamp;
 use portabilling::SERVICES;
-use portabilling::types::AuthInfoStructure;
+use portabilling::types::{AuthInfoStructure, ProductInfo};
 use serde_json::{Value, json};
 use soapstone_soap::{Context, Definition, Endpoint, Fault, Headers, Json, Limits, Port, fill_json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::calls::{Bearer, Billing, State};
+use super::calls::{Bearer, Billing, Cookies, State};
 use super::espf;
+use super::rest::{self, JsonCall};
 use super::sessions::{SessionSettings, Sessions};
 use super::world::World;
 
@@ -127,6 +129,11 @@ impl Simulator {
         self.shared.state().sessions.logins
     }
 
+    /// How often a token was renewed.
+    pub fn renewals(&self) -> u64 {
+        self.shared.state().sessions.renewals
+    }
+
     /// The key that its tokens can be verified with, PEM.
     pub fn public_key(&self) -> String {
         self.shared.state().sessions.public_key()
@@ -152,11 +159,14 @@ fn routes(site: Arc<Site>) -> Router {
         .route("/soap/", any(soap_any))
         .route("/Porta/SOAP/{service}", any(soap_service))
         .route("/rest/{service}/{method}", post(rest))
+        .route("/api/v2/products", get(products))
         .route("/wsdl/{file}", get(definition))
         .route("/espf/v1/account/i/{i_account}/status", post(status_by_number))
         .route("/espf/v1/account/{id}/status", post(status_by_id))
         .route("/espf/v1/groups", get(groups))
         .route("/espf/v1/group/create", post(create_group))
+        .route("/espf/v1/event", post(insert_event))
+        .layer(axum::middleware::from_fn(identified))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&site), disturbed))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(site)
@@ -180,6 +190,30 @@ async fn disturbed(Shared(site): Web, request: Request, next: axum::middleware::
         return page(StatusCode::BAD_GATEWAY);
     }
     next.run(request).await
+}
+
+/// Takes the session from wherever it is in the head of a request, and puts what a login sets into that of its answer.
+async fn identified(mut request: Request, next: axum::middleware::Next) -> Response {
+    let token =
+        bearer(request.headers()).map(str::to_owned).or_else(|| cookie(request.headers(), "access_token"));
+    if let Some(token) = token {
+        request.extensions_mut().insert(Bearer(token));
+    }
+    let cookies = Cookies::default();
+    request.extensions_mut().insert(cookies.clone());
+    let mut answer = next.run(request).await;
+    for cookie in cookies.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        if let Ok(value) = cookie.parse() {
+            answer.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    answer
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = pairs.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
 
 /// What a proxy in front says.
@@ -226,16 +260,48 @@ fn definition_of(port: &Port) -> Definition {
 async fn rest(
     Shared(site): Web,
     Path((service, method)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
-    match site.json(&service, &method, headers, &body).await {
-        Ok(answer) => axum::Json(answer).into_response(),
+    match site.json(&service, &method, request).await {
+        Ok(answer) => answer,
         Err(fault) => {
             let body = json!({ "faultcode": fault.code(), "faultstring": fault.message });
             (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
         }
     }
+}
+
+/// The API 2.0, as far as anything is known of it: products with the fields that are asked for.
+async fn products(
+    Shared(site): Web,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    let state = site.state();
+    if !known(&state, &headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let fields: Option<Vec<&str>> = query.get("fields").map(|fields| fields.split(',').collect());
+    let number = |name: &str| query.get(name).and_then(|text| text.parse().ok());
+    let products = state.world.products.values().skip(number("offset").unwrap_or(0));
+    let product = |product: &ProductInfo| {
+        let mut value = serde_json::to_value(Json(product)).unwrap_or_default();
+        if let (Some(fields), Some(members)) = (&fields, value.as_object_mut()) {
+            members.retain(|name, _| fields.contains(&name.as_str()));
+        }
+        value
+    };
+    let found: Vec<Value> = products.take(number("limit").unwrap_or(50)).map(product).collect();
+    axum::Json(json!({ "products": found })).into_response()
+}
+
+/// Puts an event into the queue; what ESPF answers isn't known.
+async fn insert_event(Shared(site): Web, headers: HeaderMap, body: Bytes) -> Response {
+    let mut state = site.state();
+    if !known(&state, &headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    answer(espf::insert_event(&mut state.world, &body))
 }
 
 /// A definition, with this server's own address in it.
@@ -305,35 +371,48 @@ impl Site {
         }
     }
 
-    /// `{"params":{…},"auth_info":{…}}`, or the session in a bearer token.
-    async fn json(
-        &self,
-        service: &str,
-        method: &str,
-        headers: HeaderMap,
-        body: &[u8],
-    ) -> Result<Value, Fault> {
-        let unreadable = |error: serde_json::Error| Fault::new("Client.invalid_json", error.to_string());
+    /// A call over JSON, with the session in its body or in the head.
+    async fn json(&self, service: &str, method: &str, request: Request) -> Result<Response, Fault> {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, BODY_LIMIT).await;
+        let body = body.map_err(|error| Fault::new("Client.invalid_json", error.to_string()))?;
+        let JsonCall { auth, params } = JsonCall::read(&parts.headers, &body)?;
+        let mut blocks = Headers::default();
+        blocks.set(auth);
         let port = service_of(service).map(|index| &self.ports[index]);
+        if let (Some(port), "get_extended_data_list") = (port, method) {
+            return self.extended(port.service().name, params, &blocks, &parts);
+        }
         let found = port.and_then(|port| Some((port, port.service().operation(method)?)));
         let (port, operation) = found.ok_or_else(|| {
             Fault::new("Client.UnknownMethod", format!("there is no method {service}/{method}"))
         })?;
-        let mut body: Value =
-            if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(unreadable)? };
+        let wants_file = params["get_pdf"] == 1;
         let mut parameter = (operation.input.empty)();
-        fill_json(&mut *parameter, body["params"].take()).map_err(unreadable)?;
-        let auth: AuthInfoStructure = serde_json::from_value(body["auth_info"].take()).map_err(unreadable)?;
-        let mut blocks = Headers::default();
-        blocks.set(auth);
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        if let Some(token) = bearer(&headers) {
-            parts.extensions.insert(Bearer(token.to_owned()));
-        }
-        parts.headers = headers;
+        fill_json(&mut *parameter, params).map_err(rest::unreadable)?;
         let outcome = port.call(parameter, Context::new(operation, blocks, parts)).await;
         let result = outcome.result.map_err(|typed| *typed.fault)?;
-        serde_json::to_value(Json(&*result)).map_err(unreadable)
+        let answer = serde_json::to_value(Json(&*result)).map_err(rest::unreadable)?;
+        match answer["invoice_info"]["i_invoice"].as_i64().filter(|_| wants_file) {
+            Some(i_invoice) => Ok(rest::invoice(i_invoice)),
+            None => Ok(axum::Json(answer).into_response()),
+        }
+    }
+
+    /// Rows of a service by criteria, of which the simulator knows pages only.
+    fn extended(
+        &self,
+        service: &str,
+        params: Value,
+        blocks: &Headers,
+        parts: &http::request::Parts,
+    ) -> Result<Response, Fault> {
+        let none = AuthInfoStructure::default();
+        let auth = blocks.get::<AuthInfoStructure>().unwrap_or(&none);
+        let bearer = parts.extensions.get::<Bearer>().map(|bearer| bearer.0.as_str());
+        let state = self.state();
+        state.sessions.check(auth, bearer, Timestamp::now())?;
+        Ok(axum::Json(rest::extended(&state.world, service, &params)?).into_response())
     }
 
     fn status(

@@ -9,6 +9,9 @@ use portabilling::types::{
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+/// How many SIM cards no account has.
+const FREE_CARDS: usize = 3;
+
 /// Everything there is.
 #[derive(Debug, Default)]
 pub struct World {
@@ -23,6 +26,8 @@ pub struct World {
     pub(crate) groups: BTreeMap<i64, String>,
     /// The latest provisioning status per account and group.
     pub(crate) statuses: BTreeMap<(i64, String), WrittenStatus>,
+    /// Events that were put into ESPF's queue through its API.
+    pub(crate) inserted: Vec<Value>,
     next_event: i64,
     /// Ids up to this one have been given to accounts.
     last_account: i64,
@@ -96,6 +101,11 @@ impl World {
         }
         for _ in 0..accounts {
             world.add_account();
+        }
+        for _ in 0..FREE_CARDS.min(accounts) {
+            let i_sim_card = world.cards.last_key_value().map_or(FIRST_CARD, |(last, _)| last + 1);
+            let free = CardInfo { i_account: None, status: Some("available".into()), ..card(i_sim_card, 0) };
+            world.cards.insert(i_sim_card, free);
         }
         for number in 0..(accounts as i64).min(500) {
             world.numbers.insert(number + 1, did(number + 1));

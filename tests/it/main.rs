@@ -11,6 +11,7 @@ mod harness;
 mod intake;
 mod operator;
 mod peers;
+mod portabilling;
 mod server;
 mod simulator;
 mod whole_way;

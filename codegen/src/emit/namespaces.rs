@@ -48,8 +48,26 @@ pub(super) fn shorten(items: &mut [String], namespaces: &mut Vec<String>) {
             rest = &behind[end + 1..];
         }
         out += rest;
-        *item = out;
+        *item = joined(&out);
     }
+}
+
+/// Elements on one line each: there are two for every operation, and they are short now.
+fn joined(item: &str) -> String {
+    const OPEN: &str = "Element {\n";
+    let mut out = String::with_capacity(item.len());
+    let mut rest = item;
+    while let Some(at) = rest.find(OPEN) {
+        let (before, behind) = rest.split_at(at + OPEN.len());
+        let Some(end) = behind.find('}') else { break };
+        let members: Vec<_> = behind[..end].split('\n').map(str::trim).collect();
+        out += before.trim_end_matches('\n');
+        out.push(' ');
+        out += members.join(" ").trim_end().trim_end_matches(',');
+        out.push(' ');
+        rest = &behind[end..];
+    }
+    out + rest
 }
 
 #[cfg(test)]

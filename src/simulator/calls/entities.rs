@@ -108,6 +108,40 @@ impl sim_card::SIMCardServer for Billing {
         Ok(GetCardListResponse { card_list, total })
     }
 
+    async fn assign_sim_card(
+        &self,
+        request: AssignSIMCardRequest,
+        _: &mut Context,
+    ) -> Answer<AssignSIMCardResponse> {
+        let world = &mut self.state().world;
+        let i_account = request.i_account.filter(|i_account| world.accounts.contains_key(i_account));
+        let (Some(i_account), Some(card)) =
+            (i_account, world.cards.get_mut(&request.i_sim_card.unwrap_or_default()))
+        else {
+            return Err(Fault::new("Server.SIMCard.not_found", "there is no such card or account").into());
+        };
+        if card.i_account.is_some_and(|other| other != i_account) {
+            return Err(Fault::new("Server.SIMCard.already_in_use", "another account has the card").into());
+        }
+        card.i_account = Some(i_account);
+        card.status = Some("used".into());
+        Ok(AssignSIMCardResponse { success: Some(1) })
+    }
+
+    async fn release_sim_card(
+        &self,
+        request: ReleaseSIMCardRequest,
+        _: &mut Context,
+    ) -> Answer<ReleaseSIMCardResponse> {
+        let world = &mut self.state().world;
+        let Some(card) = world.cards.get_mut(&request.i_sim_card.unwrap_or_default()) else {
+            return Err(Fault::new("Server.SIMCard.not_found", "there is no such card").into());
+        };
+        card.i_account = None;
+        card.status = Some("available".into());
+        Ok(ReleaseSIMCardResponse { success: Some(1) })
+    }
+
     fn not_implemented(&self, operation: &'static Operation) -> Fault {
         not_simulated(operation)
     }

@@ -349,14 +349,8 @@ pub mod all {
         namespace: NS,
         action: "http://schemas.portaone.com/soap#login",
         style: Style::Document {
-            input: Element {
-                name: "login",
-                namespace: NS,
-            },
-            output: Element {
-                name: "loginResponse",
-                namespace: NS,
-            },
+            input: Element { name: "login", namespace: NS },
+            output: Element { name: "loginResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -396,14 +390,8 @@ pub mod all {
         namespace: NS,
         action: "http://schemas.portaone.com/soap#logout",
         style: Style::Document {
-            input: Element {
-                name: "logout",
-                namespace: NS,
-            },
-            output: Element {
-                name: "logoutResponse",
-                namespace: NS,
-            },
+            input: Element { name: "logout", namespace: NS },
+            output: Element { name: "logoutResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -450,14 +438,8 @@ pub mod all {
         namespace: NS,
         action: "http://schemas.portaone.com/soap#ping",
         style: Style::Document {
-            input: Element {
-                name: "ping",
-                namespace: NS,
-            },
-            output: Element {
-                name: "pingResponse",
-                namespace: NS,
-            },
+            input: Element { name: "ping", namespace: NS },
+            output: Element { name: "pingResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -504,14 +486,8 @@ pub mod all {
         namespace: NS,
         action: "http://schemas.portaone.com/soap#refresh_access_token",
         style: Style::Document {
-            input: Element {
-                name: "refresh_access_token",
-                namespace: NS,
-            },
-            output: Element {
-                name: "refresh_access_tokenResponse",
-                namespace: NS,
-            },
+            input: Element { name: "refresh_access_token", namespace: NS },
+            output: Element { name: "refresh_access_tokenResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -551,14 +527,8 @@ pub mod all {
         namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_info",
         style: Style::Document {
-            input: Element {
-                name: "get_account_info",
-                namespace: NS,
-            },
-            output: Element {
-                name: "get_account_infoResponse",
-                namespace: NS,
-            },
+            input: Element { name: "get_account_info", namespace: NS },
+            output: Element { name: "get_account_infoResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -605,14 +575,8 @@ pub mod all {
         namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_list",
         style: Style::Document {
-            input: Element {
-                name: "get_account_list",
-                namespace: NS,
-            },
-            output: Element {
-                name: "get_account_listResponse",
-                namespace: NS,
-            },
+            input: Element { name: "get_account_list", namespace: NS },
+            output: Element { name: "get_account_listResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -659,14 +623,8 @@ pub mod all {
         namespace: NS,
         action: "http://schemas.portaone.com/soap#update_account",
         style: Style::Document {
-            input: Element {
-                name: "update_account",
-                namespace: NS,
-            },
-            output: Element {
-                name: "update_accountResponse",
-                namespace: NS,
-            },
+            input: Element { name: "update_account", namespace: NS },
+            output: Element { name: "update_accountResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],

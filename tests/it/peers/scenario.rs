@@ -107,7 +107,7 @@ impl Step {
     }
 }
 
-/// Whether a stack takes nil for empty or empty for nil: the JavaScript ones do.
+/// Whether a stack takes nil for empty or empty for nil, or adds to dates: the JavaScript ones do.
 pub fn blurs(peer: &str) -> bool {
     matches!(peer, "node-soap" | "strong-soap")
 }
@@ -159,6 +159,8 @@ fn blur(found: &mut Json) {
             for (name, value) in members {
                 match (name.as_str(), value.as_str()) {
                     ("cont1", Some("")) => *value = Json::Null,
+                    // strong-soap gives every date a zone
+                    ("activation_date", Some(date)) => *value = date.trim_end_matches('Z').into(),
                     ("seen", Some(seen)) => {
                         *value =
                             seen.replace("|midinit=~|", "|midinit=|").replace("|cont1=|", "|cont1=~|").into();

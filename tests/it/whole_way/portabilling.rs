@@ -101,8 +101,8 @@ async fn tokens_that_expire_in_the_middle_lose_nothing() {
     let sessions = SessionSettings { lifetime: Duration::from_secs(1), ..SessionSettings::default() };
     let stage = Stage::with(Plan { sessions, ..Plan::default() }).await;
     let mut sent = 0;
-    // for as long as it takes to see two of them end
-    while stage.simulator.logins() < 3 {
+    // for as long as it takes to see two of them renewed
+    while stage.simulator.logins() + stage.simulator.renewals() < 3 {
         let i_account = stage.account(sent % 20);
         stage.change(Change::Update, i_account).await;
         sent += 1;

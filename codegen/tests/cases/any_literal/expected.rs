@@ -60,14 +60,8 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element {
-                name: "Values",
-                namespace: NS,
-            },
-            output: Element {
-                name: "Values",
-                namespace: NS,
-            },
+            input: Element { name: "Values", namespace: NS },
+            output: Element { name: "Values", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],

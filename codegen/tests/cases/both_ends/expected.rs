@@ -257,14 +257,8 @@ pub mod library {
         namespace: NS,
         action: "urn:example:library#Find",
         style: Style::Document {
-            input: Element {
-                name: "Find",
-                namespace: NS,
-            },
-            output: Element {
-                name: "FindResponse",
-                namespace: NS,
-            },
+            input: Element { name: "Find", namespace: NS },
+            output: Element { name: "FindResponse", namespace: NS },
         },
         documentation: "Finds books by the beginning of their titles.",
         versions: &[Version::Soap11, Version::Soap12],
@@ -329,10 +323,7 @@ pub mod library {
         namespace: NS,
         action: "urn:example:library#Log",
         style: Style::Document {
-            input: Element {
-                name: "Log",
-                namespace: NS,
-            },
+            input: Element { name: "Log", namespace: NS },
             output: Element { name: "", namespace: "" },
         },
         documentation: "Takes a line, and says nothing.",
@@ -421,14 +412,8 @@ pub mod bare {
         namespace: NS,
         action: "urn:example:library#Count",
         style: Style::Document {
-            input: Element {
-                name: "Title",
-                namespace: NS,
-            },
-            output: Element {
-                name: "Total",
-                namespace: NS,
-            },
+            input: Element { name: "Title", namespace: NS },
+            output: Element { name: "Total", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -468,14 +453,8 @@ pub mod bare {
         namespace: NS,
         action: "urn:example:library#Store",
         style: Style::Document {
-            input: Element {
-                name: "Book",
-                namespace: NS,
-            },
-            output: Element {
-                name: "Stored",
-                namespace: NS,
-            },
+            input: Element { name: "Book", namespace: NS },
+            output: Element { name: "Stored", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],

@@ -58,14 +58,8 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element {
-                name: "Ask",
-                namespace: NS,
-            },
-            output: Element {
-                name: "Answer",
-                namespace: NS,
-            },
+            input: Element { name: "Ask", namespace: NS },
+            output: Element { name: "Answer", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],

@@ -107,10 +107,7 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element {
-                name: "Call",
-                namespace: NS,
-            },
+            input: Element { name: "Call", namespace: NS },
             output: Element { name: "", namespace: "" },
         },
         documentation: "",

@@ -141,14 +141,8 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Wrapped",
         style: Style::Document {
-            input: Element {
-                name: "Wrapped",
-                namespace: NS,
-            },
-            output: Element {
-                name: "WrappedResponse",
-                namespace: NS,
-            },
+            input: Element { name: "Wrapped", namespace: NS },
+            output: Element { name: "WrappedResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -208,14 +202,8 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Bare",
         style: Style::Document {
-            input: Element {
-                name: "Bare",
-                namespace: NS,
-            },
-            output: Element {
-                name: "BareResponse",
-                namespace: NS,
-            },
+            input: Element { name: "Bare", namespace: NS },
+            output: Element { name: "BareResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],

@@ -54,14 +54,8 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element {
-                name: "Ask",
-                namespace: NS,
-            },
-            output: Element {
-                name: "Ask",
-                namespace: NS,
-            },
+            input: Element { name: "Ask", namespace: NS },
+            output: Element { name: "Ask", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap11],

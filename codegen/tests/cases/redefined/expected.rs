@@ -63,10 +63,7 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element {
-                name: "Ask",
-                namespace: NS,
-            },
+            input: Element { name: "Ask", namespace: NS },
             output: Element { name: "", namespace: "" },
         },
         documentation: "",

@@ -112,14 +112,8 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Ask",
         style: Style::Document {
-            input: Element {
-                name: "Ask",
-                namespace: NS,
-            },
-            output: Element {
-                name: "AskResponse",
-                namespace: NS,
-            },
+            input: Element { name: "Ask", namespace: NS },
+            output: Element { name: "AskResponse", namespace: NS },
         },
         documentation: "",
         versions: &[Version::Soap12],
@@ -163,10 +157,7 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Tell",
         style: Style::Document {
-            input: Element {
-                name: "Tell",
-                namespace: NS,
-            },
+            input: Element { name: "Tell", namespace: NS },
             output: Element { name: "", namespace: "" },
         },
         documentation: "",

@@ -5,7 +5,7 @@ include!(concat!(env!("OUT_DIR"), "/library.rs"));
 use std::error::Error;
 
 use library::{Book, BookChoice, FindBooks, FindBooksCall, FindBooksFault, FindBooksResponse, NoSuchAuthor};
-use soapstone_soap::{Answer, Call as _, Envelope, Fault, Limits, write};
+use soapstone_soap::{Answer, Call as _, Envelope, Fault, Headers, Limits, write};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let operation = FindBooksCall::operation();
@@ -31,7 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(again, response);
 
     let detail = FindBooksFault::NoSuchAuthor(NoSuchAuthor { author: "Nobody".into() });
-    let answer = Answer::typed_fault(operation, &Fault::new("Client", "never heard of"), Some(&detail));
+    let fault = Fault::new("Client", "never heard of");
+    let answer =
+        Answer::typed_fault(operation, operation.version(), &Headers::default(), &fault, Some(&detail));
     println!("{}", answer.body);
     let fault = Envelope::open(&answer.body, &limits)?.into_fault()?;
     assert_eq!(fault.typed::<FindBooksCall>()?, Some(detail));
