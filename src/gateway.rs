@@ -1,6 +1,7 @@
 //! The gateway as a whole: the parts put together, started in order and stopped in the reverse one.
 
 mod counted;
+mod groups;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -110,6 +111,11 @@ impl Gateway {
             workers: TaskTracker::new(),
             operators: TaskTracker::new(),
         };
+        let wanted: Vec<String> =
+            config.handlers.iter().filter_map(|handler| handler.service_group.clone()).collect();
+        let stop = gateway.work_stop.clone();
+        let checked = groups::check(gateway.portabilling.clone(), wanted);
+        gateway.workers.spawn(async move { stop.run_until_cancelled(checked).await });
         gateway.workers.spawn(dispatcher.run(gateway.work_stop.clone()));
         gateway.workers.spawn(statuses.run(gateway.work_stop.clone()));
         gateway.open_operator(&config, operator_listener);

@@ -36,9 +36,9 @@
 //!
 //! 1. [`http::server`] accepts the connection under its limits.
 //! 2. [`http::intake`] authenticates it, before it reads the body, and reads an [`Event`](event::Event).
-//! 3. [`Store::accept`](store::Store::accept) keeps the event and one delivery for each handler that wants it, in one
-//!    transaction; or finds that it has them already.
-//! 4. Only after the commit does ESPF get its `200`: from now on it forgets the event.
+//! 3. [`Store::accept`](store::Store::accept) keeps the event with the handlers that want it, whose deliveries are there as
+//!    soon as anybody asks for them; or finds that it has it already.
+//! 4. Only after that is on the disk does ESPF get its `200`: from now on it forgets the event.
 //! 5. [`dispatch`], nudged or at the time when something becomes due, claims what may go: one in flight per handler and
 //!    subject, in the order of acceptance.
 //! 6. [`enrich`] asks PortaBilling over SOAP what is true now; an answer older than the event doesn't count.
@@ -53,7 +53,7 @@
 //!
 //! # Invariants
 //!
-//! * No `200` before the commit. No 4xx for anything that could be our own fault or could pass: ESPF drops the event for
+//! * No `200` before the event is on the disk. No 4xx for anything that could be our own fault or could pass: ESPF drops the event for
 //!   good; the answer is 503.
 //! * No event, delivery or attempt is lost or silently changed by a crash at any instant. Delivery is at least once, never
 //!   exactly once.

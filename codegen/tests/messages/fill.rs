@@ -69,29 +69,33 @@ impl Fill {
             _ => self.turn % last,
         };
         if let Some(member) = shape.members.get(index) {
-            self.value(structure.member_mut(index), member, &member.ty);
+            self.value(structure.member_mut(index), shape.namespace_of(member), member, &member.ty);
         }
     }
 
     fn member(self, structure: &mut dyn Structure, index: usize, member: &Member) {
+        let namespace = structure.shape().namespace_of(member);
         let value = structure.member_mut(index);
         if member.optional && self.depth == 0 && member.place != Place::Wildcard {
             value.set_absent();
         } else if self.depth == 0 && member.nillable {
             value.set_nil();
         } else {
-            self.value(value, member, &member.ty);
+            self.value(value, namespace, member, &member.ty);
         }
     }
 
-    fn value(self, value: &mut dyn Value, member: &Member, ty: &Type) {
+    fn value(self, value: &mut dyn Value, namespace: &str, member: &Member, ty: &Type) {
         match (value.open(), ty) {
             (Slot::Scalar(scalar), Type::Raw) => {
+                let odd = "<o:odd xmlns=\"\" xmlns:o=\"urn:other\"><o:in>1</o:in></o:odd>";
                 let text = match member.place {
-                    Place::OtherAttributes => " xmlns:o=\"urn:other\" o:odd=\"a&amp;b\"",
-                    _ => "<o:odd xmlns=\"\" xmlns:o=\"urn:other\"><o:in>1</o:in></o:odd>",
+                    Place::OtherAttributes => " xmlns:o=\"urn:other\" o:odd=\"a&amp;b\"".to_owned(),
+                    Place::Wildcard => odd.to_owned(),
+                    // of no type, but with a name
+                    _ => format!("<{0} xmlns=\"{namespace}\">{odd}</{0}>", member.name),
                 };
-                scalar.read(Cow::Borrowed(text)).expect("text");
+                scalar.read(Cow::Owned(text)).expect("text");
             }
             (Slot::Scalar(scalar), ty) => self.scalar(scalar, member, ty),
             (Slot::Structure(inner), _) => {
@@ -105,12 +109,12 @@ impl Fill {
                     _ => 2,
                 };
                 for index in 0..count {
-                    self.next(index).value(list.push(), member, item);
+                    self.next(index).value(list.push(), namespace, member, item);
                 }
             }
             // the table doesn't say how many items, and one is always right
             (Slot::List(list), Type::Items(items)) if self.level < 3 * DEEP => {
-                self.value(list.push(), member, &items.ty);
+                self.value(list.push(), namespace, member, &items.ty);
             }
             (Slot::Any(any), _) => *any = Any::Text("anything".to_owned()),
             (Slot::List(_), _) => {}
@@ -157,7 +161,11 @@ fn ends(ty: &Type, levels: usize) -> bool {
 /// A text that most of the types that are read as `xsd` have.
 fn sample(xsd: Xsd) -> &'static str {
     match xsd {
-        Xsd::String => "text",
+        Xsd::String | Xsd::NormalizedString | Xsd::Token => "text",
+        Xsd::Name | Xsd::NcName | Xsd::Id | Xsd::IdRef | Xsd::Entity | Xsd::NmToken => "text",
+        Xsd::QName | Xsd::Notation => "text",
+        Xsd::Language => "en",
+        Xsd::NonPositiveInteger | Xsd::NegativeInteger => "-7",
         Xsd::Boolean => "true",
         Xsd::Decimal | Xsd::Float | Xsd::Double => "12.5",
         Xsd::Date => "2024-02-29",
@@ -165,6 +173,13 @@ fn sample(xsd: Xsd) -> &'static str {
         Xsd::Time => "12:30:00",
         Xsd::AnyUri => "urn:example:a",
         Xsd::Base64Binary => "aGk=",
+        Xsd::HexBinary => "0AFF",
+        Xsd::Duration => "P1DT2H",
+        Xsd::GYear => "2024",
+        Xsd::GYearMonth => "2024-02",
+        Xsd::GMonth => "--02",
+        Xsd::GMonthDay => "--02-29",
+        Xsd::GDay => "---29",
         _ => "7",
     }
 }

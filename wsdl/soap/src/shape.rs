@@ -232,8 +232,8 @@ impl Shape {
             .or_else(|| self.position(name.as_bytes(), usize::MAX))
     }
 
-    /// The namespace of a member's element or attribute.
-    pub(crate) fn namespace_of(&self, member: &Member) -> &'static str {
+    /// The namespace of a member's element or attribute; empty where it has none.
+    pub fn namespace_of(&self, member: &Member) -> &'static str {
         match (member.namespace, member.place) {
             (Some(own), _) => own,
             (None, Place::Element) => self.elements_in,
