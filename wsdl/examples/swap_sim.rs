@@ -22,13 +22,9 @@ async fn main() -> common::Done {
     };
     println!("account {i_account}: {} goes, {} comes", name(used), name(free));
 
-    let release = ReleaseSIMCardRequest { i_sim_card: Some(old), ..ReleaseSIMCardRequest::default() };
+    let release = ReleaseSIMCardRequest { i_sim_card: Some(old) };
     client.call::<ReleaseSimCard>(&release).await?;
-    let assign = AssignSIMCardRequest {
-        i_sim_card: Some(new),
-        i_account: Some(i_account),
-        ..AssignSIMCardRequest::default()
-    };
+    let assign = AssignSIMCardRequest { i_sim_card: Some(new), i_account: Some(i_account) };
     if let Err(error) = client.call::<AssignSimCard>(&assign).await {
         // the account must not be left without any; whoever is told may look which of the two it has
         let again = AssignSIMCardRequest { i_sim_card: Some(old), ..assign };

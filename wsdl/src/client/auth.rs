@@ -38,11 +38,8 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn login_to_realm(&self, login: &str, realm: Realm) -> Result<Client, Error> {
-        let request = LoginToRealmRequest {
-            login: Some(login.to_string()),
-            realm: Some(realm.name().to_string()),
-            ..LoginToRealmRequest::default()
-        };
+        let request =
+            LoginToRealmRequest { login: Some(login.to_string()), realm: Some(realm.name().to_string()) };
         let given = self.call::<LoginToRealm>(&request).await?;
         let credentials = match (given.access_token, given.session_id) {
             (Some(token), _) if self.settings().auth_info != AuthInfo::SessionId => {
@@ -105,7 +102,7 @@ impl Client {
 
     async fn renew(&self, site: &Site, before: &Session) -> Result<Session, Cause> {
         let token = before.refresh_token.expose_secret().to_string();
-        let request = RefreshAccessTokenRequest { refresh_token: Some(token), ..Default::default() };
+        let request = RefreshAccessTokenRequest { refresh_token: Some(token) };
         let began = Instant::now();
         let (given, _) = self.ask_whole::<RefreshAccessToken>(site, &self.proof(before), &request).await?;
         tracing::debug!(site = site.url, "renewed the token");
