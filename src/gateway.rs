@@ -243,6 +243,8 @@ pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
     settings.call_timeout = from.timeout;
     settings.queue_timeout = from.timeout.max(Duration::from_secs(1));
     settings.max_in_flight = usize::try_from(from.max_in_flight).unwrap_or(usize::MAX);
+    // the dispatcher and the status writer retry, and nobody else
+    settings.retries = 0;
     settings.calls_per_second = (from.calls_per_second > 0).then_some(from.calls_per_second as f64);
     settings.limits.message_bytes = usize::try_from(from.answer_limit).unwrap_or(usize::MAX);
     settings.danger_accept_invalid_certs = from.danger_accept_invalid_certs;
