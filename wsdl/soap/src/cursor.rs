@@ -36,6 +36,9 @@ pub(crate) struct Cursor<'a> {
     names: NamespaceResolver,
     /// Depths at which elements with namespace declarations are open.
     declared: Vec<usize>,
+    /// The attributes of the tag at `entries_at`, taken apart already.
+    entries: Vec<Entry<'a>>,
+    entries_at: usize,
 }
 
 /// What may still be used up, by a cursor and its forks together.
@@ -191,6 +194,8 @@ impl<'a> Cursor<'a> {
             depth,
             names,
             declared: Vec::new(),
+            entries: Vec::new(),
+            entries_at: usize::MAX,
         }
     }
 
@@ -339,24 +344,18 @@ impl<'a> Cursor<'a> {
     fn marks(&mut self, tag: &Tag<'a>) -> Result<Marks<'a>, ReadError> {
         let mut marks = Marks::default();
         let (mut nil, mut declares) = (None, false);
-        let mut keys = [""; 8];
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.clear();
         for (count, attribute) in tag.attributes().enumerate() {
             if count >= self.limits.attributes {
                 return Err(self.limit("attributes", self.limits.attributes));
             }
             let entry = attribute.map_err(|why| self.wrong(tag, &why))?;
             let (key, value) = (entry.key, entry.value);
-            // most tags have a few, which are looked up here; of more the first ones are read again
-            let twice = match keys.get_mut(count) {
-                Some(place) => {
-                    *place = key;
-                    keys[..count].contains(&key)
-                }
-                None => tag.attributes().take(count).flatten().any(|earlier| earlier.key == key),
-            };
-            if twice {
+            if entries.iter().any(|earlier: &Entry<'_>| earlier.key == key) {
                 return Err(self.wrong(tag, &format_args!("{key} comes twice")));
             }
+            entries.push(entry);
             if !entry.plain {
                 raw(key, value)
                     .normalized_value(XmlVersion::Implicit1_0)
@@ -381,6 +380,7 @@ impl<'a> Cursor<'a> {
                 _ => {}
             }
         }
+        (self.entries, self.entries_at) = (entries, tag.offset);
         if declares {
             self.declare(tag)?;
         }
@@ -399,6 +399,19 @@ impl<'a> Cursor<'a> {
             };
         }
         Ok(marks)
+    }
+
+    /// The attributes of a tag, to be given back to [`Self::keep`], so that the next tag needs no room of its own.
+    pub(crate) fn entries(&mut self, tag: &Tag<'a>) -> Vec<Entry<'a>> {
+        if self.entries_at == tag.offset {
+            self.entries_at = usize::MAX;
+            return std::mem::take(&mut self.entries);
+        }
+        tag.attributes().flatten().collect()
+    }
+
+    pub(crate) fn keep(&mut self, entries: Vec<Entry<'a>>) {
+        self.entries = entries;
     }
 
     fn declare(&mut self, tag: &Tag<'_>) -> Result<(), ReadError> {

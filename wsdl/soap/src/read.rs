@@ -189,8 +189,9 @@ fn attributes<'a>(
 ) -> Result<(), ReadError> {
     let shape = target.shape();
     let mut others = String::new();
-    for entry in tag.attributes().flatten() {
-        let Some(attribute) = cursor.attribute(tag, entry)? else { continue };
+    let entries = cursor.entries(tag);
+    for entry in &entries {
+        let Some(attribute) = cursor.attribute(tag, *entry)? else { continue };
         let of_name = |index: &usize| {
             let member = &shape.members[*index];
             member.place == Place::Attribute && member.name == attribute.local
@@ -209,6 +210,7 @@ fn attributes<'a>(
             None => {}
         }
     }
+    cursor.keep(entries);
     if let (Some(index), false) = (shape.other_attributes, others.is_empty())
         && let Slot::Scalar(scalar) = target.member_mut(index).open()
     {
