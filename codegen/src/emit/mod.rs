@@ -75,10 +75,8 @@ fn service(
     let own = Module::Service(index);
     let mut namespaces = Vec::new();
     let mut items = structure::items(model, config, plan, own, &mut uses, &mut namespaces)?;
-    let mut operations = operation::items(model, plan, index, &mut uses)?;
-    operations.extend(embedded(model, plan, index, definitions)?);
-    namespaces::shorten(&mut operations, &mut namespaces);
-    items.append(&mut operations);
+    items.extend(operation::items(model, plan, index, &mut uses, &mut namespaces)?);
+    items.extend(embedded(model, plan, index, definitions)?);
     let mut before = imports(plan, own)?;
     before.extend(used(&uses)?);
     before.extend(namespaces::declared(&namespaces));

@@ -1,5 +1,8 @@
 //! A module's namespaces, each written once: they are long, and stand everywhere.
 
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
 use super::structure::quoted;
 
 /// More namespaces than this have no names kept free for them.
@@ -28,46 +31,14 @@ pub(super) fn declared(namespaces: &[String]) -> Option<String> {
     Some(lines).filter(|lines| !lines.is_empty())
 }
 
-/// Puts constants in the place of namespaces that operations name, where those stand as `namespace: "…"`.
-pub(super) fn shorten(items: &mut [String], namespaces: &mut Vec<String>) {
-    const BEFORE: &str = "namespace: \"";
-    for item in items {
-        let mut out = String::new();
-        let mut rest = item.as_str();
-        while let Some(at) = rest.find(BEFORE) {
-            let (before, behind) = rest.split_at(at + BEFORE.len());
-            // one with anything to be escaped stays where it is
-            let end = behind.find(['"', '\\']).unwrap_or(behind.len());
-            if end == 0 || !behind[end..].starts_with('"') || namespaces.len() >= MOST {
-                out += before;
-                rest = behind;
-                continue;
-            }
-            out += before.trim_end_matches('"');
-            out += &constant(namespaces, &behind[..end]);
-            rest = &behind[end + 1..];
-        }
-        out += rest;
-        *item = joined(&out);
+/// A namespace where an operation names it: its constant, or itself where no name is kept free for one more.
+pub(super) fn named(namespaces: &mut Vec<String>, namespace: &str) -> TokenStream {
+    let known = namespaces.iter().any(|known| known == namespace);
+    if namespace.is_empty() || !known && namespaces.len() >= MOST {
+        return quote! { #namespace };
     }
-}
-
-/// Elements on one line each: there are two for every operation, and they are short now.
-fn joined(item: &str) -> String {
-    const OPEN: &str = "Element {\n";
-    let mut out = String::with_capacity(item.len());
-    let mut rest = item;
-    while let Some(at) = rest.find(OPEN) {
-        let (before, behind) = rest.split_at(at + OPEN.len());
-        let Some(end) = behind.find('}') else { break };
-        let members: Vec<_> = behind[..end].split('\n').map(str::trim).collect();
-        out += before.trim_end_matches('\n');
-        out.push(' ');
-        out += members.join(" ").trim_end().trim_end_matches(',');
-        out.push(' ');
-        rest = &behind[end..];
-    }
-    out + rest
+    let constant = format_ident!("{}", constant(namespaces, namespace));
+    quote! { #constant }
 }
 
 #[cfg(test)]
@@ -75,15 +46,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_namespace_is_written_once_and_what_only_looks_like_one_stays() {
-        let mut items = vec![
-            "a { namespace: \"urn:a\", b { namespace: \"\" }, namespace: \"urn:b\" }".to_owned(),
-            "namespace: \"urn:a\", namespace: \"urn:\\\"\", doc: \"namespace: none\"".to_owned(),
-        ];
+    fn a_namespace_is_written_once_while_there_are_names_for_it() {
         let mut namespaces = vec!["urn:known".to_owned()];
-        shorten(&mut items, &mut namespaces);
-        assert_eq!(items[0], "a { namespace: NS_2, b { namespace: \"\" }, namespace: NS_3 }");
-        assert_eq!(items[1], "namespace: NS_2, namespace: \"urn:\\\"\", doc: \"namespace: none\"");
-        assert_eq!(namespaces, ["urn:known", "urn:a", "urn:b"]);
+        let mut written = |namespace: &str| named(&mut namespaces, namespace).to_string();
+        assert_eq!(
+            [written("urn:a"), written(""), written("urn:known"), written("urn:a")],
+            ["NS_2", "\"\"", "NS", "NS_2"]
+        );
+        for number in 2..MOST {
+            written(&format!("urn:{number}"));
+        }
+        assert_eq!([written("urn:one\"more"), written("urn:a")], ["\"urn:one\\\"more\"", "NS_2"]);
+        assert_eq!(namespaces.len(), MOST);
     }
 }

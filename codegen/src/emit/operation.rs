@@ -4,6 +4,7 @@
 use quote::quote;
 
 use super::documentation;
+use super::namespaces::named;
 use super::plan::{Module, Plan};
 use super::structure::documented;
 use super::{Uses, item};
@@ -13,13 +14,19 @@ use crate::resolve::{Header, Model, Operation, Part, Service, Style};
 use crate::xml::QName;
 
 /// A service's operations and the service itself.
-pub(super) fn items(model: &Model, plan: &Plan, index: usize, uses: &mut Uses) -> Result<Vec<String>, Error> {
+pub(super) fn items(
+    model: &Model,
+    plan: &Plan,
+    index: usize,
+    uses: &mut Uses,
+    namespaces: &mut Vec<String>,
+) -> Result<Vec<String>, Error> {
     uses.extend(["Service", "Operation"]);
     let service = &model.services[index];
     let mut items = Vec::new();
     let mut tables = Vec::new();
     for (position, operation) in service.operations.iter().enumerate() {
-        items.extend(operation_items(plan, index, position, operation, uses)?);
+        items.extend(operation_items(plan, index, position, operation, uses, namespaces)?);
         let (_, table) = plan.operation(index, position);
         tables.push(quote! { &#table });
     }
@@ -74,6 +81,7 @@ fn operation_items(
     position: usize,
     operation: &Operation,
     uses: &mut Uses,
+    namespaces: &mut Vec<String>,
 ) -> Result<[String; 3], Error> {
     uses.extend(["Call", "Part", "Style", "Version"]);
     let module = Module::Service(service);
@@ -104,13 +112,14 @@ fn operation_items(
             fn operation() -> &'static Operation { &#table }
         }
     };
-    let Operation { name, namespace, action, documentation, .. } = operation;
+    let Operation { name, action, documentation, .. } = operation;
+    let namespace = named(namespaces, &operation.namespace);
     let style = match &operation.style {
         Style::RpcEncoded => quote! { Style::RpcEncoded },
         Style::RpcLiteral => quote! { Style::RpcLiteral },
         Style::Document { input, output } => {
             uses.insert("Element");
-            let (input, output) = (element_value(input), element_value(output));
+            let (input, output) = (element_value(input, namespaces), element_value(output, namespaces));
             quote! { Style::Document { input: #input, output: #output } }
         }
     };
@@ -124,9 +133,9 @@ fn operation_items(
     if all_headers.iter().any(|headers| !headers.is_empty()) {
         uses.insert("Header");
     }
-    let headers = operation.headers.iter().map(|header| header_value(plan, module, header));
-    let output_headers = operation.output_headers.iter().map(|header| header_value(plan, module, header));
-    let fault_headers = operation.fault_headers.iter().map(|header| header_value(plan, module, header));
+    let [headers, output_headers, fault_headers] = all_headers.map(|headers| -> Vec<_> {
+        headers.iter().map(|header| header_value(plan, module, header, namespaces)).collect()
+    });
     let input = part_value(plan, module, &operation.input);
     let output = operation.output.as_ref().map_or_else(
         || {
@@ -163,13 +172,19 @@ fn operation_items(
     Ok([item(declaration)?, item(call)?, item(data)?])
 }
 
-fn element_value(name: &QName) -> proc_macro2::TokenStream {
-    let (name, namespace) = (&*name.local, &*name.namespace);
-    quote! { Element { name: #name, namespace: #namespace } }
+fn element_value(name: &QName, namespaces: &mut Vec<String>) -> proc_macro2::TokenStream {
+    let (name, namespace) = (&*name.local, named(namespaces, &name.namespace));
+    quote! { Element::new(#name, #namespace) }
 }
 
-fn header_value(plan: &Plan, module: Module, header: &Header) -> proc_macro2::TokenStream {
+fn header_value(
+    plan: &Plan,
+    module: Module,
+    header: &Header,
+    namespaces: &mut Vec<String>,
+) -> proc_macro2::TokenStream {
     let Header { name, namespace, structure } = header;
+    let namespace = named(namespaces, namespace);
     let table = plan.table(*structure, module);
     let ty = plan.ty(*structure, module);
     quote! {

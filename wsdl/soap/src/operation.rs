@@ -105,6 +105,13 @@ pub struct Element {
     pub namespace: &'static str,
 }
 
+impl Element {
+    /// The element of that name.
+    pub const fn new(name: &'static str, namespace: &'static str) -> Self {
+        Self { name, namespace }
+    }
+}
+
 /// A part of a message: its accessor's name and its structure.
 #[derive(Debug)]
 pub struct Part {

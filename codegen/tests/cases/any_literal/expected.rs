@@ -60,8 +60,8 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element { name: "Values", namespace: NS },
-            output: Element { name: "Values", namespace: NS },
+            input: Element::new("Values", NS),
+            output: Element::new("Values", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],

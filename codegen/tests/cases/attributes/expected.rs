@@ -141,8 +141,8 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
-            input: Element { name: "Call", namespace: NS },
-            output: Element { name: "CallResponse", namespace: NS },
+            input: Element::new("Call", NS),
+            output: Element::new("CallResponse", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],

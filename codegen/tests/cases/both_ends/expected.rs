@@ -257,8 +257,8 @@ pub mod library {
         namespace: NS,
         action: "urn:example:library#Find",
         style: Style::Document {
-            input: Element { name: "Find", namespace: NS },
-            output: Element { name: "FindResponse", namespace: NS },
+            input: Element::new("Find", NS),
+            output: Element::new("FindResponse", NS),
         },
         documentation: "Finds books by the beginning of their titles.",
         versions: &[Version::Soap11, Version::Soap12],
@@ -323,8 +323,8 @@ pub mod library {
         namespace: NS,
         action: "urn:example:library#Log",
         style: Style::Document {
-            input: Element { name: "Log", namespace: NS },
-            output: Element { name: "", namespace: "" },
+            input: Element::new("Log", NS),
+            output: Element::new("", ""),
         },
         documentation: "Takes a line, and says nothing.",
         versions: &[Version::Soap11, Version::Soap12],
@@ -412,8 +412,8 @@ pub mod bare {
         namespace: NS,
         action: "urn:example:library#Count",
         style: Style::Document {
-            input: Element { name: "Title", namespace: NS },
-            output: Element { name: "Total", namespace: NS },
+            input: Element::new("Title", NS),
+            output: Element::new("Total", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -453,8 +453,8 @@ pub mod bare {
         namespace: NS,
         action: "urn:example:library#Store",
         style: Style::Document {
-            input: Element { name: "Book", namespace: NS },
-            output: Element { name: "Stored", namespace: NS },
+            input: Element::new("Book", NS),
+            output: Element::new("Stored", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],

@@ -107,8 +107,8 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element { name: "Call", namespace: NS },
-            output: Element { name: "", namespace: "" },
+            input: Element::new("Call", NS),
+            output: Element::new("", ""),
         },
         documentation: "",
         versions: &[Version::Soap11],

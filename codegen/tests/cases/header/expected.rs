@@ -62,7 +62,13 @@ pub mod signed {
     #[derive(Debug, Clone, Copy)]
     pub struct ByElement;
 
-    impl Call for ByElement { type Request = Request; type Response = Response; type Fault = ::soapstone_soap::Nothing; fn operation() -> &'static Operation { &BY_ELEMENT }
+    impl Call for ByElement {
+        type Request = Request;
+        type Response = Response;
+        type Fault = ::soapstone_soap::Nothing;
+        fn operation() -> &'static Operation {
+            &BY_ELEMENT
+        }
     }
 
     static BY_ELEMENT: Operation = Operation {

@@ -141,8 +141,8 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Wrapped",
         style: Style::Document {
-            input: Element { name: "Wrapped", namespace: NS },
-            output: Element { name: "WrappedResponse", namespace: NS },
+            input: Element::new("Wrapped", NS),
+            output: Element::new("WrappedResponse", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -202,8 +202,8 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Bare",
         style: Style::Document {
-            input: Element { name: "Bare", namespace: NS },
-            output: Element { name: "BareResponse", namespace: NS },
+            input: Element::new("Bare", NS),
+            output: Element::new("BareResponse", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],
@@ -243,8 +243,8 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Both",
         style: Style::Document {
-            input: Element { name: "", namespace: "" },
-            output: Element { name: "", namespace: "" },
+            input: Element::new("", ""),
+            output: Element::new("", ""),
         },
         documentation: "",
         versions: &[Version::Soap11],

@@ -54,8 +54,8 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element { name: "Ask", namespace: NS },
-            output: Element { name: "Ask", namespace: NS },
+            input: Element::new("Ask", NS),
+            output: Element::new("Ask", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],

@@ -89,8 +89,8 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element { name: "Note", namespace: NS },
-            output: Element { name: "Note", namespace: NS },
+            input: Element::new("Note", NS),
+            output: Element::new("Note", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],

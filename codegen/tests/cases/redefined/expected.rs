@@ -63,8 +63,8 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element { name: "Ask", namespace: NS },
-            output: Element { name: "", namespace: "" },
+            input: Element::new("Ask", NS),
+            output: Element::new("", ""),
         },
         documentation: "",
         versions: &[Version::Soap11],

@@ -104,8 +104,8 @@ pub mod example {
         namespace: NS,
         action: "",
         style: Style::Document {
-            input: Element { name: "Ask", namespace: NS },
-            output: Element { name: "Answer", namespace: NS },
+            input: Element::new("Ask", NS),
+            output: Element::new("Answer", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],

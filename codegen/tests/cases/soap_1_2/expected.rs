@@ -112,8 +112,8 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Ask",
         style: Style::Document {
-            input: Element { name: "Ask", namespace: NS },
-            output: Element { name: "AskResponse", namespace: NS },
+            input: Element::new("Ask", NS),
+            output: Element::new("AskResponse", NS),
         },
         documentation: "",
         versions: &[Version::Soap12],
@@ -157,8 +157,8 @@ pub mod example {
         namespace: NS,
         action: "urn:example#Tell",
         style: Style::Document {
-            input: Element { name: "Tell", namespace: NS },
-            output: Element { name: "", namespace: "" },
+            input: Element::new("Tell", NS),
+            output: Element::new("", ""),
         },
         documentation: "",
         versions: &[Version::Soap12],

@@ -105,8 +105,8 @@ pub mod example {
         namespace: NS,
         action: "stays",
         style: Style::Document {
-            input: Element { name: "Good", namespace: NS },
-            output: Element { name: "Good", namespace: NS },
+            input: Element::new("Good", NS),
+            output: Element::new("Good", NS),
         },
         documentation: "",
         versions: &[Version::Soap11],

@@ -76,8 +76,8 @@ pub mod mixed {
         namespace: NS,
         action: "urn:example#kept",
         style: Style::Document {
-            input: Element { name: "", namespace: "" },
-            output: Element { name: "", namespace: "" },
+            input: Element::new("", ""),
+            output: Element::new("", ""),
         },
         documentation: "",
         versions: &[Version::Soap11],
