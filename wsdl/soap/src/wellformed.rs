@@ -1,40 +1,17 @@
 //! Whether XML that is to be written as it stands is well-formed inside its tags: reading is more generous than writing.
 
+use crate::token::{Attributes, Entry};
+
 /// Whether a text is attributes as they may stand in a start tag: names, each with a value in quotes, white space before
 /// each.
 pub(crate) fn are_attributes(text: &str) -> bool {
-    let mut rest = text;
-    while let Some((_, behind)) = attribute(rest) {
-        rest = behind;
-    }
-    rest.trim_start_matches(is_space).is_empty()
+    let is_one = |entry: Entry<'_>| is_name(entry.key) && !entry.value.contains('<');
+    Attributes::new(text, 0).all(|entry| entry.is_ok_and(is_one))
 }
 
 /// Whether a start tag, from behind its name on, says what names without a prefix belong to.
 pub(crate) fn has_default_namespace(tag: &str) -> bool {
-    let mut rest = tag;
-    while let Some((name, behind)) = attribute(rest) {
-        if name == "xmlns" {
-            return true;
-        }
-        rest = behind;
-    }
-    false
-}
-
-/// The name of the attribute at the front, and what follows it.
-fn attribute(text: &str) -> Option<(&str, &str)> {
-    let trimmed = text.trim_start_matches(is_space);
-    let (name, value) = trimmed.split_once('=').filter(|_| trimmed.len() < text.len())?;
-    let name = name.trim_end_matches(is_space);
-    let value = value.trim_start_matches(is_space);
-    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    let (value, behind) = value[1..].split_once(quote)?;
-    (is_name(name) && !value.contains('<')).then_some((name, behind))
-}
-
-fn is_space(character: char) -> bool {
-    matches!(character, ' ' | '\t' | '\n' | '\r')
+    Attributes::new(tag, 0).map_while(Result::ok).any(|entry| entry.key == "xmlns")
 }
 
 /// Whether a text is a name, with a prefix or without (Namespaces in XML §4).
