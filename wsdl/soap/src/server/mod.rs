@@ -252,18 +252,16 @@ impl Answer {
         detail: Option<&dyn Structure>,
     ) -> Self {
         let blocks = headers.declared(operation.fault_headers).unwrap_or_default();
-        let status = match version {
-            Version::Soap12 if write::is_senders(fault) => 400,
-            _ => 500,
-        };
-        let body = write::fault_with(version, &blocks, fault, detail);
-        Self { status, content_type: content_type(version), body }
+        Self::faulty(version, fault, write::fault_with(version, &blocks, fault, detail))
     }
 
     /// The answer with a fault.
     pub fn fault(version: Version, fault: &Fault) -> Self {
+        Self::faulty(version, fault, write::fault_in(version, fault, None))
+    }
+
+    fn faulty(version: Version, fault: &Fault, body: String) -> Self {
         let status = if version == Version::Soap12 && write::is_senders(fault) { 400 } else { 500 };
-        let body = write::fault_in(version, fault, None);
         Self { status, content_type: content_type(version), body }
     }
 }
