@@ -30,7 +30,7 @@ struct Line<'e> {
 
 /// The bytes of an entry.
 pub(super) fn encode((event, handlers): &Addressed) -> Result<Vec<u8>, StoreError> {
-    let handler = |one: &Subscription| (one.handler.clone().into(), one.order == Order::Strict);
+    let handlers = handlers.iter().map(|one| (Cow::from(&one.handler), one.order == Order::Strict));
     let line = Line {
         id: event.id.0,
         source: (&event.source).into(),
@@ -41,7 +41,7 @@ pub(super) fn encode((event, handlers): &Addressed) -> Result<Vec<u8>, StoreErro
         subject_id: (&event.subject.id).into(),
         event_time: event.event_time.map(row::micros),
         received_at: row::micros(event.received_at),
-        handlers: handlers.iter().map(handler).collect(),
+        handlers: handlers.collect(),
     };
     let mut bytes = Vec::with_capacity(512 + event.body.len());
     serde_json::to_writer(&mut bytes, &line).map_err(|error| StoreError::Rejected(error.to_string()))?;
