@@ -69,7 +69,7 @@ pub(super) fn calls(telemetry: Arc<Telemetry>) -> CallObserver {
             Some(Cause::Login(_) | Cause::LoginPause(..)) => "no_login",
             Some(Cause::Queue(_)) => "queue_full",
             Some(Cause::Unreadable { .. }) => "unreadable",
-            Some(Cause::Espf { .. }) => "refused",
+            Some(Cause::Status { .. }) => "refused",
             Some(Cause::Call(error)) => match &**error {
                 CallError::Fault(_) => "fault",
                 CallError::NotSent(_) => "not_sent",

@@ -71,16 +71,8 @@ pub enum Class {
     Unknown,
 }
 
-/// The codes that mean [`Class::SessionEnded`].
-pub const SESSION_ENDED: [&str; 4] = [
-    "Server.Session.check_auth.auth_failed",
-    "Client.Session.check_auth.failed_to_process_access_token",
-    "Client.Session.check_auth.failed_to_process_jwt",
-    "Client.check_auth.envelope_missed",
-];
-
 /// The codes that mean [`Class::SiteBusy`]; the first three have no dot.
-pub const SITE_BUSY: [&str; 4] =
+const SITE_BUSY: [&str; 4] =
     ["standalone_mode", "secondary_site", "read_only_mode", "pb_delta.connection_failed"];
 
 /// Words of the reason that name a check of a field: what follows them is the field's path.

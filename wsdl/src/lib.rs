@@ -39,6 +39,8 @@
 pub mod client;
 pub mod fault;
 #[cfg(feature = "token")]
+mod loose;
+#[cfg(feature = "token")]
 pub mod token;
 
 /// The wire underneath: envelopes, reading and writing, so that a program that has these types needs no other crate.

@@ -23,7 +23,9 @@ use std::time::Duration;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+
+use crate::loose::{flag, number, one_or_more};
 
 /// What a token says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -51,7 +53,7 @@ pub struct Claims {
     pub realm: Option<String>,
     /// What it is good for, with spaces between (`espf.api:write espf.handlers:write`).
     pub scopes: String,
-    /// Whom it is for (`portabilling-api`, `portasip-api`, `espf-api`).
+    /// Whom it is for; one may stand without a list, RFC 7519 §4.1.3 (`portabilling-api`, `portasip-api`, `espf-api`).
     #[serde(deserialize_with = "one_or_more")]
     pub aud: Vec<String>,
     /// Whether the user may do everything.
@@ -214,55 +216,6 @@ fn kind(error: &ErrorKind) -> TokenError {
         }
         _ => TokenError::Malformed,
     }
-}
-
-/// Ids come as numbers and as strings.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Loose {
-        Number(i64),
-        Text(String),
-        Nothing(()),
-    }
-    Ok(match Loose::deserialize(deserializer)? {
-        Loose::Number(number) => Some(number),
-        Loose::Text(text) => text.trim().parse().ok(),
-        Loose::Nothing(()) => None,
-    })
-}
-
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Loose {
-        Flag(bool),
-        Number(i64),
-        Text(String),
-        Nothing(()),
-    }
-    Ok(match Loose::deserialize(deserializer)? {
-        Loose::Flag(flag) => flag,
-        Loose::Number(number) => number != 0,
-        Loose::Text(text) => matches!(text.trim(), "1" | "Y" | "true"),
-        Loose::Nothing(()) => false,
-    })
-}
-
-/// RFC 7519 §4.1.3: one audience may stand without a list.
-fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Loose {
-        One(String),
-        More(Vec<String>),
-        Nothing(()),
-    }
-    Ok(match Loose::deserialize(deserializer)? {
-        Loose::One(one) => vec![one],
-        Loose::More(more) => more,
-        Loose::Nothing(()) => Vec::new(),
-    })
 }
 
 #[cfg(test)]

@@ -47,9 +47,9 @@ pub enum Cause {
         /// Its beginning.
         raw: String,
     },
-    /// The ESPF API, or the API 2.0, answered with another status than a good one.
+    /// The ESPF API, or the API 2.0, answered with another HTTP status than 200.
     #[error("HTTP status {status}: {message}")]
-    Espf {
+    Status {
         /// The HTTP status.
         status: u16,
         /// The beginning of its answer.
@@ -83,7 +83,7 @@ impl Error {
     pub fn may_work_later(&self) -> bool {
         match &self.cause {
             Cause::Login(_) | Cause::LoginPause(..) | Cause::Queue(_) | Cause::Unreadable { .. } => true,
-            Cause::Espf { status, .. } => matches!(status, 401 | 403 | 408 | 429) || *status >= 500,
+            Cause::Status { status, .. } => matches!(status, 401 | 403 | 408 | 429) || *status >= 500,
             Cause::File(_) => false,
             Cause::Call(error) => match &**error {
                 CallError::Encode(_) => false,
@@ -110,7 +110,7 @@ impl Cause {
     pub(crate) fn may_have_been_carried_out(&self) -> bool {
         match self {
             Cause::Call(error) => error.may_have_been_carried_out(),
-            Cause::Espf { status, .. } => *status >= 500,
+            Cause::Status { status, .. } => *status >= 500,
             Cause::Unreadable { .. } | Cause::File(_) => true,
             Cause::Login(_) | Cause::LoginPause(..) | Cause::Queue(_) => false,
         }
@@ -120,7 +120,7 @@ impl Cause {
     pub(crate) fn asks_for_login(&self) -> bool {
         match self {
             Cause::Call(_) => self.class() == Some(Class::SessionEnded),
-            Cause::Espf { status, .. } => *status == 401,
+            Cause::Status { status, .. } => *status == 401,
             _ => false,
         }
     }

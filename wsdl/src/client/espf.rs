@@ -4,12 +4,13 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::attempts::{Attempts, Needs, Turn};
 use super::settings::{EspfAuth, StatusEncoding};
 use super::{Cause, Client, Error};
+use crate::loose::{flag, number};
 
 /// The longest message of a status, in characters (ESPF: service-group guide).
 pub const MESSAGE_LIMIT: usize = 4000;
@@ -203,34 +204,17 @@ fn cut(message: &str) -> &str {
     }
 }
 
-/// ESPF has no fault bodies: the status is the answer.
+/// Neither ESPF nor the API 2.0 has bodies of faults: the status is the answer.
 pub(crate) fn judge(answer: Response<Bytes>) -> Result<Response<Bytes>, Cause> {
     if answer.status() == http::StatusCode::OK {
         return Ok(answer);
     }
     let message = String::from_utf8_lossy(&answer.body()[..answer.body().len().min(500)]).trim().to_string();
-    Err(Cause::Espf { status: answer.status().as_u16(), message })
+    Err(Cause::Status { status: answer.status().as_u16(), message })
 }
 
 fn strange(method: &'static str, answer: &Response<Bytes>, error: &serde_json::Error) -> Error {
     Error { service: "ESPF", method, cause: super::exchange::unreadable(answer, &error.to_string()) }
-}
-
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    })
-}
-
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Bool(flag) => flag,
-        Value::Number(number) => number.as_i64() != Some(0),
-        Value::String(text) => matches!(text.trim(), "1" | "Y" | "y" | "true" | "True"),
-        _ => false,
-    })
 }
 
 #[cfg(test)]
