@@ -20,6 +20,7 @@ mod reader;
 mod secret;
 mod units;
 
+pub use portabilling::client::{AuthInfo, EspfAuth, SoapPath, StatusEncoding, Transport};
 pub use secret::Secret;
 
 use crate::dispatch::DispatchSettings;
@@ -281,42 +282,6 @@ pub enum Credential {
     Token(Secret),
 }
 
-/// Where PortaBilling speaks SOAP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SoapPath {
-    /// `/soap/{Service}/{method}`.
-    Modern,
-    /// `/Porta/SOAP/{Service}`, of older releases.
-    Classic,
-}
-
-/// How calls to PortaBilling are written; the answers are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// XML envelopes.
-    Soap,
-    /// JSON.
-    Json,
-}
-
-/// How a call to PortaBilling says who we are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthInfo {
-    /// The session's id in `auth_info`, which every release takes.
-    SessionId,
-    /// The access token in `auth_info`, which current releases take.
-    AccessToken,
-    /// Login and secret in `auth_info`, without a session.
-    Inline,
-    /// The access token as `Authorization: Bearer`.
-    Bearer,
-    /// The cookies that the login sets.
-    Cookie,
-}
-
 /// `[dispatch]`: how deliveries are made.
 #[derive(Debug, Clone, Serialize)]
 pub struct Dispatch {
@@ -401,26 +366,6 @@ impl Default for StatusWriting {
             retry: default.retry,
         }
     }
-}
-
-/// How a provisioning status is written. ESPF: the guides contradict each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StatusEncoding {
-    /// `application/x-www-form-urlencoded`.
-    Form,
-    /// `application/json`.
-    Json,
-}
-
-/// How the ESPF API is authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EspfAuth {
-    /// With the session's access token.
-    Bearer,
-    /// With login and secret.
-    Basic,
 }
 
 /// One `[[intake]]`: a path that ESPF posts events to.

@@ -8,20 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portabilling::client::{
-    AuthInfo, Client, Credentials, EspfAuth, Settings, SoapPath, StatusEncoding, Transport,
-};
+use portabilling::client::{Client, Credentials, Settings};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Config, ConnectorSettings, Credential, PortaBillingSettings};
+use crate::config::{Config, ConnectorSettings, Credential, PortaBillingSettings};
 use crate::connector::Connector;
 use crate::connector::http::HttpConnector;
 use crate::dispatch::{Dispatcher, Observer, Route};
 use crate::enrich::PortaBilling;
-use crate::http::client::certificates;
+use crate::http::client::pem;
 use crate::http::intake::Intake;
 use crate::http::operator::Operator;
 use crate::http::server::{Limits, serve};
@@ -214,31 +212,13 @@ fn routes(config: &Config) -> Result<Vec<Route>, StartError> {
 /// Certificates that can't be read.
 pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
     let mut settings = Settings::new(from.url.as_str(), credentials(from));
-    settings.soap_path = match from.soap_path {
-        config::SoapPath::Modern => SoapPath::Modern,
-        config::SoapPath::Classic => SoapPath::Classic,
-    };
+    settings.soap_path = from.soap_path;
     settings.other_urls = from.other_urls.iter().map(|url| url.as_str().to_owned()).collect();
-    settings.transport = match from.transport {
-        config::Transport::Soap => Transport::Soap,
-        config::Transport::Json => Transport::Json,
-    };
-    settings.auth_info = match from.auth_info {
-        config::AuthInfo::SessionId => AuthInfo::SessionId,
-        config::AuthInfo::AccessToken => AuthInfo::AccessToken,
-        config::AuthInfo::Inline => AuthInfo::Inline,
-        config::AuthInfo::Bearer => AuthInfo::Bearer,
-        config::AuthInfo::Cookie => AuthInfo::Cookie,
-    };
+    settings.transport = from.transport;
+    settings.auth_info = from.auth_info;
     settings.espf.base = from.espf_url.as_ref().map(|url| url.as_str().to_owned());
-    settings.status_encoding = match from.status_encoding {
-        config::StatusEncoding::Form => StatusEncoding::Form,
-        config::StatusEncoding::Json => StatusEncoding::Json,
-    };
-    settings.espf_auth = match from.espf_auth {
-        config::EspfAuth::Bearer => EspfAuth::Bearer,
-        config::EspfAuth::Basic => EspfAuth::Basic,
-    };
+    settings.status_encoding = from.status_encoding;
+    settings.espf_auth = from.espf_auth;
     settings.connect_timeout = from.connect_timeout;
     settings.call_timeout = from.timeout;
     settings.queue_timeout = from.timeout.max(Duration::from_secs(1));
@@ -250,9 +230,7 @@ pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
     settings.danger_accept_invalid_certs = from.danger_accept_invalid_certs;
     let setup = |source| StartError::Setup { what: "the client of PortaBilling".into(), source };
     if let Some(file) = &from.ca_file {
-        // read here, so that the error names the file
-        certificates(file).map_err(|error| setup(error.into()))?;
-        settings.ca_pem.push(std::fs::read(file).map_err(|error| setup(error.into()))?);
+        settings.ca_pem.push(pem(file).map_err(|error| setup(error.into()))?);
     }
     Client::new(settings).map_err(|error| setup(error.into()))
 }

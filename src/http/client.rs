@@ -52,7 +52,9 @@ pub enum ClientError {
 ///
 /// Small containers have no certificates of their own. Without them, plain HTTP works all the same, and HTTPS with `ca_file`.
 pub fn client(settings: &ClientSettings<'_>) -> Result<Client, ClientError> {
-    let own = settings.ca_file.map(certificates).transpose()?.unwrap_or_default();
+    let own = settings.ca_file.map(pem).transpose()?;
+    let own = own.map(|pem| Certificate::from_pem_bundle(&pem)).transpose().map_err(ClientError::Unusable)?;
+    let own = own.unwrap_or_default();
     if settings.danger_accept_invalid_certs {
         tracing::warn!(
             upstream = settings.upstream,
@@ -81,11 +83,12 @@ fn builder(settings: &ClientSettings<'_>) -> ClientBuilder {
         .tls_danger_accept_invalid_certs(settings.danger_accept_invalid_certs)
 }
 
-pub(crate) fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
+/// What a file of certificates holds, once it is known to hold some.
+pub(crate) fn pem(path: &Path) -> Result<Vec<u8>, ClientError> {
     let file = path.display().to_string();
     let pem = std::fs::read(path).map_err(|source| ClientError::Unreadable { file: file.clone(), source })?;
     match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(certificates) if !certificates.is_empty() => Ok(pem),
         Ok(_) => Err(ClientError::NotCertificates { file, source: None }),
         Err(source) => Err(ClientError::NotCertificates { file, source: Some(source) }),
     }

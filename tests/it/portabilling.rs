@@ -15,7 +15,7 @@ use portabilling::client::{
     AccountStatus, AuthInfo, Client, Credentials, JsonBody, NewEvent, Settings, Transport,
 };
 use portabilling::fault::Class;
-use portabilling::invoice::{GetInvoiceInfo, GetInvoiceInfoRequest};
+use portabilling::invoice::{GetInvoiceInfo, GetInvoiceInfoRequest, InvoiceInfo};
 use portabilling::session::{Login, LoginRequest};
 use portabilling::token::{TokenError, Verifier};
 use serde_json::json;
@@ -108,18 +108,11 @@ async fn lists_files_rows_and_products_are_had() {
         assert!(ids.is_sorted());
     }
     let client = client(&simulator, |_| {});
-    let request = GetInvoiceInfoRequest { i_invoice: Some(1), get_pdf: Some(1), ..Default::default() };
-    let download = client.download::<GetInvoiceInfo>(&request).await;
-    let mut bytes = Vec::new();
     let invoices = client.extended_data_list("Invoice", &serde_json::Map::new()).await.unwrap();
-    let first = invoices.typed::<portabilling::invoice::InvoiceInfo>().unwrap()[0].i_invoice;
-    let download = match download {
-        Ok(download) => download,
-        Err(_) => {
-            let request = GetInvoiceInfoRequest { i_invoice: first, get_pdf: Some(1), ..Default::default() };
-            client.download::<GetInvoiceInfo>(&request).await.unwrap()
-        }
-    };
+    let i_invoice = invoices.typed::<InvoiceInfo>().unwrap()[0].i_invoice;
+    let request = GetInvoiceInfoRequest { i_invoice, get_pdf: Some(1), ..Default::default() };
+    let download = client.download::<GetInvoiceInfo>(&request).await.unwrap();
+    let mut bytes = Vec::new();
     assert_eq!(download.content_type.as_deref(), Some("application/pdf"));
     download.write_to(&mut bytes).await.unwrap();
     assert!(bytes.starts_with(b"%PDF"));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use secrecy::{SecretSlice, SecretString};
+use serde::Serialize;
 use soapstone_soap::Limits;
 
 /// The settings of a [`crate::client::Client`].
@@ -76,7 +77,8 @@ pub struct Settings {
 }
 
 /// How calls are written; the structures are the same, and so are the answers and faults.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// XML envelopes, `/soap/{Service}/{method}`.
     #[default]
@@ -186,7 +188,8 @@ impl Default for Api2Paths {
 }
 
 /// Where SOAP calls go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SoapPath {
     /// `/soap/{Service}/{method}`, in the documentation of current releases.
     #[default]
@@ -218,7 +221,8 @@ pub enum Secret {
 }
 
 /// How a call says who we are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AuthInfo {
     /// `auth_info` with the session's id: every release takes it.
     #[default]
@@ -234,7 +238,8 @@ pub enum AuthInfo {
 }
 
 /// How the body of a status is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum StatusEncoding {
     /// `application/x-www-form-urlencoded`, as the developer guide has it.
     #[default]
@@ -244,7 +249,8 @@ pub enum StatusEncoding {
 }
 
 /// How the ESPF API is told who we are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EspfAuth {
     /// `Bearer` with the access token of the login.
     #[default]
