@@ -373,10 +373,7 @@ impl Site {
 
     /// A call over JSON, with the session in its body or in the head.
     async fn json(&self, service: &str, method: &str, request: Request) -> Result<Response, Fault> {
-        let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, BODY_LIMIT).await;
-        let body = body.map_err(|error| Fault::new("Client.invalid_json", error.to_string()))?;
-        let JsonCall { auth, params } = JsonCall::read(&parts.headers, &body)?;
+        let (JsonCall { auth, params }, parts) = JsonCall::read(request, BODY_LIMIT).await?;
         let mut blocks = Headers::default();
         blocks.set(auth);
         let port = service_of(service).map(|index| &self.ports[index]);

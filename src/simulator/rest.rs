@@ -1,7 +1,8 @@
 //! What is particular to calls over JSON: three ways to write one, files, and rows by free criteria.
 
-use axum::body::Bytes;
-use axum::http::{HeaderMap, header};
+use axum::extract::{FromRequest as _, Multipart, Request};
+use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use portabilling::types::AuthInfoStructure;
 use serde_json::{Value, json};
@@ -17,23 +18,43 @@ pub(super) struct JsonCall {
 
 impl JsonCall {
     /// Reads a body of JSON, or a form or `multipart/form-data` with JSON in its two fields.
-    pub(super) fn read(headers: &HeaderMap, body: &Bytes) -> Result<Self, Fault> {
-        let kind =
-            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (auth, params) = if kind.starts_with("application/x-www-form-urlencoded") {
-            let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(body)
-                .map_err(|error| Fault::new("Client.invalid_form", error.to_string()))?;
-            of_fields(fields)?
-        } else if let Some(boundary) = kind.strip_prefix("multipart/form-data;").and_then(boundary) {
-            of_fields(parts(&String::from_utf8_lossy(body), boundary))?
-        } else if body.is_empty() {
-            (Value::Null, json!({}))
+    pub(super) async fn read(request: Request, limit: usize) -> Result<(Self, Parts), Fault> {
+        let (parts, body) = request.into_parts();
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let kind = kind.unwrap_or_default().to_owned();
+        let (auth, params) = if kind.starts_with("multipart/form-data") {
+            of_fields(fields(Request::from_parts(parts.clone(), body)).await?)?
         } else {
-            let mut whole: Value = serde_json::from_slice(body).map_err(unreadable)?;
-            (whole["auth_info"].take(), whole["params"].take())
+            let body = axum::body::to_bytes(body, limit).await;
+            of_body(&kind, &body.map_err(|error| Fault::new("Client.invalid_json", error.to_string()))?)?
         };
-        Ok(Self { auth: serde_json::from_value(auth).map_err(unreadable)?, params })
+        Ok((Self { auth: serde_json::from_value(auth).map_err(unreadable)?, params }, parts))
     }
+}
+
+fn of_body(kind: &str, body: &[u8]) -> Result<(Value, Value), Fault> {
+    if kind.starts_with("application/x-www-form-urlencoded") {
+        return of_fields(serde_urlencoded::from_bytes(body).map_err(invalid_form)?);
+    }
+    if body.is_empty() {
+        return Ok((Value::Null, json!({})));
+    }
+    let mut whole: Value = serde_json::from_slice(body).map_err(unreadable)?;
+    Ok((whole["auth_info"].take(), whole["params"].take()))
+}
+
+fn invalid_form(error: impl std::fmt::Display) -> Fault {
+    Fault::new("Client.invalid_form", error.to_string())
+}
+
+async fn fields(request: Request) -> Result<Vec<(String, String)>, Fault> {
+    let mut form = Multipart::from_request(request, &()).await.map_err(invalid_form)?;
+    let mut fields = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(invalid_form)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        fields.push((name, field.text().await.map_err(invalid_form)?));
+    }
+    Ok(fields)
 }
 
 pub(super) fn unreadable(error: serde_json::Error) -> Fault {
@@ -53,21 +74,6 @@ fn of_fields(fields: Vec<(String, String)>) -> Result<(Value, Value), Fault> {
         }
     }
     Ok((auth, params))
-}
-
-fn boundary(parameters: &str) -> Option<&str> {
-    let found = parameters.split(';').find_map(|one| one.trim().strip_prefix("boundary="))?;
-    Some(found.trim_matches('"'))
-}
-
-/// The parts of a form as browsers and libraries write it (RFC 7578); enough for text.
-fn parts(body: &str, boundary: &str) -> Vec<(String, String)> {
-    let read = |part: &str| {
-        let (head, text) = part.split_once("\r\n\r\n")?;
-        let name = head.split("name=\"").nth(1)?.split('"').next()?;
-        Some((name.to_owned(), text.strip_suffix("\r\n").unwrap_or(text).to_owned()))
-    };
-    body.split(&format!("--{boundary}")).filter_map(read).collect()
 }
 
 /// A small file that is a PDF as far as anybody looks.
