@@ -105,7 +105,7 @@ struct Run {
     settings: StoreSettings,
     /// What the next commit makes durable, and who waits for it.
     staged: Vec<Staged>,
-    /// The writer was asked to file, and how much there was then.
+    /// The writer was asked to file what there is, and hasn't got through with it.
     nudged: bool,
 }
 
