@@ -23,11 +23,12 @@ mod units;
 pub use portabilling::client::{AuthInfo, EspfAuth, SoapPath, StatusEncoding, Transport};
 pub use secret::Secret;
 
+use crate::breaker::BreakerSettings;
 use crate::dispatch::DispatchSettings;
 use crate::handler::{Handler, RetrySchedule};
 use crate::status::StatusSettings;
 use crate::store::sqlite;
-use effective::{as_handlers, as_optional_url, as_retry, as_url, as_urls};
+use effective::{as_breaker, as_handlers, as_optional_url, as_retry, as_url, as_urls};
 use units::{serialize_duration, serialize_size};
 
 /// A configuration that explains itself: every key with its default.
@@ -44,6 +45,11 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// How provisioning statuses are written back.
     pub status: StatusWriting,
+    /// How external systems that finish later call back; none: they can't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback: Option<CallbackListening>,
+    /// How long what has happened is kept.
+    pub retention: Retention,
     /// The PortaBilling that is asked what is true, and told what came of it.
     pub portabilling: PortaBillingSettings,
     /// Where ESPF's events come in; at least one, each with its own path.
@@ -234,6 +240,9 @@ pub struct PortaBillingSettings {
     pub max_in_flight: u64,
     /// The most calls begun per second, on average; 0: any number.
     pub calls_per_second: u64,
+    /// When it is left alone.
+    #[serde(serialize_with = "as_breaker")]
+    pub breaker: BreakerSettings,
     /// How long an answer counts as fresh; zero: never.
     #[serde(serialize_with = "serialize_duration")]
     pub cache_ttl: Duration,
@@ -264,6 +273,7 @@ impl PortaBillingSettings {
             timeout: defaults::PORTABILLING_TIMEOUT,
             max_in_flight: defaults::PORTABILLING_MAX_IN_FLIGHT,
             calls_per_second: 0,
+            breaker: BreakerSettings::default(),
             cache_ttl: defaults::CACHE_TTL,
             answer_limit: defaults::PORTABILLING_ANSWER_LIMIT,
             ca_file: None,
@@ -323,6 +333,53 @@ impl Default for Dispatch {
             tick: default.tick,
             drain: default.drain,
             announce: default.announce,
+        }
+    }
+}
+
+/// `[callback]`: how external systems that finish later call back.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallbackListening {
+    /// Where they reach the intake's address, without a path: what they are told begins with it.
+    #[serde(serialize_with = "as_url")]
+    pub url: Url,
+    /// Signs the addresses that they are told; the same on all gateways of one store.
+    pub secret: Secret,
+    /// The longest body, in bytes.
+    #[serde(serialize_with = "serialize_size")]
+    pub body_limit: u64,
+    /// How long a callback may wait for the attempt that it belongs to: it may be quicker than our own record of it.
+    #[serde(serialize_with = "serialize_duration")]
+    pub patience: Duration,
+}
+
+/// `[retention]`: how long what has happened is kept.
+#[derive(Debug, Clone, Serialize)]
+pub struct Retention {
+    /// Events with their deliveries and attempts, once all of them have ended.
+    #[serde(serialize_with = "serialize_duration")]
+    pub events: Duration,
+    /// What was asked and answered at an attempt.
+    #[serde(serialize_with = "serialize_duration")]
+    pub bodies: Duration,
+    /// How often it is looked for what is old enough.
+    #[serde(serialize_with = "serialize_duration")]
+    pub every: Duration,
+    /// How many events and attempts one step looks at.
+    pub step: u64,
+    /// How long the store is left alone between two steps.
+    #[serde(serialize_with = "serialize_duration")]
+    pub pause: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            events: defaults::RETENTION_EVENTS,
+            bodies: defaults::RETENTION_BODIES,
+            every: defaults::RETENTION_EVERY,
+            step: defaults::RETENTION_STEP,
+            pause: defaults::RETENTION_PAUSE,
         }
     }
 }
@@ -458,6 +515,8 @@ pub struct HttpConnectorSettings {
     pub timeout: Duration,
     /// The most requests at a time.
     pub max_in_flight: u64,
+    /// The most requests begun per second, on average; 0: any number.
+    pub per_second: u64,
     /// The longest answer that is read, in bytes.
     #[serde(serialize_with = "serialize_size")]
     pub answer_limit: u64,
@@ -476,6 +535,22 @@ pub struct HttpConnectorSettings {
     pub danger_accept_invalid_certs: bool,
     /// Further headers, sent with every request.
     pub headers: BTreeMap<String, HeaderText>,
+    /// When it is left alone.
+    #[serde(serialize_with = "as_breaker")]
+    pub breaker: BreakerSettings,
+    /// How it says that it will call back; none: it is done when it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback: Option<CallbackSettings>,
+}
+
+/// How an external system says that it is not done yet and will call back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallbackSettings {
+    /// The HTTP codes by which it does.
+    pub codes: Vec<u16>,
+    /// How long to wait; then the attempt has failed.
+    #[serde(serialize_with = "serialize_duration")]
+    pub deadline: Duration,
 }
 
 impl HttpConnectorSettings {
@@ -487,6 +562,7 @@ impl HttpConnectorSettings {
             connect_timeout: defaults::CONNECTOR_CONNECT_TIMEOUT,
             timeout: defaults::CONNECTOR_TIMEOUT,
             max_in_flight: defaults::CONNECTOR_MAX_IN_FLIGHT,
+            per_second: 0,
             answer_limit: defaults::CONNECTOR_ANSWER_LIMIT,
             keep_limit: defaults::CONNECTOR_KEEP_LIMIT,
             retry_after_limit: defaults::CONNECTOR_RETRY_AFTER_LIMIT,
@@ -494,6 +570,8 @@ impl HttpConnectorSettings {
             ca_file: None,
             danger_accept_invalid_certs: false,
             headers: BTreeMap::new(),
+            breaker: BreakerSettings::default(),
+            callback: None,
         }
     }
 }

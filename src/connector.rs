@@ -27,6 +27,8 @@ pub struct Apply<'a> {
     pub event: &'a Event,
     /// What was fetched from PortaBilling, as JSON.
     pub pb_data: Option<&'a serde_json::value::RawValue>,
+    /// Where to call back, should the external system finish later; a secret of this attempt's.
+    pub callback: Option<&'a str>,
     /// When the delivery was made out of the event.
     pub created_at: jiff::Timestamp,
     /// Now.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::event::{EventId, Subject, uuid_at};
-use crate::handler::RetrySchedule;
+use crate::handler::{Order, Retries, RetrySchedule};
 use crate::store::StatusValue;
 
 /// One event for one handler.
@@ -25,8 +25,12 @@ pub struct Delivery {
     pub state: State,
     /// How many attempts have been made.
     pub attempts: u32,
-    /// When the event was accepted: the retry horizon counts from here.
+    /// How many of them the retry schedule counts: those since the last replay that didn't run into an open breaker.
+    pub tries: u32,
+    /// When the event was accepted.
     pub accepted_at: Timestamp,
+    /// Since when it is to be delivered: the retry horizon counts from here. A replay sets it anew.
+    pub since: Timestamp,
 }
 
 /// The id of a [`Delivery`]; stable across retries, so that the external system can recognise a repetition.
@@ -46,6 +50,11 @@ pub enum State {
         /// Since then.
         since: Timestamp,
     },
+    /// The external system has taken it on, and will call back when it is done.
+    Awaiting {
+        /// If it hasn't by then, it counts as failed.
+        deadline: Timestamp,
+    },
     /// Done: the external system has it.
     Delivered {
         /// Since then.
@@ -58,6 +67,22 @@ pub enum State {
         /// Why, for the operator.
         reason: String,
     },
+    /// Not needed any more: a newer delivery of the same handler and subject brings what is true now ([`Order::Latest`]).
+    ///
+    /// [`Order::Latest`]: crate::handler::Order::Latest
+    Superseded {
+        /// Since then.
+        at: Timestamp,
+        /// The newer one.
+        by: DeliveryId,
+    },
+    /// An operator wants no more of it.
+    Cancelled {
+        /// Since then.
+        at: Timestamp,
+        /// Why, as the operator said.
+        reason: String,
+    },
 }
 
 /// What came of one attempt.
@@ -65,8 +90,15 @@ pub enum State {
 pub enum Outcome {
     /// The external system has it.
     Delivered,
+    /// The external system has taken it on, and will call back.
+    Accepted {
+        /// For how long to wait for that.
+        within: Duration,
+    },
     /// It may work later.
     Retry {
+        /// What kind of failure it is.
+        class: Failure,
         /// Why, for the operator; no secrets.
         reason: String,
         /// Not before this long (`Retry-After`).
@@ -77,6 +109,36 @@ pub enum Outcome {
         /// Why, for the operator; no secrets.
         reason: String,
     },
+}
+
+/// Kinds of failures that may pass; each can have a retry schedule of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Failure {
+    /// The external system can't be reached, or doesn't answer in time.
+    Unreachable,
+    /// It asks for patience (429, 503).
+    Busy,
+    /// It has failed (500, 502, 504 and whatever else isn't named here).
+    Failed,
+    /// It doesn't want what it was sent (4xx), and that isn't final.
+    Rejected,
+    /// PortaBilling couldn't be asked.
+    PortaBilling,
+    /// The external system took it on and didn't call back in time, or called back that it failed.
+    Callback,
+    /// The gateway stopped in the middle, or made a mistake.
+    Interrupted,
+}
+
+/// How the wait for a callback ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settlement {
+    /// When.
+    pub at: Timestamp,
+    /// What came of the attempt after all.
+    pub outcome: Outcome,
+    /// What was called back, as it came and bounded; none if nothing was.
+    pub body: Option<String>,
 }
 
 /// One attempt as it is kept.
@@ -94,6 +156,8 @@ pub struct Attempt {
     pub request: Option<String>,
     /// What it answered (status line and a bounded part of the body).
     pub response: Option<String>,
+    /// How the wait for a callback ended, where there was one and it has.
+    pub settled: Option<Settlement>,
 }
 
 impl fmt::Display for DeliveryId {
@@ -109,11 +173,48 @@ impl DeliveryId {
     }
 }
 
+impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Unreachable,
+        Self::Busy,
+        Self::Failed,
+        Self::Rejected,
+        Self::PortaBilling,
+        Self::Callback,
+        Self::Interrupted,
+    ];
+
+    /// The word for it: `unreachable`, `busy`, `failed`, `rejected`, `portabilling`, `callback`, `interrupted`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::PortaBilling => "portabilling",
+            Self::Callback => "callback",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The failure that [`Self::as_str`] calls `word`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|failure| failure.as_str() == word)
+    }
+
+    /// Whether it says that the external system is unwell, and not only this delivery.
+    pub const fn is_outage(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Busy | Self::Failed)
+    }
+}
+
 impl Outcome {
-    /// The word for it: `delivered`, `retry`, `refused`.
+    /// The word for it: `delivered`, `accepted`, `retry`, `refused`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
+            Self::Accepted { .. } => "accepted",
             Self::Retry { .. } => "retry",
             Self::Refused { .. } => "refused",
         }
@@ -122,53 +223,81 @@ impl Outcome {
     /// Why it isn't delivered.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Delivered => None,
+            Self::Delivered | Self::Accepted { .. } => None,
             Self::Retry { reason, .. } | Self::Refused { reason } => Some(reason),
+        }
+    }
+
+    /// What kind of failure it is, where it may pass.
+    pub const fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Retry { class, .. } => Some(*class),
+            _ => None,
         }
     }
 }
 
 impl State {
-    /// The word for it: `pending`, `in_flight`, `delivered`, `parked`.
+    /// The words for all of them.
+    pub const WORDS: [&'static str; 7] =
+        ["pending", "in_flight", "awaiting", "delivered", "parked", "superseded", "cancelled"];
+
+    /// The word for it, one of [`Self::WORDS`].
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Pending { .. } => "pending",
             Self::InFlight { .. } => "in_flight",
+            Self::Awaiting { .. } => "awaiting",
             Self::Delivered { .. } => "delivered",
             Self::Parked { .. } => "parked",
+            Self::Superseded { .. } => "superseded",
+            Self::Cancelled { .. } => "cancelled",
         }
     }
 
-    /// Where a delivery stands after an attempt: the only place where that is decided.
+    /// Whether it keeps those behind it in its lane waiting.
+    pub fn holds(&self, order: Order) -> bool {
+        match self {
+            Self::Pending { .. } | Self::InFlight { .. } | Self::Awaiting { .. } => true,
+            Self::Parked { .. } => order == Order::Strict,
+            Self::Delivered { .. } | Self::Superseded { .. } | Self::Cancelled { .. } => false,
+        }
+    }
+
+    /// Where a delivery stands after an attempt, or after the wait for a callback: the only place where that is decided.
     ///
-    /// `attempts` includes the one that has just ended; `jitter` is 0 to 1. A delivery that isn't in flight stays as
-    /// it is, unless the external system turns out to have it after all.
+    /// `tries` includes the one that has just ended, unless it doesn't count; the horizon is counted from `since`; `jitter`
+    /// is 0 to 1. A delivery that is neither in flight nor awaiting stays as it is, unless the external system turns out to
+    /// have it after all.
     #[must_use]
     pub fn next(
         &self,
         outcome: &Outcome,
-        attempts: u32,
-        accepted_at: Timestamp,
-        schedule: &RetrySchedule,
+        tries: u32,
+        since: Timestamp,
+        retries: &Retries,
         jitter: f64,
         now: Timestamp,
     ) -> Self {
         match (self, outcome) {
             (Self::Delivered { .. }, _) => self.clone(),
             (_, Outcome::Delivered) => Self::Delivered { at: now },
-            (Self::Pending { .. } | Self::Parked { .. }, _) => self.clone(),
-            (Self::InFlight { .. }, Outcome::Refused { reason }) => {
+            (Self::InFlight { .. }, Outcome::Accepted { within }) => {
+                Self::Awaiting { deadline: later(now, *within).unwrap_or(Timestamp::MAX) }
+            }
+            (Self::InFlight { .. } | Self::Awaiting { .. }, Outcome::Refused { reason }) => {
                 Self::Parked { at: now, reason: reason.clone() }
             }
-            (Self::InFlight { .. }, Outcome::Retry { reason, after }) => {
-                match due(attempts, accepted_at, schedule, *after, jitter, now) {
+            (Self::InFlight { .. } | Self::Awaiting { .. }, Outcome::Retry { class, reason, after }) => {
+                match due(tries, since, retries.of(*class), *after, jitter, now) {
                     Some(due) => Self::Pending { due },
                     None => Self::Parked {
                         at: now,
-                        reason: format!("given up after {attempts} attempts; the last: {reason}"),
+                        reason: format!("given up after {}; the last: {reason}", counted(tries)),
                     },
                 }
             }
+            _ => self.clone(),
         }
     }
 
@@ -178,37 +307,48 @@ impl State {
         match self {
             Self::InFlight { .. } => {
                 let reason = "the gateway stopped in the middle; it may have been carried out".to_owned();
-                (Self::Pending { due: now }, Some(Outcome::Retry { reason, after: None }))
+                let outcome = Outcome::Retry { class: Failure::Interrupted, reason, after: None };
+                (Self::Pending { due: now }, Some(outcome))
             }
             other => (other.clone(), None),
         }
     }
 
-    /// The provisioning status that says so in PortaBilling (ESPF: `IN_PROGRESS` when the first attempt starts, `RETRY`
-    /// once one has failed and more will come, then `OK` or `FAILED`); none where nothing has changed.
+    /// The provisioning status that says so in PortaBilling (ESPF: `IN_PROGRESS` when the first attempt starts and while a
+    /// callback is awaited, `RETRY` once one has failed and more will come, then `OK` or `FAILED`); none where nothing has
+    /// changed, or where a newer delivery will say.
     pub fn status(&self, attempts: u32) -> Option<StatusValue> {
         match self {
             Self::InFlight { .. } => (attempts == 0).then_some(StatusValue::InProgress),
+            Self::Awaiting { .. } => Some(StatusValue::InProgress),
             Self::Pending { .. } => (attempts > 0).then_some(StatusValue::Retry),
             Self::Delivered { .. } => Some(StatusValue::Ok),
             Self::Parked { .. } => Some(StatusValue::Failed),
+            Self::Superseded { .. } | Self::Cancelled { .. } => None,
         }
+    }
+}
+
+fn counted(tries: u32) -> String {
+    match tries {
+        1 => "1 try".into(),
+        tries => format!("{tries} tries"),
     }
 }
 
 /// When to try again; none where the schedule or its horizon has come to its end.
 pub(crate) fn due(
-    attempts: u32,
-    accepted_at: Timestamp,
+    tries: u32,
+    since: Timestamp,
     schedule: &RetrySchedule,
     after: Option<Duration>,
     jitter: f64,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let pause = schedule.pause(attempts, jitter)?;
+    let pause = schedule.pause(tries, jitter)?;
     let asked = after.unwrap_or_default().min(schedule.longest_pause());
     let due = later(now, pause.max(asked))?;
-    let end = later(accepted_at, schedule.horizon).unwrap_or(Timestamp::MAX);
+    let end = later(since, schedule.horizon).unwrap_or(Timestamp::MAX);
     (due <= end).then_some(due)
 }
 
@@ -225,7 +365,7 @@ mod tests {
     }
 
     fn retry(after: Option<u64>) -> Outcome {
-        Outcome::Retry { reason: "busy".into(), after: after.map(Duration::from_secs) }
+        Outcome::Retry { class: Failure::Busy, reason: "busy".into(), after: after.map(Duration::from_secs) }
     }
 
     fn refused() -> Outcome {
@@ -259,20 +399,20 @@ mod tests {
                 retry(None),
                 120,
                 30 * DAY + 1,
-                parked(30 * DAY + 1, "given up after 120 attempts; the last: busy"),
+                parked(30 * DAY + 1, "given up after 120 tries; the last: busy"),
             ),
             (&flying, refused(), 1, 5, parked(5, "no such SIM")),
             (&flying, Outcome::Delivered, 500, 90 * DAY, State::Delivered { at: at(90 * DAY) }),
         ];
         for (state, outcome, attempts, now, expected) in table {
-            let next = state.next(&outcome, attempts, at(0), &RetrySchedule::default(), 0.0, at(now));
+            let next = state.next(&outcome, attempts, at(0), &Retries::default(), 0.0, at(now));
             assert_eq!(next, expected, "{state:?} {outcome:?} {attempts} at {now}");
         }
     }
 
     #[test]
     fn an_outcome_that_comes_late_changes_nothing_unless_it_is_a_success() {
-        let schedule = RetrySchedule::default();
+        let schedule = Retries::default();
         let settled = [
             State::Pending { due: at(9) },
             State::Delivered { at: at(1) },

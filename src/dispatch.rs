@@ -5,8 +5,14 @@
 //!
 //! Each handler has slots of its own, so that an external system that hangs keeps nobody else's deliveries waiting. A
 //! handler that is no longer in the configuration keeps its deliveries pending until it comes back.
+//!
+//! Before each system that is asked (a connector, PortaBilling) there is a gate with a breaker, a pace and a number in flight:
+//! what it doesn't let through isn't claimed, so it waits without using up attempts.
 
 mod flight;
+mod gate;
+mod pace;
+mod settle;
 #[cfg(test)]
 mod tests;
 
@@ -20,12 +26,18 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::breaker::{Breaker, PORTABILLING};
+use crate::callback::Tokens;
 use crate::connector::Connector;
 use crate::delivery::{Outcome, State};
 use crate::enrich::Enrich;
 use crate::event::Event;
 use crate::handler::Handler;
 use crate::store::{Status, Store, StoreError, Want};
+
+pub use gate::GateSettings;
+pub(crate) use gate::{Gates, Health};
+pub use settle::{Settled, Settler};
 
 /// Tells the time; in tests it is held.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -48,6 +60,10 @@ pub struct DispatchSettings {
     pub store_pause: StorePause,
     /// Whether `IN_PROGRESS` is written back when the first attempt starts; yes.
     pub announce: bool,
+    /// What connectors may be asked at most, by their names; those that aren't named: the defaults.
+    pub connectors: BTreeMap<String, GateSettings>,
+    /// What PortaBilling may be asked at most; the number in flight is the client's business.
+    pub portabilling: GateSettings,
 }
 
 impl Default for DispatchSettings {
@@ -59,6 +75,8 @@ impl Default for DispatchSettings {
             drain: Duration::from_secs(30),
             store_pause: StorePause::default(),
             announce: true,
+            connectors: BTreeMap::new(),
+            portabilling: GateSettings { max_in_flight: usize::MAX, ..GateSettings::default() },
         }
     }
 }
@@ -90,10 +108,18 @@ impl StorePause {
 /// A handler with its connector.
 #[derive(Clone)]
 pub struct Route {
-    /// The handler.
-    pub handler: Handler,
-    /// What [`Handler::connector`] names.
-    pub connector: Arc<dyn Connector>,
+    handler: Handler,
+    connector: Arc<dyn Connector>,
+    /// The name of the connector's breaker.
+    gate: String,
+}
+
+impl Route {
+    /// A handler with what its [`connector`](Handler::connector) names.
+    pub fn new(handler: Handler, connector: Arc<dyn Connector>) -> Self {
+        let gate = crate::breaker::of_connector(&handler.connector);
+        Self { handler, connector, gate }
+    }
 }
 
 /// What happens, for whoever counts it. Called on the worker's own tasks: be quick.
@@ -106,6 +132,11 @@ pub trait Observer: Send + Sync + 'static {
     /// A status write-back has ended; `reason` says why it failed, and `again` whether it will be tried again.
     fn status_ended(&self, status: &Status, reason: Option<&str>, again: bool) {
         let _ = (status, reason, again);
+    }
+
+    /// A breaker has opened, is being probed, or has closed.
+    fn breaker_changed(&self, breaker: &Breaker) {
+        let _ = breaker;
     }
 
     /// The store has failed; what was to be done will be tried again, unless the error says that it makes no sense.
@@ -140,6 +171,15 @@ pub struct AttemptEnded<'a> {
     pub since_accepted: Duration,
 }
 
+/// How external systems that finish later call back.
+#[derive(Debug)]
+pub struct Callbacks {
+    /// Where: an absolute URL without a slash at its end, to which the token is added after a slash.
+    pub url: String,
+    /// Signs.
+    pub tokens: Tokens,
+}
+
 /// The worker. Set the public fields before [`run`](Self::run) where the defaults won't do.
 #[derive(Clone)]
 pub struct Dispatcher {
@@ -147,6 +187,9 @@ pub struct Dispatcher {
     enrich: Arc<dyn Enrich>,
     routes: BTreeMap<String, Arc<Route>>,
     settings: DispatchSettings,
+    gates: Arc<Gates>,
+    /// How external systems that finish later call back; none: they can't.
+    pub callbacks: Option<Arc<Callbacks>>,
     /// Told what happens.
     pub observer: Arc<dyn Observer>,
     /// The time.
@@ -167,18 +210,39 @@ impl Dispatcher {
         routes: Vec<Route>,
         settings: DispatchSettings,
     ) -> Self {
+        let gates = Arc::new(Gates::new(gates(&routes, &settings)));
         let routes = routes.into_iter().map(|route| (route.handler.name.clone(), Arc::new(route))).collect();
         Self {
             store,
             enrich,
             routes,
             settings,
+            gates,
+            callbacks: None,
             observer: Arc::new(()),
             now: wall_clock(),
             jitter: random_jitter(),
             nudge: Arc::default(),
             status_nudge: Arc::default(),
         }
+    }
+
+    /// Ends waits for callbacks as this worker would.
+    pub fn settler(&self) -> Settler {
+        Settler {
+            store: Arc::clone(&self.store),
+            handlers: self.routes.iter().map(|(name, route)| (name.clone(), route.handler.clone())).collect(),
+            observer: Arc::clone(&self.observer),
+            now: Arc::clone(&self.now),
+            jitter: Arc::clone(&self.jitter),
+            nudge: Arc::clone(&self.nudge),
+            status_nudge: Arc::clone(&self.status_nudge),
+        }
+    }
+
+    /// What lies before the systems that are asked.
+    pub(crate) fn gates(&self) -> Arc<Gates> {
+        Arc::clone(&self.gates)
     }
 
     /// Works until `stop`, then waits for what is in flight. What hasn't ended by then is tried again after the restart.
@@ -211,28 +275,79 @@ impl Dispatcher {
     /// Claims what there is room for, and starts it; answers how long to wait for more.
     async fn launch(self: &Arc<Self>, flights: &mut Flights) -> Result<Duration, StoreError> {
         flights.reap();
-        let wants = self.wants(flights);
-        if wants.is_empty() {
-            return Ok(self.settings.tick);
+        let now = (self.now)();
+        if flights.looks_around(now, self.settings.tick) {
+            self.learn().await?;
+            self.settler().give_up_waiting(now).await?;
         }
-        let handlers = wants.iter().map(|want| want.handler.clone()).collect();
-        let claimed = self.store.claim((self.now)(), wants).await?;
-        for one in claimed {
+        let mut wants = self.wants(flights, now);
+        let waiting = wants.clone();
+        wants.extend(self.probes(now).await?);
+        if wants.is_empty() {
+            return Ok(self.gates.pause().unwrap_or(self.settings.tick).min(self.settings.tick));
+        }
+        for one in self.store.claim(now, wants).await? {
             let Some(route) = self.routes.get(&one.delivery.handler) else { continue };
+            self.gates.begin(&route.gates());
             flights.start(&route.handler.name, flight::fly(Arc::clone(self), Arc::clone(route), one));
         }
-        let due = self.store.next_due(handlers).await?;
-        Ok(self.until(due))
+        let due = match waiting.is_empty() {
+            true => None,
+            false => self.store.next_due(waiting).await?,
+        };
+        Ok(self.until(due).max(self.gates.pause().unwrap_or_default()).min(self.settings.tick))
     }
 
-    /// The free slots.
-    fn wants(&self, flights: &Flights) -> Vec<Want> {
-        let free = |name| self.settings.max_in_flight.max(1).saturating_sub(flights.of(name));
-        self.routes
-            .keys()
-            .map(|name| Want { handler: name.clone(), limit: free(name) })
-            .filter(|want| want.limit > 0)
-            .collect()
+    /// What the store knows of the breakers: at the start, and what other gateways have said.
+    async fn learn(&self) -> Result<(), StoreError> {
+        for breaker in self.gates.refresh(&*self.store).await? {
+            self.observer.breaker_changed(&breaker);
+        }
+        Ok(())
+    }
+
+    /// The free slots, as far as the gates let through. Who comes first changes from time to time, so that none of those who
+    /// share a gate starves.
+    fn wants(&self, flights: &mut Flights, now: Timestamp) -> Vec<Want> {
+        let max = self.settings.max_in_flight.max(1);
+        let mut wanted = BTreeMap::<&str, usize>::new();
+        let first = flights.turn(self.routes.len());
+        let mut wants = Vec::new();
+        for route in self.routes.values().cycle().skip(first).take(self.routes.len()) {
+            let gates = route.gates();
+            let taken = gates.iter().map(|gate| wanted.get(gate).copied().unwrap_or(0)).max().unwrap_or(0);
+            let room = self.gates.room(&gates, now).saturating_sub(taken);
+            let limit = max.saturating_sub(flights.of(&route.handler.name)).min(room);
+            if limit > 0 {
+                route.gates().into_iter().for_each(|gate| *wanted.entry(gate).or_default() += limit);
+                wants.push(route.want(limit));
+            }
+        }
+        wants
+    }
+
+    /// One delivery for each breaker whose time is over, if there is one that would go through it and nothing else is shut.
+    async fn probes(&self, now: Timestamp) -> Result<Vec<Want>, StoreError> {
+        let mut probes = Vec::new();
+        for probing in self.gates.to_probe(now) {
+            let through = |route: &&Arc<Route>| {
+                let gates = route.gates();
+                gates.contains(&probing.name.as_str())
+                    && gates.iter().all(|gate| *gate == probing.name || self.gates.is_closed(gate))
+            };
+            for route in self.routes.values().filter(through) {
+                let want = route.want(1);
+                let due = self.store.next_due(vec![want.clone()]).await?;
+                if due.is_some_and(|due| due <= now) {
+                    if self.gates.change(&*self.store, probing.clone()).await? {
+                        self.observer.breaker_changed(&probing);
+                        probes.push(want);
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(probes)
     }
 
     fn until(&self, due: Option<Timestamp>) -> Duration {
@@ -262,6 +377,34 @@ impl Dispatcher {
     }
 }
 
+impl Route {
+    /// What it goes through, by the names of the breakers.
+    fn gates(&self) -> Vec<&str> {
+        let mut gates = vec![self.gate.as_str()];
+        if !self.handler.fetch.is_empty() {
+            gates.push(PORTABILLING);
+        }
+        gates
+    }
+
+    fn want(&self, limit: usize) -> Want {
+        Want { handler: self.handler.name.clone(), connector: self.handler.connector.clone(), limit }
+    }
+}
+
+/// Their settings by the names of their breakers.
+fn gates(routes: &[Route], settings: &DispatchSettings) -> BTreeMap<String, GateSettings> {
+    let mut gates: BTreeMap<String, GateSettings> = routes
+        .iter()
+        .map(|route| {
+            let settings = settings.connectors.get(&route.handler.connector);
+            (route.gate.clone(), settings.cloned().unwrap_or_default())
+        })
+        .collect();
+    gates.insert(PORTABILLING.to_owned(), settings.portabilling.clone());
+    gates
+}
+
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let handlers: Vec<_> = self.routes.keys().collect();
@@ -285,9 +428,27 @@ struct Flights {
     tasks: JoinSet<()>,
     of: BTreeMap<tokio::task::Id, String>,
     counts: BTreeMap<String, usize>,
+    /// Whose turn it is to be first.
+    turn: usize,
+    looked_around: Option<Timestamp>,
 }
 
 impl Flights {
+    fn turn(&mut self, of: usize) -> usize {
+        self.turn = (self.turn + 1) % of.max(1);
+        self.turn
+    }
+
+    /// Whether it is time to look for what nobody nudges for.
+    fn looks_around(&mut self, now: Timestamp, every: Duration) -> bool {
+        let passed = self.looked_around.map(|last| Duration::try_from(now.duration_since(last)));
+        let due = passed.is_none_or(|passed| passed.is_ok_and(|passed| passed >= every));
+        if due {
+            self.looked_around = Some(now);
+        }
+        due
+    }
+
     fn of(&self, handler: &str) -> usize {
         self.counts.get(handler).copied().unwrap_or(0)
     }

@@ -33,6 +33,8 @@ pub struct EnrichError {
     pub reason: String,
     /// Whether it may work later.
     pub retryable: bool,
+    /// Whether PortaBilling itself is unwell (unreachable, busy, not letting us in), whatever was asked.
+    pub outage: bool,
     /// Not before this long, where PortaBilling says so.
     pub after: Option<Duration>,
 }

@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 pub use read::Unreadable;
 
+use crate::handler::OrderBy;
+
 /// One event as it was accepted; never changed afterwards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -68,6 +70,15 @@ impl Event {
     /// The account that it is about, where it is about one: only accounts have a provisioning status (ESPF).
     pub fn i_account(&self) -> Option<i64> {
         self.subject.i_account()
+    }
+
+    /// Its place among the events of its subject: when it happened, but no later than it was accepted (a clock that is ahead
+    /// must not hold back what is said by one that isn't).
+    pub fn rank(&self, by: OrderBy) -> Timestamp {
+        match (by, self.event_time) {
+            (OrderBy::EventTime, Some(time)) => time.min(self.received_at),
+            _ => self.received_at,
+        }
     }
 }
 

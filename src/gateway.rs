@@ -2,11 +2,15 @@
 
 mod counted;
 mod groups;
+mod housekeeping;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use http_body_util::Full;
+use hyper::body::Incoming;
 use jiff::Timestamp;
 use portabilling::client::{Client, Credentials, Settings};
 use tokio::net::TcpListener;
@@ -14,11 +18,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, ConnectorSettings, Credential, PortaBillingSettings};
+use crate::callback::Tokens;
+use crate::config::{CallbackListening, Config, ConnectorSettings, Credential, PortaBillingSettings};
 use crate::connector::Connector;
 use crate::connector::http::HttpConnector;
-use crate::dispatch::{Dispatcher, Observer, Route};
+use crate::dispatch::{Callbacks, DispatchSettings, Dispatcher, GateSettings, Observer, Route, wall_clock};
 use crate::enrich::PortaBilling;
+use crate::http::callback::{self, CallbackIntake};
 use crate::http::client::pem;
 use crate::http::intake::Intake;
 use crate::http::operator::Operator;
@@ -26,7 +32,7 @@ use crate::http::server::{Limits, serve};
 use crate::status::StatusWriter;
 use crate::status::espf::EspfApi;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
+use crate::store::{Control, Store, StoreError};
 use crate::telemetry::Telemetry;
 
 use counted::Counted;
@@ -86,12 +92,15 @@ impl Gateway {
 
         let routes = routes(&config)?;
         let enrich = Arc::new(PortaBilling::new(client.clone(), config.portabilling.cache_ttl));
-        let mut dispatcher = Dispatcher::new(Arc::clone(&shared), enrich, routes, config.dispatch.settings());
+        let mut dispatcher = Dispatcher::new(Arc::clone(&shared), enrich, routes, dispatch_settings(&config));
         dispatcher.observer = Arc::clone(&observer);
+        dispatcher.callbacks = config.callback.as_ref().map(callbacks);
+        let callbacks = callback_intake(&config, &dispatcher, Arc::clone(&store) as Arc<dyn Control>);
         let accepted = Arc::clone(&dispatcher.nudge);
         let sink = Arc::new(EspfApi::new(client.clone()));
         let mut statuses = StatusWriter::new(Arc::clone(&shared), sink, config.status.settings());
         statuses.observer = observer;
+        statuses.gates = Some(dispatcher.gates());
         statuses.nudge = Arc::clone(&dispatcher.status_nudge);
 
         let (intake_listener, intake) = listen(config.listen.intake).await?;
@@ -116,8 +125,14 @@ impl Gateway {
         gateway.workers.spawn(async move { stop.run_until_cancelled(checked).await });
         gateway.workers.spawn(dispatcher.run(gateway.work_stop.clone()));
         gateway.workers.spawn(statuses.run(gateway.work_stop.clone()));
+        gateway.workers.spawn(housekeeping::keep_house(
+            Arc::clone(&gateway.store) as Arc<dyn Control>,
+            config.retention.clone(),
+            wall_clock(),
+            gateway.work_stop.clone(),
+        ));
         gateway.open_operator(&config, operator_listener);
-        gateway.open_intake(config, intake_listener, accepted);
+        gateway.open_intake(config, intake_listener, accepted, callbacks);
         for tracker in [&gateway.listeners, &gateway.workers, &gateway.operators] {
             tracker.close();
         }
@@ -125,7 +140,13 @@ impl Gateway {
         Ok(gateway)
     }
 
-    fn open_intake(&self, config: Config, listener: TcpListener, accepted: Arc<Notify>) {
+    fn open_intake(
+        &self,
+        config: Config,
+        listener: TcpListener,
+        accepted: Arc<Notify>,
+        callbacks: Option<Arc<CallbackIntake>>,
+    ) {
         let intake = Arc::new(Intake::new(
             &config.listen,
             &config.intakes,
@@ -135,7 +156,16 @@ impl Gateway {
             accepted,
             self.intake_stop.clone(),
         ));
-        let service = tower::service_fn(move |request| Arc::clone(&intake).respond(request));
+        let service = tower::service_fn(move |request: Request<Incoming>| {
+            let intake = Arc::clone(&intake);
+            let callbacks = callbacks.clone().filter(|_| request.uri().path().starts_with(callback::PATH));
+            async move {
+                match callbacks {
+                    Some(callbacks) => Ok(callbacks.respond(request).await),
+                    None => intake.respond(request).await.map(|response| response.map(|_| Full::default())),
+                }
+            }
+        });
         let open = self.telemetry.connections("intake");
         let limits = Limits::from(&config.listen);
         self.listeners.spawn(serve(listener, limits, service, open, self.intake_stop.clone()));
@@ -201,9 +231,47 @@ fn routes(config: &Config) -> Result<Vec<Route>, StartError> {
     let routes = config.handlers.iter().filter_map(|handler| {
         // the configuration has been checked: the connector is there
         let connector = Arc::clone(connectors.get(handler.connector.as_str())?);
-        Some(Route { handler: handler.clone(), connector })
+        Some(Route::new(handler.clone(), connector))
     });
     Ok(routes.collect())
+}
+
+fn dispatch_settings(config: &Config) -> DispatchSettings {
+    let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let gate = |(name, ConnectorSettings::Http(settings)): (&String, &ConnectorSettings)| {
+        let gate = GateSettings {
+            max_in_flight: size(settings.max_in_flight),
+            per_second: (settings.per_second > 0).then_some(settings.per_second as f64),
+            breaker: settings.breaker,
+        };
+        (name.clone(), gate)
+    };
+    let mut settings = config.dispatch.settings();
+    settings.connectors = config.connectors.iter().map(gate).collect();
+    settings.portabilling.breaker = config.portabilling.breaker;
+    settings
+}
+
+fn callbacks(settings: &CallbackListening) -> Arc<Callbacks> {
+    let base = settings.url.as_str().trim_end_matches('/');
+    let url = format!("{base}{}", callback::PATH.trim_end_matches('/'));
+    Arc::new(Callbacks { url, tokens: Tokens::new(settings.secret.value()) })
+}
+
+fn callback_intake(
+    config: &Config,
+    dispatcher: &Dispatcher,
+    store: Arc<dyn Control>,
+) -> Option<Arc<CallbackIntake>> {
+    let settings = config.callback.as_ref()?;
+    Some(Arc::new(CallbackIntake {
+        callbacks: Arc::clone(dispatcher.callbacks.as_ref()?),
+        settler: dispatcher.settler(),
+        store,
+        body_limit: usize::try_from(settings.body_limit).unwrap_or(usize::MAX),
+        body_timeout: config.listen.body_timeout,
+        patience: settings.patience,
+    }))
 }
 
 /// PortaBilling's client, as the configuration has it.

@@ -1,6 +1,11 @@
 //! A subscription from the configuration: which events, what to fetch for them, whom to tell, how to retry.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use crate::delivery::Failure;
+use crate::event::Event;
+use crate::store::Subscription;
 
 /// One `[[handler]]` of the configuration.
 #[derive(Debug, Clone)]
@@ -15,10 +20,12 @@ pub struct Handler {
     pub connector: String,
     /// The service group under which the status is written back; none: no status is written.
     pub service_group: Option<String>,
-    /// What a parked delivery means for those behind it.
+    /// What the deliveries of a subject mean for each other.
     pub order: Order,
+    /// What makes one of them the earlier.
+    pub order_by: OrderBy,
     /// When to try again.
-    pub retry: RetrySchedule,
+    pub retry: Retries,
 }
 
 /// A member of `pb_data` (NSPS connector contract).
@@ -33,14 +40,49 @@ pub enum Fetch {
     FullVdCounterInfo,
 }
 
-/// What happens to the later deliveries of a subject when one has failed for good.
+/// What the deliveries of a subject mean for each other. One at a time is in flight in any case, the earliest first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
-    /// They go on: each fetches the truth anew, so a later one makes good what an earlier one missed.
+    /// When one has failed for good, the later ones go on: each fetches the truth anew, so a later one makes good what an
+    /// earlier one missed.
     #[default]
     Skip,
-    /// They wait until the parked one has been dealt with.
+    /// When one has failed for good, the later ones wait until it has been dealt with.
     Strict,
+    /// A newer one makes those that wait superfluous. As `skip` otherwise. Not for handlers that work from the event itself.
+    Latest,
+}
+
+/// What makes one delivery of a subject earlier than another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OrderBy {
+    /// When it happened, as far as the event says so; else when it was accepted.
+    #[default]
+    EventTime,
+    /// When it was accepted.
+    Arrival,
+}
+
+/// When a failed delivery is tried again, by the kind of failure.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Retries {
+    /// For all kinds that aren't named.
+    pub schedule: RetrySchedule,
+    /// For these.
+    pub by_failure: BTreeMap<Failure, RetrySchedule>,
+}
+
+impl Retries {
+    /// The schedule for this kind of failure.
+    pub fn of(&self, failure: Failure) -> &RetrySchedule {
+        self.by_failure.get(&failure).unwrap_or(&self.schedule)
+    }
+}
+
+impl From<RetrySchedule> for Retries {
+    fn from(schedule: RetrySchedule) -> Self {
+        Self { schedule, by_failure: BTreeMap::new() }
+    }
 }
 
 /// When a failed delivery is tried again: quickly at first, then slowly, then never (it is parked).
@@ -65,6 +107,11 @@ impl Handler {
     /// and `Subscriber/Name/Changed` share a segment and nothing else.
     pub fn wants(&self, event_type: &str) -> bool {
         self.events.iter().any(|pattern| matches(pattern, event_type))
+    }
+
+    /// What an event is accepted with, for this handler.
+    pub fn subscription(&self, event: &Event) -> Subscription {
+        Subscription { handler: self.name.clone(), order: self.order, rank: event.rank(self.order_by) }
     }
 }
 

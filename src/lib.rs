@@ -75,6 +75,8 @@
 //! three faces: Rust fields, XML on the wire, JSON. The simulator, `soapstone call` and the client all work from the same
 //! tables.
 
+pub mod breaker;
+pub mod callback;
 pub mod chain;
 pub mod cli;
 pub mod config;

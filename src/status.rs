@@ -17,8 +17,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::breaker::PORTABILLING;
 use crate::delivery::due;
-use crate::dispatch::{Clock, Jitter, Observer, StorePause, random_jitter, until, wall_clock};
+use crate::dispatch::{Clock, Gates, Health, Jitter, Observer, StorePause, random_jitter, until, wall_clock};
 use crate::handler::RetrySchedule;
 use crate::store::{Status, StatusEnd, StatusJob, Store, StoreError};
 
@@ -37,6 +38,8 @@ pub struct SinkError {
     pub reason: String,
     /// Whether it may work later.
     pub retryable: bool,
+    /// Whether PortaBilling itself is unwell, whatever was to be written.
+    pub outage: bool,
     /// Not before this long (`Retry-After`).
     pub after: Option<Duration>,
 }
@@ -86,6 +89,8 @@ pub struct StatusWriter {
     store: Arc<dyn Store>,
     sink: Arc<dyn StatusSink>,
     settings: StatusSettings,
+    /// What lies before PortaBilling: while it is shut nothing is written.
+    pub(crate) gates: Option<Arc<Gates>>,
     /// Told what happens.
     pub observer: Arc<dyn Observer>,
     /// The time.
@@ -103,6 +108,7 @@ impl StatusWriter {
             store,
             sink,
             settings,
+            gates: None,
             observer: Arc::new(()),
             now: wall_clock(),
             jitter: random_jitter(),
@@ -143,6 +149,11 @@ impl StatusWriter {
     async fn launch(self: &Arc<Self>, writes: &mut JoinSet<()>) -> Result<Duration, StoreError> {
         while writes.try_join_next().is_some() {}
         let room = self.settings.max_in_flight.max(1).saturating_sub(writes.len());
+        let shut = self.gates.as_ref().filter(|gates| !gates.is_closed(PORTABILLING));
+        let room = match shut {
+            Some(gates) if room > 0 => usize::from(self.probes(gates, (self.now)()).await?),
+            _ => room,
+        };
         if room == 0 {
             return Ok(self.settings.tick);
         }
@@ -153,16 +164,48 @@ impl StatusWriter {
         Ok(until(due, (self.now)(), self.settings.tick))
     }
 
+    /// Whether PortaBilling has been left alone for long enough, and there is a status to try it with.
+    async fn probes(&self, gates: &Gates, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(probing) = gates.to_probe(now).into_iter().find(|breaker| breaker.name == PORTABILLING)
+        else {
+            return Ok(false);
+        };
+        if self.store.next_status_due().await?.is_none_or(|due| due > now) {
+            return Ok(false);
+        }
+        let first = gates.change(&*self.store, probing.clone()).await?;
+        if first {
+            self.observer.breaker_changed(&probing);
+        }
+        Ok(first)
+    }
+
     async fn write(self: Arc<Self>, job: StatusJob) {
         let mut status = job.status.clone();
         status.message = status.message.map(|message| cut(&message, self.settings.message_max).to_owned());
         let result = self.write_within_limit(&status).await;
         let now = (self.now)();
+        self.learn(&result, now).await;
         let reason = result.as_ref().err().map(|error| error.reason.clone());
         let end = end(result, &job, &self.settings.retry, (self.jitter)(), now);
         let again = matches!(end, StatusEnd::Retry { .. });
         self.keep(&job, end, now).await;
         self.observer.status_ended(&status, reason.as_deref(), again);
+    }
+
+    /// What the write has shown of PortaBilling, for its breaker.
+    async fn learn(&self, result: &Result<(), SinkError>, now: Timestamp) {
+        let Some(gates) = &self.gates else { return };
+        let health = match result {
+            Err(SinkError { reason, outage: true, after, .. }) => Health::Unwell { reason, after: *after },
+            _ => Health::Well,
+        };
+        let Some(change) = gates.saw(PORTABILLING, health, now) else { return };
+        match gates.change(&*self.store, change.clone()).await {
+            Ok(true) => self.observer.breaker_changed(&change),
+            Ok(false) => {}
+            Err(error) => self.store_failed("put_breaker", &error),
+        }
     }
 
     /// A bug in a sink costs this try, not the worker.
@@ -174,7 +217,7 @@ impl StatusWriter {
             Ok(Err(_)) => "a mistake in the gateway broke it off".to_owned(),
             Err(_) => format!("nothing after {} s", limit.as_secs()),
         };
-        Err(SinkError { reason, retryable: true, after: None })
+        Err(SinkError { reason, retryable: true, outage: true, after: None })
     }
 
     async fn keep(&self, job: &StatusJob, end: StatusEnd, now: Timestamp) {
@@ -184,7 +227,7 @@ impl StatusWriter {
                 Ok(()) => return,
                 Err(error) => {
                     self.store_failed("finish_status", &error);
-                    if matches!(error, StoreError::Rejected(_)) {
+                    if matches!(error, StoreError::Rejected(_) | StoreError::Overtaken(_)) {
                         return;
                     }
                 }

@@ -1,11 +1,20 @@
 //! What must survive, as a handful of verbs. Nothing outside this module writes to disk.
+//!
+//! [`Store`] is the way of an event: accepted, claimed, recorded, its status written back. [`Control`] is what operators and
+//! housekeeping do beside it. Two stores keep the same promises: [`sqlite`] for one gateway, `postgres` for several.
 
+mod control;
 pub mod sqlite;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::delivery::{Attempt, Delivery, DeliveryId, State};
+pub use control::{
+    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, Last, Pause, Prune, Pruned, Scope, Select,
+};
+
+use crate::breaker::Breaker;
+use crate::delivery::{Attempt, Delivery, DeliveryId, Settlement, State};
 use crate::event::{Event, EventId};
 use crate::handler::Order;
 
@@ -21,19 +30,56 @@ pub trait Store: Send + Sync + 'static {
     async fn keep_sample(&self, sample: Sample) -> Result<(), StoreError>;
 
     /// Takes deliveries that are due, up to each handler's limit, at most one per handler and subject and none that
-    /// would overtake another, and marks them in flight. Handlers that aren't named keep theirs.
+    /// would overtake another, and marks them in flight. Handlers that aren't named keep theirs, and so does whatever is
+    /// paused ([`Control::pause`]).
+    ///
+    /// First in a lane (a handler and subject) is what has the lowest [`Subscription::rank`], then what was accepted first;
+    /// first among lanes is what is due longest.
     ///
     /// Don't drop the future: what it took would stay in flight until the store is opened again.
     async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError>;
 
+    /// Gives a claimed delivery back, not to be claimed before `due`; there was no attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::Overtaken`] if the claim isn't the delivery's last one, or has ended.
+    async fn release(&self, delivery: DeliveryId, claim: u32, due: Timestamp) -> Result<(), StoreError>;
+
     /// Records an attempt, the state that it leads to, and what follows from it, in one transaction.
     ///
-    /// Recording the same attempt again has no effect, so that it may be repeated when nobody knows whether it worked.
+    /// Recording the same attempt of the same claim again has no effect, so that it may be repeated when nobody knows whether
+    /// it worked. Where the order is [`Order::Latest`] and a newer delivery of the lane waits, one that would be pending is
+    /// superseded instead.
+    ///
+    /// # Errors
+    /// [`StoreError::Overtaken`] if the claim isn't the delivery's last one, or has ended otherwise: somebody else has taken
+    /// over, and the outcome isn't kept.
     async fn record(&self, record: Record) -> Result<(), StoreError>;
 
+    /// Ends the wait of a delivery for its callback: by the callback, or since none came in time. The settlement is kept
+    /// with the last attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::Overtaken`] if it doesn't await one for that claim (any more): each token works once.
+    async fn settle(&self, settle: Settle) -> Result<(), StoreError>;
+
+    /// Deliveries whose deadline for a callback has passed, as claimed then; at most `limit`. They stay as they are: end
+    /// their wait with [`Self::settle`], which only one of several gateways will manage to do.
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError>;
+
+    /// When the next deadline for a callback is.
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The circuit breakers that have ever opened.
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError>;
+
+    /// Keeps a breaker if what is kept has the version before its own (or it is the first and none is kept); answers
+    /// whether it did. Else another gateway was quicker: ask [`Self::breakers`] what it says.
+    async fn put_breaker(&self, breaker: Breaker) -> Result<bool, StoreError>;
+
     /// When the next delivery of these handlers becomes due, so that the dispatcher can sleep until then. Those that
-    /// wait behind others of their subject don't count.
-    async fn next_due(&self, handlers: Vec<String>) -> Result<Option<Timestamp>, StoreError>;
+    /// wait behind others of their subject don't count, nor do those that are paused.
+    async fn next_due(&self, wants: Vec<Want>) -> Result<Option<Timestamp>, StoreError>;
 
     /// Wants a status to be written back; an older one that hasn't been sent yet is replaced, a newer one stays.
     async fn put_status(&self, status: Status) -> Result<(), StoreError>;
@@ -68,6 +114,8 @@ pub struct Subscription {
     pub handler: String,
     /// Its order, which the delivery keeps: a later change of the configuration is for later events.
     pub order: Order,
+    /// Its place in its lane: what has a lower one goes first, whenever it came ([`Event::rank`]).
+    pub rank: Timestamp,
 }
 
 /// How many deliveries a handler has room for.
@@ -75,6 +123,8 @@ pub struct Subscription {
 pub struct Want {
     /// The handler's name.
     pub handler: String,
+    /// The name of its connector, which may be paused.
+    pub connector: String,
     /// At most so many.
     pub limit: usize,
 }
@@ -102,6 +152,9 @@ pub struct Sample {
 pub struct Claimed {
     /// The delivery, in flight.
     pub delivery: Delivery,
+    /// How often it has been claimed, this time included: whoever records must name the last claim, so that a gateway that
+    /// was frozen or cut off can't finish what another has taken over (a fencing token).
+    pub claim: u32,
     /// Its event.
     pub event: Event,
     /// The `pb_data` that was last delivered for this handler and subject: what is left to work from when the
@@ -114,14 +167,36 @@ pub struct Claimed {
 pub struct Record {
     /// Whose attempt.
     pub delivery: DeliveryId,
+    /// Under which claim it was made ([`Claimed::claim`]).
+    pub claim: u32,
     /// The attempt.
     pub attempt: Attempt,
     /// The state that it leads to.
     pub state: State,
+    /// How many tries the schedule counts now ([`Delivery::tries`]).
+    pub tries: u32,
     /// The status to write back to PortaBilling.
     pub status: Option<Status>,
-    /// The `pb_data` that was delivered, to be kept as the subject's last.
+    /// The `pb_data` that was sent: kept as the subject's last if the state is delivered, and until the callback if it
+    /// awaits one.
     pub last: Option<String>,
+}
+
+/// The end of the wait for a callback, and all that follows from it.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// Whose.
+    pub delivery: DeliveryId,
+    /// Under which claim it has waited.
+    pub claim: u32,
+    /// What was called back, or that nothing was.
+    pub settlement: Settlement,
+    /// The state that it leads to.
+    pub state: State,
+    /// How many tries the schedule counts now.
+    pub tries: u32,
+    /// The status to write back to PortaBilling.
+    pub status: Option<Status>,
 }
 
 /// A provisioning status of an account in a service group (ESPF API).
@@ -215,8 +290,11 @@ pub struct Backlog {
     pub handler: String,
     pub pending: u64,
     pub in_flight: u64,
+    pub awaiting: u64,
     pub parked: u64,
     pub delivered: u64,
+    pub superseded: u64,
+    pub cancelled: u64,
     pub oldest_pending: Option<Timestamp>,
 }
 
@@ -232,4 +310,8 @@ pub enum StoreError {
     /// It makes no sense to the store, and asking again won't help: a mistake in the gateway.
     #[error("the store does not take it: {0}")]
     Rejected(String),
+    /// The claim has ended: another gateway has taken the delivery over, or a callback came first. Asking again won't help;
+    /// whoever has it now goes on under the same idempotency key.
+    #[error("delivery {0} has gone on without this claim")]
+    Overtaken(DeliveryId),
 }

@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::Outcome;
 use crate::store::{Backlog, StatusValue};
 
@@ -67,6 +68,7 @@ pub struct Telemetry {
     fault_codes: Bounded,
     statuses: Family<StatusLabels, Counter>,
     connections: Family<ListenerLabels, Gauge>,
+    breakers: Family<BreakerLabels, Gauge>,
     store_errors: Counter,
     /// The backlog's gauges are made anew each time, one reader after the other.
     rendering: Mutex<()>,
@@ -124,6 +126,11 @@ struct ListenerLabels {
     listener: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BreakerLabels {
+    name: String,
+}
+
 /// 50 µs to about 7 minutes.
 fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.000_05, 2.0, 24))
@@ -151,6 +158,7 @@ impl Telemetry {
             fault_codes: Bounded::default(),
             statuses: Family::default(),
             connections: Family::default(),
+            breakers: Family::default(),
             store_errors: Counter::default(),
             rendering: Mutex::default(),
         };
@@ -178,6 +186,8 @@ impl Telemetry {
         registry.register("portabilling_faults", "Faults of PortaBilling by code", self.faults.clone());
         let help = "Provisioning statuses written back by value and outcome";
         registry.register("status_writes", help, self.statuses.clone());
+        let help = "Circuit breakers by name: 0 closed, 1 half open, 2 open";
+        registry.register("breaker", help, self.breakers.clone());
         registry.register("connections", "Open connections by listener", self.connections.clone());
         let help = "Times that the store couldn't take or give what was asked";
         registry.register("store_errors", help, self.store_errors.clone());
@@ -229,13 +239,25 @@ impl Telemetry {
         self.connections.get_or_create_owned(&ListenerLabels { listener })
     }
 
+    /// How a breaker stands.
+    pub fn breaker(&self, breaker: &Breaker) {
+        let value = match breaker.state {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen { .. } => 1,
+            BreakerState::Open { .. } => 2,
+        };
+        self.breakers.get_or_create(&BreakerLabels { name: breaker.name.clone() }).set(value);
+    }
+
     /// Everything as text, in the format of OpenMetrics. The backlog is what the store says now.
     pub fn render(&self, backlog: &[Backlog], now: Timestamp) -> Result<String, fmt::Error> {
         let _one_at_a_time = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
         self.backlog.clear();
         self.oldest.clear();
-        for Backlog { handler, pending, in_flight, parked, delivered: _, oldest_pending } in backlog {
-            for (state, count) in [("pending", pending), ("in_flight", in_flight), ("parked", parked)] {
+        for Backlog { handler, pending, in_flight, awaiting, parked, oldest_pending, .. } in backlog {
+            for (state, count) in
+                [("pending", pending), ("in_flight", in_flight), ("awaiting", awaiting), ("parked", parked)]
+            {
                 let labels = BacklogLabels { handler: handler.clone(), state };
                 self.backlog.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
             }
@@ -303,6 +325,9 @@ mod tests {
             pending: 3,
             in_flight: 1,
             parked: 2,
+            awaiting: 4,
+            superseded: 0,
+            cancelled: 0,
             delivered: 7,
             oldest_pending: Timestamp::from_second(940).ok(),
         };

@@ -79,3 +79,22 @@ pub const CONNECTOR_RETRY_AFTER_LIMIT: Duration = hours(1);
 /// proxy while the connector restarts, 401 and 403 a secret being changed: an operator repairs those, and the deliveries
 /// then go through by themselves. NSPS: a published connector answers 422 for a time-out of its own upstream.
 pub const CONNECTOR_FINAL: [u16; 2] = [400, 413];
+
+/// The codes by which an external system says that it will call back, and by when it has to.
+pub const CALLBACK_CODES: [u16; 1] = [202];
+/// See [`CALLBACK_CODES`].
+pub const CALLBACK_DEADLINE: Duration = Duration::from_secs(3600);
+/// The longest body of a callback, in bytes.
+pub const CALLBACK_BODY_LIMIT: u64 = 64 * 1024;
+/// How long a callback may wait for the attempt that it belongs to: it may be quicker than our own record of it.
+pub const CALLBACK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long events are kept.
+pub const RETENTION_EVENTS: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long what was asked and answered is kept.
+pub const RETENTION_BODIES: Duration = Duration::from_secs(14 * 24 * 3600);
+/// How often it is looked for what is old enough.
+pub const RETENTION_EVERY: Duration = Duration::from_secs(3600);
+/// How many events and attempts are looked at in one step of that, and how long to leave the store alone afterwards.
+pub const RETENTION_STEP: u64 = 500;
+/// See [`RETENTION_STEP`].
+pub const RETENTION_PAUSE: Duration = Duration::from_millis(50);

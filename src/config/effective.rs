@@ -1,5 +1,6 @@
 //! The configuration as it counts, written as TOML: with every default, and secrets named by their origin only.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -7,7 +8,9 @@ use serde::{Serialize, Serializer};
 
 use super::Config;
 use super::units::{format_duration, serialize_duration};
-use crate::handler::{Handler, Order, RetrySchedule};
+use crate::breaker::BreakerSettings;
+use crate::delivery::Failure;
+use crate::handler::{Handler, Order, OrderBy, Retries, RetrySchedule};
 
 impl Config {
     /// The whole configuration as TOML, which reads as the same configuration again. No secret is in it: it says where
@@ -17,7 +20,10 @@ impl Config {
     }
 }
 
-pub(super) const ORDERS: [(&str, Order); 2] = [("skip", Order::Skip), ("strict", Order::Strict)];
+pub(super) const ORDERS: [(&str, Order); 3] =
+    [("skip", Order::Skip), ("strict", Order::Strict), ("latest", Order::Latest)];
+pub(super) const ORDERS_BY: [(&str, OrderBy); 2] =
+    [("event_time", OrderBy::EventTime), ("arrival", OrderBy::Arrival)];
 
 pub(super) fn as_url<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(url.as_str())
@@ -44,11 +50,21 @@ struct HandlerView<'a> {
     connector: &'a str,
     service_group: Option<&'a str>,
     order: &'static str,
-    retry: RetryView,
+    order_by: &'static str,
+    retry: RetriesView,
 }
 
 pub(super) fn as_retry<S: Serializer>(retry: &RetrySchedule, to: S) -> Result<S::Ok, S::Error> {
     RetryView::from(retry).serialize(to)
+}
+
+/// The schedule, and in it those for kinds of failures.
+#[derive(Serialize)]
+struct RetriesView {
+    #[serde(flatten)]
+    schedule: RetryView,
+    #[serde(flatten)]
+    by_failure: BTreeMap<&'static str, RetryView>,
 }
 
 #[derive(Serialize)]
@@ -72,7 +88,19 @@ impl<'a> From<&'a Handler> for HandlerView<'a> {
             connector: &handler.connector,
             service_group: handler.service_group.as_deref(),
             order: word(&ORDERS, &handler.order),
-            retry: RetryView::from(&handler.retry),
+            order_by: word(&ORDERS_BY, &handler.order_by),
+            retry: RetriesView::from(&handler.retry),
+        }
+    }
+}
+
+impl From<&Retries> for RetriesView {
+    fn from(retries: &Retries) -> Self {
+        let of =
+            |(failure, schedule): (&Failure, &RetrySchedule)| (failure.as_str(), RetryView::from(schedule));
+        Self {
+            schedule: RetryView::from(&retries.schedule),
+            by_failure: retries.by_failure.iter().map(of).collect(),
         }
     }
 }
@@ -87,6 +115,24 @@ impl From<&RetrySchedule> for RetryView {
             horizon: retry.horizon,
         }
     }
+}
+
+pub(super) fn as_breaker<S: Serializer>(breaker: &BreakerSettings, to: S) -> Result<S::Ok, S::Error> {
+    let BreakerSettings { failures, first, longest, probe, slow_start } = *breaker;
+    BreakerView { failures, first, longest, probe, slow_start }.serialize(to)
+}
+
+#[derive(Serialize)]
+struct BreakerView {
+    failures: u32,
+    #[serde(serialize_with = "serialize_duration")]
+    first: Duration,
+    #[serde(serialize_with = "serialize_duration")]
+    longest: Duration,
+    #[serde(serialize_with = "serialize_duration")]
+    probe: Duration,
+    #[serde(serialize_with = "serialize_duration")]
+    slow_start: Duration,
 }
 
 fn word<T: PartialEq>(words: &[(&'static str, T)], meaning: &T) -> &'static str {

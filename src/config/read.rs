@@ -10,8 +10,9 @@ use toml::de::DeTable;
 
 use super::reader::{Reading, Section, Value, suggest};
 use super::{
-    AuthInfo, Config, Credential, Dispatch, EspfAuth, Listen, PortaBillingSettings, Problem, Secret,
-    SoapPath, StatusEncoding, StatusWriting, StoreSettings, Transport, defaults,
+    AuthInfo, CallbackListening, Config, ConnectorSettings, Credential, Dispatch, EspfAuth, Listen,
+    PortaBillingSettings, Problem, Retention, Secret, SoapPath, StatusEncoding, StatusWriting, StoreSettings,
+    Transport, defaults,
 };
 
 mod connector;
@@ -53,6 +54,8 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
     let store = store(&section(&root, "store"));
     let dispatch = dispatch(&section(&root, "dispatch"));
     let status = status(&section(&root, "status"));
+    let callback = root.get("callback").map(|_| callback(&section(&root, "callback")));
+    let retention = retention(&section(&root, "retention"));
     let portabilling = match root.get("portabilling") {
         Some(_) => portabilling(&section(&root, "portabilling")),
         None => {
@@ -64,6 +67,12 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
     let connectors = connector::all(&root);
     let names: Vec<&str> = connectors.keys().map(String::as_str).collect();
     let handlers = handler::all(&root, &names);
+    if callback.is_none()
+        && let Some(name) = calls_back(&connectors)
+    {
+        let what = format!("[connector.{name}] calls back, and there is no [callback]");
+        root.problem(0, what, "add one, with `url` and `secret`");
+    }
     root.finish();
     let connectors: BTreeMap<_, _> =
         connectors.into_iter().filter_map(|(name, settings)| Some((name, settings?))).collect();
@@ -72,11 +81,22 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
         store: store?,
         dispatch,
         status,
+        callback: match callback {
+            Some(callback) => Some(callback?),
+            None => None,
+        },
+        retention,
         portabilling: portabilling?,
         intakes,
         connectors,
         handlers,
     })
+}
+
+/// The first that needs an address to call back.
+fn calls_back(connectors: &BTreeMap<String, Option<ConnectorSettings>>) -> Option<&str> {
+    let calls_back = |settings: &Option<ConnectorSettings>| matches!(settings, Some(ConnectorSettings::Http(settings)) if settings.callback.is_some());
+    connectors.iter().find(|(_, settings)| calls_back(settings)).map(|(name, _)| name.as_str())
 }
 
 /// A section of the document; one that isn't there reads as empty.
@@ -164,6 +184,43 @@ fn dispatch(section: &Section<'_>) -> Dispatch {
     dispatch
 }
 
+fn callback(section: &Section<'_>) -> Option<CallbackListening> {
+    let url = need_url(section, "url", "\"https://soapstone.example.com:8443\"");
+    let secret = section
+        .need("secret", "{ env = \"SOAPSTONE_CALLBACK_SECRET\" }")
+        .and_then(|value| section.secret_of("secret", value).map(|secret| (secret, value)));
+    let body_limit = section.size("body_limit", defaults::CALLBACK_BODY_LIMIT, 64..=MIB);
+    let patience = section.duration("patience", defaults::CALLBACK_PATIENCE, Duration::ZERO..=HOUR);
+    section.finish();
+    let (secret, value) = secret?;
+    if secret.expose().len() < CALLBACK_SECRET {
+        let what = format!("`secret` in {} is too short to sign with", section.name);
+        section.problem(
+            value.at,
+            what,
+            format!("make one of {CALLBACK_SECRET} characters or more, at random"),
+        );
+    }
+    Some(CallbackListening { url: url?, secret, body_limit, patience })
+}
+
+/// Shorter secrets can be guessed offline by whoever has seen one token.
+const CALLBACK_SECRET: usize = 24;
+
+fn retention(section: &Section<'_>) -> Retention {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let default = Retention::default();
+    let retention = Retention {
+        events: section.duration("events", default.events, HOUR..=3660 * DAY),
+        bodies: section.duration("bodies", default.bodies, HOUR..=3660 * DAY),
+        every: section.duration("every", default.every, MILLISECOND..=DAY),
+        step: section.count("step", default.step, 1..=100_000),
+        pause: section.duration("pause", default.pause, Duration::ZERO..=HOUR),
+    };
+    section.finish();
+    retention
+}
+
 fn status(section: &Section<'_>) -> StatusWriting {
     let default = StatusWriting::default();
     let status = StatusWriting {
@@ -209,6 +266,7 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
         timeout: section.duration("timeout", default.timeout, MILLISECOND..=HOUR),
         max_in_flight: section.count("max_in_flight", default.max_in_flight, 1..=10_000),
         calls_per_second: section.count("calls_per_second", default.calls_per_second, 0..=100_000),
+        breaker: connector::breaker(section),
         cache_ttl: section.duration("cache_ttl", default.cache_ttl, Duration::ZERO..=HOUR),
         answer_limit: section.size("answer_limit", default.answer_limit, 64 * 1024..=1024 * MIB),
         ca_file: section.certificates("ca_file"),

@@ -1,7 +1,8 @@
 //! The NSPS connector contract: one POST for each attempt, so that whatever was written for NSPS works behind us unchanged.
 //!
 //! Any 2xx means processed, everything else failed. Connectors can't be trusted to tell a failure that lasts from one that
-//! passes, so only the codes of the setting `final` end a delivery.
+//! passes, so only the codes of the setting `final` end a delivery. How many requests are under way at a time is the
+//! dispatcher's business.
 
 mod answer;
 
@@ -16,13 +17,12 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{Applied, Apply, Connector};
 use crate::chain::chain;
-use crate::config::{HeaderText, HttpConnectorSettings};
-use crate::delivery::Outcome;
+use crate::config::{CallbackSettings, HeaderText, HttpConnectorSettings};
+use crate::delivery::{Failure, Outcome};
 use crate::http::client::{ClientError, ClientSettings, client};
 use answer::Answer;
 
@@ -40,7 +40,7 @@ pub struct HttpConnector {
     answer_limit: usize,
     keep_limit: usize,
     retry_after_limit: Duration,
-    in_flight: Semaphore,
+    callback: Option<CallbackSettings>,
 }
 
 /// Why there is no connector: the operator's to mend.
@@ -99,23 +99,23 @@ impl HttpConnector {
             answer_limit: size(settings.answer_limit),
             keep_limit: size(settings.keep_limit),
             retry_after_limit: settings.retry_after_limit,
-            in_flight: Semaphore::new(size(settings.max_in_flight).min(Semaphore::MAX_PERMITS)),
+            callback: settings.callback.clone(),
         })
     }
 
     /// One POST, and what came of it.
     async fn post(&self, headers: HeaderMap, body: String, now: Timestamp) -> (Outcome, Option<String>) {
-        // It is never closed; were it, going on without a limit would be better than standing still.
-        let _permit = self.in_flight.acquire().await;
         let sent = self.client.post(self.url.clone()).headers(headers).body(body).send().await;
         match sent {
             Ok(response) => {
                 let answer = Answer::read(response, self.answer_limit).await;
-                let outcome = answer.outcome(&self.final_codes, self.retry_after_limit, now);
+                let outcome =
+                    answer.outcome(&self.final_codes, self.callback.as_ref(), self.retry_after_limit, now);
                 (self.masked(outcome), Some(self.shown(answer.text())))
             }
             Err(error) => {
-                (Outcome::Retry { reason: self.unanswered(&error.without_url()), after: None }, None)
+                let reason = self.unanswered(&error.without_url());
+                (Outcome::Retry { class: Failure::Unreachable, reason, after: None }, None)
             }
         }
     }
@@ -137,8 +137,10 @@ impl HttpConnector {
     /// An outcome whose reason holds no secret, though the other side may have repeated one.
     fn masked(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::Delivered => Outcome::Delivered,
-            Outcome::Retry { reason, after } => Outcome::Retry { reason: self.mask(reason), after },
+            Outcome::Delivered | Outcome::Accepted { .. } => outcome,
+            Outcome::Retry { class, reason, after } => {
+                Outcome::Retry { class, reason: self.mask(reason), after }
+            }
             Outcome::Refused { reason } => Outcome::Refused { reason: self.mask(reason) },
         }
     }
@@ -180,6 +182,7 @@ impl Connector for HttpConnector {
         };
         let mut headers = self.headers.clone();
         headers.extend(trace(&request));
+        headers.extend(self.callback.as_ref().and(request.callback).and_then(callback));
         let text = self.request_text(&headers, &body);
         let (outcome, response) = self.post(headers, body, request.now).await;
         Applied { outcome, request: Some(text), response }
@@ -212,6 +215,13 @@ fn trace(request: &Apply<'_>) -> [(HeaderName, HeaderValue); 2] {
         (HeaderName::from_static("x-b3-traceid"), value(&request.event.id.0.simple().to_string())),
         (HeaderName::from_static("x-request-id"), value(&Uuid::new_v4().to_string())),
     ]
+}
+
+/// Where to call back; whoever knows it can say that it is done, so it isn't shown.
+fn callback(url: &str) -> Option<(HeaderName, HeaderValue)> {
+    let mut value = HeaderValue::from_str(url).ok()?;
+    value.set_sensitive(true);
+    Some((HeaderName::from_static("x-callback-url"), value))
 }
 
 fn headers(name: &str, settings: &HttpConnectorSettings) -> Result<HeaderMap, HttpConnectorError> {

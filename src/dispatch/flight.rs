@@ -9,11 +9,14 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{AttemptEnded, Dispatcher, Route};
+use super::settle::status;
+use super::{AttemptEnded, Dispatcher, Health, Route};
+use crate::breaker::PORTABILLING;
+use crate::callback::Token;
 use crate::connector::{Applied, Apply};
-use crate::delivery::{Attempt, Outcome, State};
+use crate::delivery::{Attempt, Failure, Outcome, State};
 use crate::enrich::EnrichError;
-use crate::store::{Claimed, Record, Status, StoreError};
+use crate::store::{Claimed, Record, StoreError};
 
 /// An attempt as it was made.
 struct Made {
@@ -21,29 +24,59 @@ struct Made {
     pb_data: Option<Box<RawValue>>,
     enrich: Duration,
     connect: Duration,
+    /// What it has shown of whom it asked.
+    seen: Vec<(String, Seen)>,
+}
+
+/// How somebody who was asked was found; as [`Health`], to keep.
+enum Seen {
+    Well,
+    Unwell { reason: String, after: Option<Duration> },
+}
+
+/// On its way through the gates, until it is dropped: however the flight ends, even by a mistake.
+struct Through<'a> {
+    worker: &'a Dispatcher,
+    route: &'a Route,
+}
+
+impl Drop for Through<'_> {
+    fn drop(&mut self) {
+        self.worker.gates.end(&self.route.gates());
+    }
 }
 
 pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Claimed) {
+    let _through = Through { worker: &worker, route: &route };
+    attempt(&worker, &route, claimed).await;
+}
+
+async fn attempt(worker: &Dispatcher, route: &Route, claimed: Claimed) {
     let started_at = (worker.now)();
     // Beside the attempt, which it must not hold up; before the record, so that it can't come after the end.
     let ((), made) =
-        tokio::join!(announce(&worker, &route, &claimed, started_at), make(&worker, &route, &claimed));
+        tokio::join!(announce(worker, route, &claimed, started_at), make(worker, route, &claimed));
     let ended_at = (worker.now)();
 
     let delivery = &claimed.delivery;
     let number = delivery.attempts + 1;
     let outcome = made.applied.outcome;
+    // Behind a breaker that is open it isn't this delivery's fault, and no try of its own.
+    let counts = learn(worker, &made.seen, ended_at).await;
+    let tries = delivery.tries.saturating_add(u32::from(counts));
     let state = delivery.state.next(
         &outcome,
-        number,
-        delivery.accepted_at,
+        tries,
+        delivery.since,
         &route.handler.retry,
         (worker.jitter)(),
         ended_at,
     );
-    let delivered = matches!(state, State::Delivered { .. });
+    let sent = matches!(state, State::Delivered { .. } | State::Awaiting { .. });
+    let message = reason(&state, &outcome);
     let record = Record {
         delivery: delivery.id,
+        claim: claimed.claim,
         attempt: Attempt {
             number,
             started_at,
@@ -51,13 +84,15 @@ pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Cla
             outcome: outcome.clone(),
             request: made.applied.request,
             response: made.applied.response,
+            settled: None,
         },
         state: state.clone(),
-        status: status(&route, &claimed, &state, number, reason(&state, &outcome), ended_at),
-        last: made.pb_data.filter(|_| delivered).map(|data| data.get().to_owned()),
+        tries,
+        status: status(&route.handler, &claimed.event, &state, number, message, ended_at),
+        last: made.pb_data.filter(|_| sent).map(|data| data.get().to_owned()),
     };
     let before = Instant::now();
-    keep(&worker, record).await;
+    keep(worker, record).await;
     worker.observer.attempt_ended(&AttemptEnded {
         handler: &route.handler.name,
         event: &claimed.event,
@@ -72,35 +107,39 @@ pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Cla
     });
 }
 
+/// What the attempt has shown of those whom it asked, for their breakers; answers whether all of them are closed.
+async fn learn(worker: &Dispatcher, seen: &[(String, Seen)], now: Timestamp) -> bool {
+    let mut closed = true;
+    for (name, seen) in seen {
+        let health = match seen {
+            Seen::Well => Health::Well,
+            Seen::Unwell { reason, after } => Health::Unwell { reason, after: *after },
+        };
+        if let Some(change) = worker.gates.saw(name, health, now) {
+            match worker.gates.change(&*worker.store, change.clone()).await {
+                Ok(true) => worker.observer.breaker_changed(&change),
+                Ok(false) => {}
+                // the next attempt shows the same
+                Err(error) => worker.store_failed("put_breaker", &error),
+            }
+        }
+        closed &= worker.gates.is_closed(name);
+    }
+    closed
+}
+
 /// Says that the first attempt has started. Nice to have: if it fails, the end says more.
 async fn announce(worker: &Dispatcher, route: &Route, claimed: &Claimed, now: Timestamp) {
-    let delivery = &claimed.delivery;
+    let Claimed { delivery, event, .. } = claimed;
     if !worker.settings.announce {
         return;
     }
-    let Some(status) = status(route, claimed, &delivery.state, delivery.attempts, None, now) else { return };
+    let status = status(&route.handler, event, &delivery.state, delivery.attempts, None, now);
+    let Some(status) = status else { return };
     match worker.store.put_status(status).await {
         Ok(()) => worker.status_nudge.notify_one(),
         Err(error) => worker.store_failed("put_status", &error),
     }
-}
-
-/// Only accounts have a status, and only in the handler's service group (ESPF).
-fn status(
-    route: &Route,
-    claimed: &Claimed,
-    state: &State,
-    attempts: u32,
-    reason: Option<&str>,
-    at: Timestamp,
-) -> Option<Status> {
-    Some(Status {
-        i_account: claimed.event.i_account()?,
-        group: route.handler.service_group.clone()?,
-        value: state.status(attempts)?,
-        message: reason.map(str::to_owned),
-        at,
-    })
 }
 
 /// What whoever looks at the status is told: why it was given up, else why it failed.
@@ -117,41 +156,53 @@ async fn make(worker: &Dispatcher, route: &Route, claimed: &Claimed) -> Made {
     let limit = worker.settings.attempt_max;
     match tokio::time::timeout(limit, attempt).await {
         Ok(Ok(made)) => made,
-        Ok(Err(_)) => {
-            unmade("a mistake in the gateway broke it off; it may have been carried out".into(), None)
-        }
-        Err(_) => {
-            unmade(format!("nothing after {} s; it may have been carried out", limit.as_secs()), Some(limit))
-        }
+        Ok(Err(_)) => unmade(
+            Failure::Interrupted,
+            "a mistake in the gateway broke it off; it may have been carried out".into(),
+            None,
+        ),
+        Err(_) => unmade(
+            Failure::Unreachable,
+            format!("nothing after {} s; it may have been carried out", limit.as_secs()),
+            Some(limit),
+        ),
     }
 }
 
-fn unmade(reason: String, took: Option<Duration>) -> Made {
-    let outcome = Outcome::Retry { reason, after: None };
+fn unmade(class: Failure, reason: String, took: Option<Duration>) -> Made {
+    let outcome = Outcome::Retry { class, reason, after: None };
     Made {
         applied: Applied { outcome, request: None, response: None },
         pb_data: None,
         enrich: Duration::ZERO,
         connect: took.unwrap_or_default(),
+        seen: Vec::new(),
     }
 }
 
 async fn fetch_and_apply(worker: &Dispatcher, route: &Route, claimed: &Claimed) -> Made {
-    let Claimed { delivery, event, last } = claimed;
+    let Claimed { delivery, claim, event, last } = claimed;
     let fetch = &route.handler.fetch;
+    let mut seen = Vec::new();
     let before = Instant::now();
     let fetched = match fetch.as_slice() {
         [] => Ok(None),
-        wanted => worker.enrich.pb_data(event, wanted, last.as_deref(), (worker.now)()).await,
+        wanted => {
+            let fetched = worker.enrich.pb_data(event, wanted, last.as_deref(), (worker.now)()).await;
+            seen.push((PORTABILLING.to_owned(), seen_of_portabilling(&fetched)));
+            fetched
+        }
     };
     let enrich = before.elapsed();
     let pb_data = match fetched {
         Ok(pb_data) => pb_data,
         Err(error) => {
             let applied = Applied { outcome: without_data(error), request: None, response: None };
-            return Made { applied, pb_data: None, enrich, connect: Duration::ZERO };
+            return Made { applied, pb_data: None, enrich, connect: Duration::ZERO, seen };
         }
     };
+    let token = Token { delivery: delivery.id, claim: *claim };
+    let callback = worker.callbacks.as_ref().map(|to| format!("{}/{}", to.url, to.tokens.write(token)));
     let before = Instant::now();
     let applied = route
         .connector
@@ -161,16 +212,39 @@ async fn fetch_and_apply(worker: &Dispatcher, route: &Route, claimed: &Claimed) 
             handler: &route.handler.name,
             event,
             pb_data: pb_data.as_deref(),
+            callback: callback.as_deref(),
             created_at: delivery.accepted_at,
             now: (worker.now)(),
         })
         .await;
-    Made { applied, pb_data, enrich, connect: before.elapsed() }
+    seen.push((route.gate.clone(), seen_of(&applied.outcome)));
+    Made { applied, pb_data, enrich, connect: before.elapsed(), seen }
+}
+
+fn seen_of_portabilling<T>(fetched: &Result<T, EnrichError>) -> Seen {
+    match fetched {
+        Err(EnrichError { reason, outage: true, after, .. }) => {
+            Seen::Unwell { reason: reason.clone(), after: *after }
+        }
+        _ => Seen::Well,
+    }
+}
+
+fn seen_of(outcome: &Outcome) -> Seen {
+    match outcome {
+        Outcome::Retry { class, reason, after } if class.is_outage() => {
+            Seen::Unwell { reason: reason.clone(), after: *after }
+        }
+        _ => Seen::Well,
+    }
 }
 
 fn without_data(error: EnrichError) -> Outcome {
-    let EnrichError { reason, retryable, after } = error;
-    if retryable { Outcome::Retry { reason, after } } else { Outcome::Refused { reason } }
+    let EnrichError { reason, retryable, after, .. } = error;
+    match retryable {
+        true => Outcome::Retry { class: Failure::PortaBilling, reason, after },
+        false => Outcome::Refused { reason },
+    }
 }
 
 /// Keeps the record however long the store fails: as long as this process lives, an outcome isn't lost. If the process
@@ -182,7 +256,7 @@ async fn keep(worker: &Dispatcher, record: Record) {
             Ok(()) => break,
             Err(error) => {
                 worker.store_failed("record", &error);
-                if matches!(error, StoreError::Rejected(_)) {
+                if matches!(error, StoreError::Rejected(_) | StoreError::Overtaken(_)) {
                     return;
                 }
             }

@@ -12,11 +12,12 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
+use crate::breaker::Breaker;
 use crate::connector::{Applied, Apply};
-use crate::delivery::DeliveryId;
+use crate::delivery::{DeliveryId, Failure};
 use crate::enrich::EnrichError;
 use crate::event::{EventId, Subject, SubjectKind};
-use crate::handler::{Fetch, Order, RetrySchedule};
+use crate::handler::{Fetch, Order, OrderBy, RetrySchedule};
 use crate::status::{SinkError, StatusSettings, StatusSink, StatusWriter};
 use crate::store::sqlite::{SqliteStore, StoreSettings};
 use crate::store::*;
@@ -130,8 +131,26 @@ impl Store for Flaky {
     async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError> {
         self.store.claim(now, wants).await
     }
-    async fn next_due(&self, handlers: Vec<String>) -> Result<Option<Timestamp>, StoreError> {
-        self.store.next_due(handlers).await
+    async fn next_due(&self, wants: Vec<Want>) -> Result<Option<Timestamp>, StoreError> {
+        self.store.next_due(wants).await
+    }
+    async fn release(&self, delivery: DeliveryId, claim: u32, due: Timestamp) -> Result<(), StoreError> {
+        self.store.release(delivery, claim, due).await
+    }
+    async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+        self.store.settle(settle).await
+    }
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.store.overdue(now, limit).await
+    }
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.store.next_deadline().await
+    }
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        self.store.breakers().await
+    }
+    async fn put_breaker(&self, breaker: Breaker) -> Result<bool, StoreError> {
+        self.store.put_breaker(breaker).await
     }
     async fn put_status(&self, status: Status) -> Result<(), StoreError> {
         self.store.put_status(status).await
@@ -212,7 +231,8 @@ fn handler(name: &str) -> Handler {
         connector: "fake".into(),
         service_group: Some("HSS".into()),
         order: Order::Skip,
-        retry: RetrySchedule::default(),
+        order_by: OrderBy::Arrival,
+        retry: RetrySchedule::default().into(),
     }
 }
 
@@ -259,7 +279,7 @@ impl Bench {
     }
 
     fn run(&self, handlers: Vec<Handler>) -> Running {
-        let route = |handler| Route { handler, connector: self.fake.clone() };
+        let route = |handler| Route::new(handler, self.fake.clone());
         let routes = handlers.into_iter().map(route).collect();
         let mut worker =
             Dispatcher::new(self.store.clone(), self.billing.clone(), routes, self.settings.clone());
@@ -289,7 +309,7 @@ impl Bench {
         let id = event.id;
         let subscriptions = handlers
             .iter()
-            .map(|name| Subscription { handler: (*name).into(), order: Order::Skip })
+            .map(|name| Subscription { handler: (*name).into(), order: Order::Skip, rank: now })
             .collect();
         assert_eq!(self.store.accept(event, subscriptions).await.expect("accepted"), Accepted::New(id));
         self.nudge.notify_one();
@@ -302,7 +322,7 @@ impl Bench {
 }
 
 fn retry() -> Outcome {
-    Outcome::Retry { reason: "busy".into(), after: None }
+    Outcome::Retry { class: Failure::Busy, reason: "busy".into(), after: None }
 }
 
 #[tokio::test]
@@ -411,7 +431,12 @@ async fn what_is_refused_is_parked_and_the_next_goes_on() {
 #[tokio::test]
 async fn without_data_the_external_system_is_not_asked() {
     let mut bench = Bench::new();
-    let error = |retryable, after| EnrichError { reason: "PortaBilling says no".into(), retryable, after };
+    let error = |retryable, after| EnrichError {
+        reason: "PortaBilling says no".into(),
+        retryable,
+        outage: false,
+        after,
+    };
     let hour = Duration::from_secs(3600);
     // Taken from the end.
     *bench.billing.errors.lock().expect("lock") = vec![error(false, None), error(true, Some(hour))];

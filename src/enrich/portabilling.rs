@@ -202,6 +202,7 @@ impl Enrich for PortaBilling {
         let unwritable = |error: serde_json::Error| EnrichError {
             reason: error.to_string(),
             retryable: false,
+            outage: false,
             after: None,
         };
         serde_json::value::to_raw_value(&members).map(Some).map_err(unwritable)
@@ -286,6 +287,7 @@ fn failed(error: &Error) -> EnrichError {
     EnrichError {
         reason: format!("PortaBilling: {}", chain(error)),
         retryable: error.may_work_later(),
+        outage: error.is_outage(),
         after,
     }
 }

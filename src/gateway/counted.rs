@@ -6,6 +6,7 @@ use std::time::Duration;
 use portabilling::client::{CallReport, Cause, Observer as CallObserver};
 use soapstone_soap::CallError;
 
+use crate::breaker::{Breaker, BreakerState};
 use crate::dispatch::{AttemptEnded, Observer};
 use crate::store::{Status, StoreError};
 use crate::telemetry::{Stage, Telemetry};
@@ -54,6 +55,23 @@ impl Observer for Counted {
             );
         }
         self.telemetry.status(status.value, outcome);
+    }
+
+    fn breaker_changed(&self, breaker: &Breaker) {
+        self.telemetry.breaker(breaker);
+        let Breaker { name, state, reason, .. } = breaker;
+        let reason = reason.as_deref().unwrap_or_default();
+        match state {
+            BreakerState::Open { until } => {
+                tracing::error!(breaker = name, %until, reason, "left alone until then; deliveries wait");
+            }
+            BreakerState::HalfOpen { .. } => {
+                tracing::info!(breaker = name, "one delivery tries whether it is well again")
+            }
+            BreakerState::Closed => {
+                tracing::warn!(breaker = name, "it is well again; the backlog resumes gently")
+            }
+        }
     }
 
     fn store_failed(&self, _: &'static str, _: &StoreError) {

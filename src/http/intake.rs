@@ -24,7 +24,7 @@ use super::auth::{Authenticator, Verdict};
 use crate::config::{IntakeSettings, Listen};
 use crate::event::Event;
 use crate::handler::Handler;
-use crate::store::{Accepted, Sample, Store, StoreError, Subscription};
+use crate::store::{Accepted, Sample, Store, StoreError};
 use crate::telemetry::{Stage, Telemetry};
 
 /// How many times the longest body is read and thrown away, so that a client that is still sending gets its answer.
@@ -290,8 +290,7 @@ impl Intake {
     /// The commit. After it, and not before, ESPF may forget the event.
     async fn keep(&self, event: Event) -> Result<Answer, Answer> {
         let wants = |handler: &&Handler| handler.wants(&event.event_type);
-        let subscription =
-            |handler: &Handler| Subscription { handler: handler.name.clone(), order: handler.order };
+        let subscription = |handler: &Handler| handler.subscription(&event);
         let subscriptions: Vec<_> = self.handlers.iter().filter(wants).map(subscription).collect();
         let handled = !subscriptions.is_empty();
         match self.store.accept(event, subscriptions).await {

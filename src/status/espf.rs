@@ -31,6 +31,7 @@ impl StatusSink for EspfApi {
         self.client.set_account_status(&written).await.map_err(|error| SinkError {
             reason: chain(&error),
             retryable: error.may_work_later(),
+            outage: error.is_outage(),
             after: match &error.cause {
                 Cause::LoginPause(left, _) => Some(*left),
                 _ => None,

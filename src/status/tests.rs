@@ -22,7 +22,7 @@ fn job(attempts: u32) -> StatusJob {
 }
 
 fn down() -> SinkError {
-    SinkError { reason: "down".into(), retryable: true, after: None }
+    SinkError { reason: "down".into(), retryable: true, outage: false, after: None }
 }
 
 #[test]

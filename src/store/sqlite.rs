@@ -10,10 +10,15 @@
 
 mod acceptor;
 mod batch;
+mod control;
 mod deliveries;
+mod dump;
 mod entry;
 mod inbox;
 mod journal;
+mod lane;
+mod pauses;
+mod prune;
 mod query;
 mod readers;
 mod row;
@@ -40,10 +45,14 @@ use self::journal::Journal;
 use self::readers::Readers;
 use self::writer::{Files, Writer};
 use super::{
-    Accepted, Backlog, Claimed, EventDetail, EventSummary, Page, Record, Sample, Status, StatusEnd,
+    Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
+    EventSummary, Last, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status, StatusEnd,
     StatusJob, Store, StoreError, Subscription, Want,
 };
-use crate::event::{Event, EventId};
+use crate::breaker::Breaker;
+use crate::delivery::{Delivery, DeliveryId};
+use crate::event::{Event, EventId, Subject};
+use crate::handler::Order;
 
 /// The limits of the embedded store, with their defaults.
 #[derive(Debug, Clone)]
@@ -126,6 +135,7 @@ impl SqliteStore {
         }
         let db = Batch::new(db, Arc::clone(&inbox));
         let (deliveries, statuses) = db.transaction(|db| {
+            pauses::look(db)?;
             inbox::file(db)?;
             Ok((deliveries::recover(db, now)?, statuses::recover(db)?))
         })?;
@@ -239,8 +249,32 @@ impl Store for SqliteStore {
         self.writer.run(move |db| deliveries::record(db, &record)).await
     }
 
-    async fn next_due(&self, handlers: Vec<String>) -> Result<Option<Timestamp>, StoreError> {
-        self.read(move |db| deliveries::next_due(db, &handlers)).await
+    async fn release(&self, delivery: DeliveryId, claim: u32, due: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(move |db| deliveries::release(db, delivery, claim, due)).await
+    }
+
+    async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+        self.writer.run(move |db| deliveries::settle(db, &settle)).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.readers.run(move |db| deliveries::overdue(db, now, limit)).await
+    }
+
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.run(deliveries::next_deadline).await
+    }
+
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        self.readers.run(control::breakers).await
+    }
+
+    async fn put_breaker(&self, breaker: Breaker) -> Result<bool, StoreError> {
+        self.writer.run(move |db| control::put_breaker(db, &breaker)).await
+    }
+
+    async fn next_due(&self, wants: Vec<Want>) -> Result<Option<Timestamp>, StoreError> {
+        self.read(move |db| deliveries::next_due(db, &wants)).await
     }
 
     async fn put_status(&self, status: Status) -> Result<(), StoreError> {
@@ -276,6 +310,96 @@ impl Store for SqliteStore {
     async fn ready(&self) -> Result<(), StoreError> {
         self.acceptor.probe().await?;
         self.writer.run(|db| probe(db)).await
+    }
+}
+
+#[async_trait]
+impl Control for SqliteStore {
+    async fn deliveries(
+        &self,
+        select: Select,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.read(move |db| control::deliveries(db, &select, after, limit)).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
+        self.read(move |db| control::delivery(db, id)).await
+    }
+
+    async fn replay(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        self.writer.run(move |db| control::replay(db, &deliveries, due, gap)).await
+    }
+
+    async fn cancel(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        now: Timestamp,
+        reason: String,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        self.writer.run(move |db| control::cancel(db, &deliveries, now, &reason)).await
+    }
+
+    async fn subscribe(
+        &self,
+        events: Vec<(EventId, Timestamp)>,
+        handler: String,
+        order: Order,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        self.writer.run(move |db| control::subscribe(db, &events, &handler, order, due, gap)).await
+    }
+
+    async fn pause(&self, pause: Pause) -> Result<(), StoreError> {
+        self.writer.run(move |db| pauses::pause(db, &pause)).await
+    }
+
+    async fn resume(&self, scope: Scope) -> Result<bool, StoreError> {
+        self.writer.run(move |db| pauses::resume(db, &scope)).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.readers.run(pauses::all).await
+    }
+
+    async fn lasts(&self, handler: String, subjects: Vec<Subject>) -> Result<Vec<Last>, StoreError> {
+        self.readers.run(move |db| control::lasts(db, &handler, &subjects)).await
+    }
+
+    async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
+        self.writer.run(move |db| prune::prune(db, &prune)).await
+    }
+
+    async fn note(&self, name: String) -> Result<Option<String>, StoreError> {
+        self.readers.run(move |db| control::note(db, &name)).await
+    }
+
+    async fn put_note(&self, name: String, text: String) -> Result<(), StoreError> {
+        self.writer.run(move |db| control::put_note(db, &name, &text)).await
+    }
+
+    async fn dump(&self, after: Option<DumpCursor>, limit: usize) -> Result<DumpPage, StoreError> {
+        self.read(move |db| dump::dump(db, after, limit)).await
+    }
+
+    async fn dump_size(&self) -> Result<u64, StoreError> {
+        self.read(dump::size).await
+    }
+
+    async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError> {
+        self.writer.run(move |db| dump::load(db, &rows)).await
+    }
+
+    async fn loaded(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(move |db| dump::loaded(db, now)).await
     }
 }
 

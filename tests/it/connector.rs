@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,7 +20,6 @@ use soapstone::event::Event;
 use soapstone::http::server::{self, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
@@ -132,6 +130,7 @@ impl Given {
             handler: "sim",
             event: &self.event,
             pb_data: Some(&self.pb_data),
+            callback: None,
             created_at: self.created_at,
             now: "1994-11-06T08:49:00Z".parse().unwrap(),
         };
@@ -376,43 +375,4 @@ async fn what_is_kept_of_an_answer_is_bounded() {
     assert!(applied.response.unwrap().len() < 1100);
     assert!(reason(&applied.outcome).len() < 700);
     assert!(matches!(applied.outcome, Outcome::Retry { .. }));
-}
-
-#[tokio::test]
-async fn no_more_requests_are_under_way_than_the_setting_allows() {
-    let (listener, address) = free_port().await;
-    let (running, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
-    let (two, three) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let service = {
-        let (running, go, two, three) = (running.clone(), go.clone(), two.clone(), three.clone());
-        service_fn(move |_: Request<Incoming>| {
-            let (running, go, two, three) = (running.clone(), go.clone(), two.clone(), three.clone());
-            async move {
-                match running.fetch_add(1, Ordering::SeqCst) {
-                    0 => {}
-                    1 => two.notify_one(),
-                    _ => three.notify_one(),
-                }
-                go.acquire().await.unwrap().forget();
-                running.fetch_sub(1, Ordering::SeqCst);
-                Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
-            }
-        })
-    };
-    let shutdown = CancellationToken::new();
-    let limits = Limits::from(&Listen::default());
-    tokio::spawn(server::serve(listener, limits, service, Default::default(), shutdown.clone()));
-    let settings = HttpConnectorSettings { max_in_flight: 2, ..settings(&format!("http://{address}/")) };
-    let (connector, given) = (connector(&settings), Given::new());
-    let all = futures::future::join_all((0..6).map(|_| given.apply(&connector, 1)));
-    let watch = async {
-        soon(two.notified()).await;
-        let third = tokio::time::timeout(Duration::from_millis(200), three.notified()).await;
-        go.add_permits(6);
-        third.is_err()
-    };
-    let (applied, only_two) = soon(futures::future::join(all, watch)).await;
-    assert!(only_two);
-    assert!(applied.iter().all(|applied| applied.outcome == Outcome::Delivered));
-    shutdown.cancel();
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use soapstone::breaker::Breaker;
 use soapstone::config::{BasicCredential, IntakeAuth, IntakeSettings, Listen, Secret};
+use soapstone::delivery::DeliveryId;
 use soapstone::event::EventId;
 use soapstone::handler::{Handler, Order, RetrySchedule};
 use soapstone::http::intake::Intake;
@@ -16,7 +18,7 @@ use soapstone::http::operator::Operator;
 use soapstone::http::server::{self, Limits};
 use soapstone::store::sqlite::{SqliteStore, StoreSettings};
 use soapstone::store::{
-    Accepted, Backlog, Claimed, EventDetail, EventSummary, Page, Record, Sample, Status, StatusEnd,
+    Accepted, Backlog, Claimed, EventDetail, EventSummary, Page, Record, Sample, Settle, Status, StatusEnd,
     StatusJob, Store, StoreError, Subscription, Want,
 };
 use soapstone::telemetry::Telemetry;
@@ -112,7 +114,8 @@ impl Gateway {
             connector: "hlr".into(),
             service_group: None,
             order: Order::Skip,
-            retry: RetrySchedule::default(),
+            order_by: soapstone::handler::OrderBy::EventTime,
+            retry: RetrySchedule::default().into(),
         };
         let intake = Arc::new(Intake::new(
             &setting.listen,
@@ -351,9 +354,39 @@ impl Store for Switchable {
         self.inner.record(record).await
     }
 
-    async fn next_due(&self, handlers: Vec<String>) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_due(&self, wants: Vec<Want>) -> Result<Option<Timestamp>, StoreError> {
         self.gate().await?;
-        self.inner.next_due(handlers).await
+        self.inner.next_due(wants).await
+    }
+
+    async fn release(&self, delivery: DeliveryId, claim: u32, due: Timestamp) -> Result<(), StoreError> {
+        self.gate().await?;
+        self.inner.release(delivery, claim, due).await
+    }
+
+    async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+        self.gate().await?;
+        self.inner.settle(settle).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.gate().await?;
+        self.inner.overdue(now, limit).await
+    }
+
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.gate().await?;
+        self.inner.next_deadline().await
+    }
+
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        self.gate().await?;
+        self.inner.breakers().await
+    }
+
+    async fn put_breaker(&self, breaker: Breaker) -> Result<bool, StoreError> {
+        self.gate().await?;
+        self.inner.put_breaker(breaker).await
     }
 
     async fn put_status(&self, status: Status) -> Result<(), StoreError> {

@@ -6,8 +6,11 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::super::reader::{Section, Value};
-use super::super::{ConnectorSettings, HeaderText, HttpConnectorSettings, Secret};
+use super::super::{
+    CallbackSettings, ConnectorSettings, HeaderText, HttpConnectorSettings, Secret, defaults,
+};
 use super::{HOUR, MIB, MILLISECOND, need_url};
+use crate::breaker::BreakerSettings;
 
 /// By name; none for one that is there and wrong, so that a handler that names it isn't wrong too.
 pub(super) fn all(root: &Section<'_>) -> BTreeMap<String, Option<ConnectorSettings>> {
@@ -52,13 +55,45 @@ fn http(section: &Section<'_>) -> Option<HttpConnectorSettings> {
             retry_after_limit,
             Duration::ZERO..=24 * HOUR,
         ),
+        per_second: section.count("per_second", default.per_second, 0..=100_000),
         final_codes: final_codes(section, default.final_codes),
+        breaker: breaker(section),
+        callback: section.section("callback").map(|section| callback(&section)),
         ca_file: section.certificates("ca_file"),
         danger_accept_invalid_certs: section.flag("danger_accept_invalid_certs", false),
         headers: headers(section),
         url: default.url,
     };
     complete.then_some(settings)
+}
+
+/// `breaker` of a section.
+pub(super) fn breaker(owner: &Section<'_>) -> BreakerSettings {
+    let default = BreakerSettings::default();
+    let Some(section) = owner.section("breaker") else { return default };
+    let failures = section.count("failures", default.failures.into(), 0..=1_000_000);
+    let breaker = BreakerSettings {
+        failures: u32::try_from(failures).unwrap_or(u32::MAX),
+        first: section.duration("first", default.first, MILLISECOND..=24 * HOUR),
+        longest: section.duration("longest", default.longest, MILLISECOND..=24 * HOUR),
+        probe: section.duration("probe", default.probe, MILLISECOND..=24 * HOUR),
+        slow_start: section.duration("slow_start", default.slow_start, Duration::ZERO..=24 * HOUR),
+    };
+    section.finish();
+    breaker
+}
+
+fn callback(section: &Section<'_>) -> CallbackSettings {
+    let codes = match section.get("codes") {
+        None => defaults::CALLBACK_CODES.to_vec(),
+        Some(value) => {
+            let codes = section.list_of("codes", value).into_iter();
+            codes.filter_map(|value| section.count_of("codes", value, 200..=299)?.try_into().ok()).collect()
+        }
+    };
+    let deadline = section.duration("deadline", defaults::CALLBACK_DEADLINE, MILLISECOND..=31 * 24 * HOUR);
+    section.finish();
+    CallbackSettings { codes, deadline }
 }
 
 fn bearer<'a>(section: &Section<'a>, value: Value<'a>) -> Option<Secret> {
@@ -92,13 +127,14 @@ fn header<'a>(
     at: usize,
     value: Value<'a>,
 ) -> Option<(String, HeaderText)> {
-    const OURS: [&str; 7] = [
+    const OURS: [&str; 8] = [
         "authorization",
         "content-type",
         "content-length",
         "host",
         "transfer-encoding",
         "x-b3-traceid",
+        "x-callback-url",
         "x-request-id",
     ];
     let lower = name.to_ascii_lowercase();

@@ -1,11 +1,13 @@
 //! `[[handler]]`: who gets which events.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::effective::ORDERS;
+use super::super::effective::{ORDERS, ORDERS_BY};
 use super::super::reader::{Section, Value};
 use super::{HOUR, name, reference, tables};
-use crate::handler::{Fetch, Handler, Order, RetrySchedule};
+use crate::delivery::Failure;
+use crate::handler::{Fetch, Handler, Order, OrderBy, Retries, RetrySchedule};
 
 /// ESPF: a service group's name has at most 64 characters.
 const GROUP_LENGTH: usize = 64;
@@ -26,9 +28,10 @@ fn one(section: &mut Section<'_>, names: &mut Vec<String>, connectors: &[&str]) 
         .and_then(|value| reference(section, "connector", value, connectors));
     let service_group = service_group(section);
     let order = section.choice("order", Order::Skip, &ORDERS);
-    let retry = retry(section, RetrySchedule::default());
+    let order_by = section.choice("order_by", OrderBy::EventTime, &ORDERS_BY);
+    let retry = retries(section);
     section.finish();
-    Some(Handler { name: name?, events, fetch, connector: connector?, service_group, order, retry })
+    Some(Handler { name: name?, events, fetch, connector: connector?, service_group, order, order_by, retry })
 }
 
 fn events(section: &Section<'_>) -> Vec<String> {
@@ -68,20 +71,38 @@ fn service_group(section: &Section<'_>) -> Option<String> {
     Some(group.to_owned())
 }
 
+/// `retry` of a handler, with sections of their own for kinds of failures: what such a section doesn't say is as for all.
+fn retries(handler: &Section<'_>) -> Retries {
+    let Some(section) = handler.section("retry") else { return Retries::default() };
+    let default = schedule(&section, RetrySchedule::default());
+    let mut by_failure = BTreeMap::new();
+    for failure in Failure::ALL {
+        if let Some(own) = section.section(failure.as_str()) {
+            by_failure.insert(failure, schedule(&own, default.clone()));
+            own.finish();
+        }
+    }
+    section.finish();
+    Retries { schedule: default, by_failure }
+}
+
 /// `retry` of a section; what it doesn't say is as in `default`.
-pub(super) fn retry(handler: &Section<'_>, default: RetrySchedule) -> RetrySchedule {
-    let name = format!("{} retry", handler.name);
-    let section =
-        handler.section("retry").unwrap_or_else(|| Section::new(handler.reading, &name, None, handler.at));
+pub(super) fn retry(owner: &Section<'_>, default: RetrySchedule) -> RetrySchedule {
+    let Some(section) = owner.section("retry") else { return default };
+    let retry = schedule(&section, default);
+    section.finish();
+    retry
+}
+
+fn schedule(section: &Section<'_>, default: RetrySchedule) -> RetrySchedule {
     let first = section.duration("first", default.first, Duration::from_millis(10)..=24 * HOUR);
     let longest = section.duration("longest", default.longest, Duration::from_millis(10)..=24 * HOUR);
     let tries = section.count("tries", default.tries.into(), 0..=1_000_000);
-    let then = then(&section, default.then);
+    let then = then(section, default.then);
     let horizon = section.duration("horizon", default.horizon, SECOND..=365 * 24 * HOUR);
-    section.finish();
     if longest < first {
-        let what = format!("`longest` in {name} is shorter than `first`");
-        handler.problem(section.at, what, "pauses grow from `first` to `longest`: swap them");
+        let what = format!("`longest` in {} is shorter than `first`", section.name);
+        section.problem(section.at, what, "pauses grow from `first` to `longest`: swap them");
     }
     RetrySchedule { first, longest, tries: u32::try_from(tries).unwrap_or(u32::MAX), then, horizon }
 }

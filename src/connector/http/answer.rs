@@ -10,7 +10,8 @@ use reqwest::Response;
 use serde_json::{Map, Value};
 
 use super::cut;
-use crate::delivery::Outcome;
+use crate::config::CallbackSettings;
+use crate::delivery::{Failure, Outcome};
 
 /// The longest part of an answer that becomes part of a reason.
 const REASON: usize = 500;
@@ -48,13 +49,17 @@ impl Answer {
         format!("HTTP {}\n\n{}", self.status, self.body)
     }
 
-    /// What it means for the delivery.
+    /// What it means for the delivery; `callback` says which codes mean that it isn't done yet.
     pub(super) fn outcome(
         &self,
         final_codes: &[u16],
+        callback: Option<&CallbackSettings>,
         retry_after_limit: Duration,
         now: Timestamp,
     ) -> Outcome {
+        if let Some(callback) = callback.filter(|callback| callback.codes.contains(&self.status.as_u16())) {
+            return Outcome::Accepted { within: callback.deadline };
+        }
         if self.status.is_success() {
             return Outcome::Delivered;
         }
@@ -63,7 +68,17 @@ impl Answer {
             return Outcome::Refused { reason };
         }
         let after = self.retry_after(now).map(|after| after.min(retry_after_limit));
-        Outcome::Retry { reason, after }
+        Outcome::Retry { class: self.failure(), reason, after }
+    }
+
+    /// What kind of failure the code means.
+    fn failure(&self) -> Failure {
+        match self.status.as_u16() {
+            429 | 503 => Failure::Busy,
+            408 | 502 | 504 => Failure::Unreachable,
+            500..=599 => Failure::Failed,
+            _ => Failure::Rejected,
+        }
     }
 
     fn reason(&self) -> String {
@@ -162,7 +177,7 @@ mod tests {
 
     fn outcome(answer: &Answer) -> Outcome {
         let now = "1994-11-06T08:49:00Z".parse().unwrap();
-        answer.outcome(&[400, 413], Duration::from_secs(3600), now)
+        answer.outcome(&[400, 413], None, Duration::from_secs(3600), now)
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //!
 //! Times are RFC 3339 in UTC.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::delivery::{Attempt, Delivery, Outcome, State};
+use crate::delivery::{Attempt, Delivery, Failure, Outcome, State};
 use crate::event::Event;
 use crate::store::{EventDetail, EventSummary};
 
@@ -70,12 +72,12 @@ pub struct DeliveryView<'a> {
     pub id: String,
     /// The handler.
     pub handler: &'a str,
-    /// `pending`, `in_flight`, `delivered`, `parked`.
+    /// `pending`, `in_flight`, `awaiting`, `delivered`, `parked`, `superseded`, `cancelled`.
     pub state: &'static str,
-    /// When it is due (pending), or since when it is so.
+    /// When it is due (pending), when the callback is (awaiting), or since when it is so.
     pub at: Timestamp,
-    /// Why it was given up (parked).
-    pub reason: Option<&'a str>,
+    /// Why it was given up (parked), is no longer wanted (cancelled), or by what it was superseded.
+    pub reason: Option<Cow<'a, str>>,
     /// How many attempts have been made.
     pub attempts: u32,
     /// The attempts; only with a single event.
@@ -92,8 +94,10 @@ pub struct AttemptView<'a> {
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,
-    /// `delivered`, `retry`, `refused`.
+    /// `delivered`, `accepted`, `retry`, `refused`.
     pub outcome: &'static str,
+    /// What kind of failure it is (retry).
+    pub class: Option<&'static str>,
     /// Why it isn't delivered.
     pub reason: Option<&'a str>,
     /// What the external system asked for with `Retry-After`, in seconds.
@@ -102,6 +106,22 @@ pub struct AttemptView<'a> {
     pub request: Option<&'a str>,
     /// What was answered, masked and bounded.
     pub response: Option<&'a str>,
+    /// How the wait for a callback ended, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled: Option<SettlementView<'a>>,
+}
+
+/// How the wait for a callback ended.
+#[derive(Debug, Serialize)]
+pub struct SettlementView<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// `delivered`, `retry`, `refused`.
+    pub outcome: &'static str,
+    /// Why it isn't delivered.
+    pub reason: Option<&'a str>,
+    /// What was called back.
+    pub body: Option<&'a str>,
 }
 
 impl<'a> EventPage<'a> {
@@ -151,7 +171,13 @@ impl<'a> From<&'a Delivery> for DeliveryView<'a> {
             State::Pending { due } => (*due, None),
             State::InFlight { since } => (*since, None),
             State::Delivered { at } => (*at, None),
-            State::Parked { at, reason } => (*at, Some(reason.as_str())),
+            State::Awaiting { deadline } => (*deadline, None),
+            State::Parked { at, reason } | State::Cancelled { at, reason } => {
+                (*at, Some(reason.as_str().into()))
+            }
+            State::Superseded { at, by } => {
+                (*at, Some(format!("a newer delivery takes its place: {by}").into()))
+            }
         };
         Self {
             id: delivery.id.to_string(),
@@ -169,17 +195,24 @@ impl<'a> From<&'a Attempt> for AttemptView<'a> {
     fn from(attempt: &'a Attempt) -> Self {
         let retry_after = match &attempt.outcome {
             Outcome::Retry { after, .. } => after.map(|after| after.as_secs()),
-            Outcome::Delivered | Outcome::Refused { .. } => None,
+            Outcome::Delivered | Outcome::Accepted { .. } | Outcome::Refused { .. } => None,
         };
         Self {
             number: attempt.number,
             started_at: attempt.started_at,
             ended_at: attempt.ended_at,
             outcome: attempt.outcome.word(),
+            class: attempt.outcome.failure().map(Failure::as_str),
             reason: attempt.outcome.reason(),
             retry_after,
             request: attempt.request.as_deref(),
             response: attempt.response.as_deref(),
+            settled: attempt.settled.as_ref().map(|settled| SettlementView {
+                at: settled.at,
+                outcome: settled.outcome.word(),
+                reason: settled.outcome.reason(),
+                body: settled.body.as_deref(),
+            }),
         }
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Batch {
     filed: Cell<Option<i64>>,
     /// Whether its transactions wait for the disk, as they do except when the inbox is filed lazily.
     synced: Cell<bool>,
+    /// Whether some subject may be paused: else nobody need look. Never no if one is.
+    pub(super) subjects_paused: Cell<bool>,
 }
 
 struct Change {
@@ -37,7 +39,14 @@ impl Deref for Batch {
 
 impl Batch {
     pub(super) fn new(db: Connection, inbox: Arc<Inbox>) -> Self {
-        Self { db, changes: RefCell::default(), inbox, filed: Cell::default(), synced: Cell::new(true) }
+        Self {
+            db,
+            changes: RefCell::default(),
+            inbox,
+            filed: Cell::default(),
+            synced: Cell::new(true),
+            subjects_paused: Cell::new(true),
+        }
     }
 
     /// Does all of `work` or nothing.

@@ -1,14 +1,16 @@
-//! Deliveries: claimed in order, recorded.
+//! Deliveries: claimed in order, released, recorded, settled.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::batch::Batch;
 use super::inbox;
+use super::lane::{self, Lane};
+use super::pauses::Pauses;
 use super::row::{self, delivery_columns, event_columns};
 use crate::delivery::{Attempt, DeliveryId, State};
 use crate::event::EventId;
-use crate::store::{Claimed, Record, StoreError, Want};
+use crate::store::{Claimed, Record, Settle, StoreError, Want};
 
 /// What is due for one handler, the longest due first.
 pub(super) const DUE: &str = concat!(
@@ -16,7 +18,7 @@ pub(super) const DUE: &str = concat!(
     delivery_columns!(),
     ", ",
     event_columns!(),
-    ", l.pb_data
+    ", d.claims, l.pb_data
      FROM delivery d
      CROSS JOIN event e ON e.seq = d.seq / 1024
      LEFT JOIN last_delivered l
@@ -26,12 +28,15 @@ pub(super) const DUE: &str = concat!(
      LIMIT ?3"
 );
 
+const TAKE: &str = "UPDATE delivery SET state = 'in_flight', at = ?2, claims = claims + 1 WHERE seq = ?1";
+
 pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Claimed>, StoreError> {
     inbox::file(db)?;
+    let pauses = Pauses::load(db)?;
     let mut due = db.prepare_cached(DUE)?;
-    let mut take = db.prepare_cached("UPDATE delivery SET state = 'in_flight', at = ?2 WHERE seq = ?1")?;
+    let mut take = db.prepare_cached(TAKE)?;
     let mut claimed = Vec::new();
-    for want in wants {
+    for want in wants.iter().filter(|want| pauses.let_through(want)) {
         let limit = i64::try_from(want.limit).unwrap_or(i64::MAX);
         let found = due
             .query_map(params![want.handler, row::micros(now), limit], claimed_from)?
@@ -42,6 +47,7 @@ pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Cl
         for (seq, mut one) in found {
             take.execute(params![seq, row::micros(now)])?;
             one.delivery.state = State::InFlight { since: now };
+            one.claim += 1;
             claimed.push(one);
         }
     }
@@ -51,103 +57,160 @@ pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Cl
 fn claimed_from(found: &Row<'_>) -> rusqlite::Result<(i64, Claimed)> {
     let (seq, delivery) = row::delivery(found)?;
     let event = row::event(found, row::DELIVERY)?;
-    let last = found.get(row::DELIVERY + row::EVENT)?;
-    Ok((seq, Claimed { delivery, event, last }))
+    let claim = found.get(row::DELIVERY + row::EVENT)?;
+    let last = found.get(row::DELIVERY + row::EVENT + 1)?;
+    Ok((seq, Claimed { delivery, claim, event, last }))
 }
 
 pub(super) const NEXT_DUE: &str =
     "SELECT min(at) FROM delivery WHERE handler = ?1 AND head = 1 AND state = 'pending'";
 
-pub(super) fn next_due(db: &Connection, handlers: &[String]) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn next_due(db: &Connection, wants: &[Want]) -> Result<Option<Timestamp>, StoreError> {
+    let pauses = Pauses::load(db)?;
     let mut next = db.prepare_cached(NEXT_DUE)?;
     let mut soonest: Option<i64> = None;
-    for handler in handlers {
-        let at: Option<i64> = next.query_row([handler], |row| row.get(0))?;
+    for want in wants.iter().filter(|want| pauses.let_through(want)) {
+        let at: Option<i64> = next.query_row([&want.handler], |row| row.get(0))?;
         soonest = soonest.into_iter().chain(at).min();
     }
     Ok(soonest.map(row::time).transpose()?)
 }
 
 /// A delivery as its lane sees it.
-struct Place {
-    seq: i64,
+pub(super) struct Placed {
+    pub(super) place: lane::Place,
     handler: String,
     subject_kind: String,
     subject_id: String,
-    strict: bool,
-    state: State,
-    attempts: u32,
+    pub(super) claims: u32,
+    pub(super) attempts: u32,
+    pub(super) tries: u32,
+    pub(super) since: i64,
+    head: bool,
+    open: bool,
+    pub(super) state: State,
 }
 
-impl Place {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+impl Placed {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            seq: row.get(0)?,
-            handler: row.get(1)?,
-            subject_kind: row.get(2)?,
-            subject_id: row.get(3)?,
-            strict: row.get(4)?,
-            attempts: row.get(5)?,
-            state: row::state(row, 6)?,
+            place: lane::Place { seq: row.get(0)?, rank: row.get(1)?, order: row::order(row.get(2)?)? },
+            handler: row.get(3)?,
+            subject_kind: row.get(4)?,
+            subject_id: row.get(5)?,
+            claims: row.get(6)?,
+            attempts: row.get(7)?,
+            tries: row.get(8)?,
+            since: row.get(9)?,
+            head: row.get(10)?,
+            open: row.get(11)?,
+            state: row::state(row, 12)?,
         })
+    }
+
+    pub(super) fn lane(&self) -> Lane<'_> {
+        Lane { handler: &self.handler, kind: &self.subject_kind, id: &self.subject_id }
     }
 }
 
-/// Columns that [`Place`] reads, `d` being the table.
-macro_rules! place_columns {
+/// Columns that [`Placed`] reads, `d` being the table.
+macro_rules! placed_columns {
     () => {
-        "d.seq, d.handler, d.subject_kind, d.subject_id, d.strict, d.attempts, d.state, d.at, d.reason"
+        "d.seq, d.rank, d.mode, d.handler, d.subject_kind, d.subject_id, d.claims, d.attempts, d.tries, d.since, \
+         d.head, d.open, d.state, d.at, d.reason"
     };
 }
 
-const PLACE: &str = concat!(
+const PLACED: &str = concat!(
     "SELECT ",
-    place_columns!(),
+    placed_columns!(),
     ", e.id FROM delivery d CROSS JOIN event e ON e.seq = d.seq / 1024 WHERE d.seq = ?1"
 );
 
 /// The delivery with this id; its number alone would also find that of another store.
-fn place(db: &Connection, id: DeliveryId) -> Result<Option<Place>, StoreError> {
+pub(super) fn placed(db: &Connection, id: DeliveryId) -> Result<Option<Placed>, StoreError> {
     let found = db
-        .prepare_cached(PLACE)?
+        .prepare_cached(PLACED)?
         .query_row([row::delivery_seq(id)], |row| {
-            let event = EventId(uuid::Uuid::from_bytes(row.get(9)?));
-            Ok((Place::read(row)?, event))
+            let event = EventId(uuid::Uuid::from_bytes(row.get(15)?));
+            Ok((Placed::read(row)?, event))
         })
         .optional()?;
-    Ok(found.filter(|(place, event)| row::delivery_id(*event, place.seq) == id).map(|(place, _)| place))
+    Ok(found
+        .filter(|(placed, event)| row::delivery_id(*event, placed.place.seq) == id)
+        .map(|(placed, _)| placed))
+}
+
+fn known(db: &Connection, id: DeliveryId) -> Result<Placed, StoreError> {
+    placed(db, id)?.ok_or_else(|| StoreError::Rejected(format!("there is no delivery {id}")))
+}
+
+/// How a delivery goes on.
+pub(super) struct Onward<'a> {
+    pub(super) state: &'a State,
+    pub(super) attempts: u32,
+    pub(super) tries: u32,
+    pub(super) since: i64,
+    /// When that is: for one that turns out to be superseded.
+    pub(super) at: Timestamp,
+}
+
+pub(super) fn release(
+    db: &Batch,
+    delivery: DeliveryId,
+    claim: u32,
+    due: Timestamp,
+) -> Result<(), StoreError> {
+    let placed = known(db, delivery)?;
+    let State::InFlight { since } = placed.state else { return Err(StoreError::Overtaken(delivery)) };
+    if placed.claims != claim {
+        return Err(StoreError::Overtaken(delivery));
+    }
+    let state = State::Pending { due };
+    let Placed { attempts, tries, since: horizon, .. } = placed;
+    go_on(db, &placed, Onward { state: &state, attempts, tries, since: horizon, at: since })
 }
 
 pub(super) fn record(db: &Batch, record: &Record) -> Result<(), StoreError> {
-    let place = place(db, record.delivery)?
-        .ok_or_else(|| StoreError::Rejected(format!("there is no delivery {}", record.delivery)))?;
+    let placed = known(db, record.delivery)?;
     let number = record.attempt.number;
-    if number <= place.attempts {
-        return Ok(());
+    if placed.claims != record.claim || !matches!(placed.state, State::InFlight { .. }) {
+        return match is_recorded(db, placed.place.seq, record)? {
+            true => Ok(()),
+            false => Err(StoreError::Overtaken(record.delivery)),
+        };
     }
-    let flies = matches!(place.state, State::InFlight { .. });
-    if !flies || number != place.attempts + 1 || matches!(record.state, State::InFlight { .. }) {
+    if number != placed.attempts + 1 || matches!(record.state, State::InFlight { .. }) {
         return Err(StoreError::Rejected(format!(
             "attempt {number} of delivery {}, which is {} after {} attempts",
             record.delivery,
-            place.state.word(),
-            place.attempts
+            placed.state.word(),
+            placed.attempts
         )));
     }
-    keep_attempt(db, place.seq, &record.attempt)?;
-    set_state(db, &place, &record.state, number)?;
-    if let Some(pb_data) = &record.last {
-        db.prepare_cached(
-            "INSERT INTO last_delivered (handler, subject_kind, subject_id, pb_data, at) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET pb_data = excluded.pb_data, at = excluded.at",
-        )?
-        .execute(params![
-            place.handler,
-            place.subject_kind,
-            place.subject_id,
-            pb_data,
-            row::micros(record.attempt.ended_at)
-        ])?;
+    keep_attempt(db, placed.place.seq, record.claim, &record.attempt)?;
+    let Placed { since, .. } = placed;
+    let at = record.attempt.ended_at;
+    let onward = Onward { state: &record.state, attempts: number, tries: record.tries, since, at };
+    go_on(db, &placed, onward)?;
+    match &record.state {
+        State::Delivered { .. } => {
+            if let Some(pb_data) = &record.last {
+                keep_last(db, placed.lane(), pb_data, record.attempt.ended_at)?;
+            }
+        }
+        State::Awaiting { deadline } => {
+            db.prepare_cached(
+                "INSERT INTO awaiting (delivery, claim, deadline, pb_data) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                placed.place.seq,
+                record.claim,
+                row::micros(*deadline),
+                record.last
+            ])?;
+        }
+        _ => {}
     }
     match &record.status {
         Some(status) => super::statuses::put(db, status),
@@ -155,71 +218,211 @@ pub(super) fn record(db: &Batch, record: &Record) -> Result<(), StoreError> {
     }
 }
 
-fn keep_attempt(db: &Connection, delivery: i64, attempt: &Attempt) -> Result<(), StoreError> {
+/// Whether this very attempt has been recorded before. One that was recorded for it by whoever took over isn't the same.
+fn is_recorded(db: &Connection, delivery: i64, record: &Record) -> Result<bool, StoreError> {
+    let Attempt { number, started_at, ended_at, .. } = record.attempt;
+    let mut same = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM attempt WHERE delivery = ?1 AND number = ?2 AND claim = ?3
+            AND started_at = ?4 AND ended_at = ?5)",
+    )?;
+    let values = params![delivery, number, record.claim, row::micros(started_at), row::micros(ended_at)];
+    Ok(same.query_row(values, |row| row.get(0))?)
+}
+
+fn keep_last(db: &Connection, lane: Lane<'_>, pb_data: &str, at: Timestamp) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT INTO attempt (delivery, number, started_at, ended_at, outcome, reason, after, request, response)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO last_delivered (handler, subject_kind, subject_id, pb_data, at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET pb_data = excluded.pb_data, at = excluded.at",
+    )?
+    .execute(params![lane.handler, lane.kind, lane.id, pb_data, row::micros(at)])?;
+    Ok(())
+}
+
+fn keep_attempt(db: &Connection, delivery: i64, claim: u32, attempt: &Attempt) -> Result<(), StoreError> {
+    let (class, after, within) = row::outcome_columns(&attempt.outcome);
+    db.prepare_cached(
+        "INSERT INTO attempt (delivery, number, claim, started_at, ended_at, outcome, class, reason, after, within,
+            request, response)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         delivery,
         attempt.number,
+        claim,
         row::micros(attempt.started_at),
         row::micros(attempt.ended_at),
         attempt.outcome.word(),
+        class,
         attempt.outcome.reason(),
-        row::after(&attempt.outcome),
+        after,
+        within,
         attempt.request,
         attempt.response,
     ])?;
     Ok(())
 }
 
-pub(super) const ADVANCE: &str = "\
-    UPDATE delivery SET head = 1 WHERE seq = (
-        SELECT min(seq) FROM delivery
-        WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1)";
-
-/// Writes the state down and, where the delivery leaves its lane, makes the next one the head.
-fn set_state(db: &Batch, place: &Place, state: &State, attempts: u32) -> Result<(), StoreError> {
-    let open = match state {
-        State::Pending { .. } | State::InFlight { .. } => true,
-        State::Parked { .. } => place.strict,
-        State::Delivered { .. } => false,
-    };
-    let (at, reason) = row::state_columns(state);
-    db.count(&place.handler, place.state.word(), -1);
-    db.count(&place.handler, state.word(), 1);
-    db.prepare_cached(
-        "UPDATE delivery SET state = ?2, at = ?3, reason = ?4, attempts = ?5, open = ?6, head = ?6 WHERE seq = ?1",
-    )?
-    .execute(params![place.seq, state.word(), at, reason, attempts, open])?;
-    if !open {
-        db.prepare_cached(ADVANCE)?.execute(params![place.handler, place.subject_kind, place.subject_id])?;
+pub(super) fn settle(db: &Batch, settle: &Settle) -> Result<(), StoreError> {
+    let placed = known(db, settle.delivery)?;
+    if placed.claims != settle.claim || !matches!(placed.state, State::Awaiting { .. }) {
+        return Err(StoreError::Overtaken(settle.delivery));
     }
-    Ok(())
+    let seq = placed.place.seq;
+    let settlement = &settle.settlement;
+    let (class, after, _) = row::outcome_columns(&settlement.outcome);
+    db.prepare_cached(
+        "UPDATE attempt SET settled_at = ?3, settled_outcome = ?4, settled_class = ?5, settled_reason = ?6,
+            settled_after = ?7, settled_body = ?8
+         WHERE delivery = ?1 AND number = ?2",
+    )?
+    .execute(params![
+        seq,
+        placed.attempts,
+        row::micros(settlement.at),
+        settlement.outcome.word(),
+        class,
+        settlement.outcome.reason(),
+        after,
+        settlement.body,
+    ])?;
+    if matches!(settle.state, State::Delivered { .. }) {
+        let pb_data: Option<String> = db
+            .prepare_cached("SELECT pb_data FROM awaiting WHERE delivery = ?1")?
+            .query_row([seq], |row| row.get(0))
+            .optional()?
+            .flatten();
+        if let Some(pb_data) = pb_data {
+            keep_last(db, placed.lane(), &pb_data, settlement.at)?;
+        }
+    }
+    let Placed { attempts, since, .. } = placed;
+    let onward = Onward { state: &settle.state, attempts, tries: settle.tries, since, at: settlement.at };
+    go_on(db, &placed, onward)?;
+    match &settle.status {
+        Some(status) => super::statuses::put(db, status),
+        None => Ok(()),
+    }
+}
+
+pub(super) const OVERDUE: &str = concat!(
+    "SELECT ",
+    delivery_columns!(),
+    ", ",
+    event_columns!(),
+    ", d.claims, a.pb_data
+     FROM awaiting a
+     CROSS JOIN delivery d ON d.seq = a.delivery
+     CROSS JOIN event e ON e.seq = d.seq / 1024
+     WHERE a.deadline <= ?1
+     ORDER BY a.deadline
+     LIMIT ?2"
+);
+
+pub(super) fn overdue(db: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut overdue = db.prepare_cached(OVERDUE)?;
+    let found = overdue.query_map(params![row::micros(now), limit], claimed_from)?;
+    found.map(|found| Ok(found?.1)).collect()
+}
+
+pub(super) const NEXT_DEADLINE: &str = "SELECT min(deadline) FROM awaiting";
+
+pub(super) fn next_deadline(db: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let deadline: Option<i64> = db.prepare_cached(NEXT_DEADLINE)?.query_row([], |row| row.get(0))?;
+    Ok(deadline.map(row::time).transpose()?)
+}
+
+/// Writes the state down, and what that means for the lane.
+pub(super) fn go_on(db: &Batch, placed: &Placed, onward: Onward<'_>) -> Result<(), StoreError> {
+    let Placed { place, .. } = *placed;
+    let lane = placed.lane();
+    let newer = match onward.state {
+        State::Pending { .. } => lane::newer(db, lane, place)?,
+        _ => None,
+    };
+    let superseded = newer.map(|by| State::Superseded { at: onward.at, by });
+    let state = superseded.as_ref().unwrap_or(onward.state);
+    let open = state.holds(place.order);
+    let (at, reason) = row::state_columns(state);
+    db.count(&placed.handler, placed.state.word(), -1);
+    db.count(&placed.handler, state.word(), 1);
+    db.prepare_cached(
+        "UPDATE delivery SET state = ?2, at = ?3, reason = ?4, attempts = ?5, tries = ?6, since = ?7, open = ?8,
+            head = head AND ?8
+         WHERE seq = ?1",
+    )?
+    .execute(params![place.seq, state.word(), at, reason, onward.attempts, onward.tries, onward.since, open])?;
+    if matches!(placed.state, State::Awaiting { .. }) {
+        db.prepare_cached("DELETE FROM awaiting WHERE delivery = ?1")?.execute([place.seq])?;
+    }
+    match state {
+        _ if !placed.head => Ok(()),
+        _ if !open => lane::advance(db, lane),
+        State::Pending { .. } => lane::step_back(db, lane, place.seq),
+        _ => Ok(()),
+    }
+}
+
+/// Opens one that is closed, or that is parked and holds its lane, as pending again. Answers whether it did: where the order
+/// is latest, one that a newer one makes superfluous stays as it is.
+pub(super) fn reopen(
+    db: &Batch,
+    placed: &Placed,
+    id: DeliveryId,
+    due: Timestamp,
+) -> Result<bool, StoreError> {
+    let Placed { place, attempts, .. } = *placed;
+    let (state, since) = (State::Pending { due }, row::micros(due));
+    if placed.open {
+        go_on(db, placed, Onward { state: &state, attempts, tries: 0, since, at: due })?;
+        return Ok(true);
+    }
+    let entry = lane::enter(db, placed.lane(), place, id, due)?;
+    if matches!(entry, lane::Entry::Superseded(_)) {
+        return Ok(false);
+    }
+    db.count(&placed.handler, placed.state.word(), -1);
+    db.count(&placed.handler, state.word(), 1);
+    db.prepare_cached(
+        "UPDATE delivery SET state = 'pending', at = ?2, reason = NULL, tries = 0, since = ?2, open = 1, head = ?3
+         WHERE seq = ?1",
+    )?
+    .execute(params![place.seq, since, entry == lane::Entry::Head])?;
+    Ok(true)
 }
 
 /// What was in flight when the gateway died, by way of the tally, so that it costs what there is to do and not what there
 /// is.
 pub(super) const INTERRUPTED: &str = concat!(
     "SELECT ",
-    place_columns!(),
+    placed_columns!(),
     " FROM tally t
      CROSS JOIN delivery d ON d.handler = t.handler AND d.state = 'in_flight' AND d.state <> 'delivered'
      WHERE t.state = 'in_flight' AND t.count > 0"
 );
 
-/// What was in flight when the gateway died is pending again; answers how many.
+/// What was in flight when the gateway died is pending again; answers how many. The external system didn't fail, so that
+/// isn't counted as a try.
 pub(super) fn recover(db: &Batch, now: Timestamp) -> Result<usize, StoreError> {
-    let found = db.prepare(INTERRUPTED)?.query_map([], Place::read)?.collect::<Result<Vec<_>, _>>()?;
-    for place in &found {
-        let (state, outcome) = place.state.interrupted(now);
-        let (State::InFlight { since }, Some(outcome)) = (&place.state, outcome) else { continue };
-        let number = place.attempts + 1;
-        let attempt =
-            Attempt { number, started_at: *since, ended_at: now, outcome, request: None, response: None };
-        keep_attempt(db, place.seq, &attempt)?;
-        set_state(db, place, &state, number)?;
+    let found = db.prepare(INTERRUPTED)?.query_map([], Placed::read)?.collect::<Result<Vec<_>, _>>()?;
+    for placed in &found {
+        let (state, outcome) = placed.state.interrupted(now);
+        let (State::InFlight { since: started_at }, Some(outcome)) = (&placed.state, outcome) else {
+            continue;
+        };
+        let number = placed.attempts + 1;
+        let attempt = Attempt {
+            number,
+            started_at: *started_at,
+            ended_at: now,
+            outcome,
+            request: None,
+            response: None,
+            settled: None,
+        };
+        keep_attempt(db, placed.place.seq, placed.claims, &attempt)?;
+        let Placed { tries, since, .. } = *placed;
+        go_on(db, placed, Onward { state: &state, attempts: number, tries, since, at: now })?;
     }
     Ok(found.len())
 }

@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::row;
 use crate::event::{Event, EventId, Subject, SubjectKind};
-use crate::handler::Order;
 use crate::store::{StoreError, Subscription};
 
 /// An event with those that it is for.
@@ -24,13 +23,14 @@ struct Line<'e> {
     subject_id: Cow<'e, str>,
     event_time: Option<i64>,
     received_at: i64,
-    /// Each with whether its order is strict.
-    handlers: Vec<(Cow<'e, str>, bool)>,
+    /// Each with its order and rank.
+    handlers: Vec<(Cow<'e, str>, i64, i64)>,
 }
 
 /// The bytes of an entry.
 pub(super) fn encode((event, handlers): &Addressed) -> Result<Vec<u8>, StoreError> {
-    let handlers = handlers.iter().map(|one| (Cow::from(&one.handler), one.order == Order::Strict));
+    let handlers =
+        handlers.iter().map(|one| (Cow::from(&one.handler), row::mode(one.order), row::micros(one.rank)));
     let line = Line {
         id: event.id.0,
         source: (&event.source).into(),
@@ -76,16 +76,20 @@ fn read(bytes: &[u8]) -> Option<Addressed> {
         received_at: row::time(line.received_at).ok()?,
         body: String::from_utf8(bytes[end + 1..].to_vec()).ok()?,
     };
-    let handler = |(handler, strict): (Cow<'_, str>, bool)| Subscription {
-        handler: handler.into_owned(),
-        order: if strict { Order::Strict } else { Order::Skip },
+    let handler = |(handler, mode, rank): (Cow<'_, str>, i64, i64)| {
+        Some(Subscription {
+            handler: handler.into_owned(),
+            order: row::order(mode).ok()?,
+            rank: row::time(rank).ok()?,
+        })
     };
-    Some((event, line.handlers.into_iter().map(handler).collect()))
+    Some((event, line.handlers.into_iter().map(handler).collect::<Option<_>>()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handler::Order;
 
     fn addressed() -> Addressed {
         let event = Event {
@@ -99,8 +103,9 @@ mod tests {
             received_at: row::time(1_795_000_000_000_001).expect("a time"),
             body: "{\n\"a\":\t\"\\u0000ü\"}\n".into(),
         };
-        let to = |handler: &str, order| Subscription { handler: handler.into(), order };
-        (event, vec![to("a", Order::Skip), to("ü\"", Order::Strict)])
+        let rank = row::time(1_795_000_000_000_000).expect("a time");
+        let to = |handler: &str, order| Subscription { handler: handler.into(), order, rank };
+        (event, vec![to("a", Order::Skip), to("ü\"", Order::Strict), to("b", Order::Latest)])
     }
 
     #[test]

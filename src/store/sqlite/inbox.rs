@@ -12,9 +12,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::batch::Batch;
 use super::entry::Addressed;
+use super::lane::{self, Lane, Place};
 use super::row;
 use crate::event::{Event, EventId};
-use crate::handler::Order;
 use crate::store::{StoreError, Subscription};
 
 /// By its id as well: an event that is offered once more after an error is the same one.
@@ -196,16 +196,6 @@ const INSERT_EVENT: &str = "\
         received_at, body)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-/// Nothing before it in its lane is open, so it is the head.
-pub(super) const LANE_IS_FREE: &str = "\
-    SELECT NOT EXISTS (
-        SELECT 1 FROM delivery WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1)";
-
-const INSERT_DELIVERY: &str = "\
-    INSERT OR FAIL INTO delivery
-        (seq, handler, subject_kind, subject_id, strict, state, at, attempts, accepted_at, open, head)
-    VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, 0, ?6, 1, ?7)";
-
 /// Puts what is accepted where it belongs: each event gets its indexes and its deliveries.
 pub(super) fn file(db: &Batch) -> Result<(), StoreError> {
     let waiting = db.inbox.after(db.filed());
@@ -238,20 +228,10 @@ fn file_one(db: &Batch, seq: i64, (event, handlers): &Addressed) -> Result<(), S
         received_at,
         event.body,
     ])?;
-    for (seq, Subscription { handler, order }) in (seq * row::DELIVERIES..).zip(handlers) {
-        let is_head: bool =
-            db.prepare_cached(LANE_IS_FREE)?.query_row(params![handler, kind, id], |row| row.get(0))?;
-        let strict = *order == Order::Strict;
-        db.prepare_cached(INSERT_DELIVERY)?.execute(params![
-            seq,
-            handler,
-            kind,
-            id,
-            strict,
-            received_at,
-            is_head
-        ])?;
-        db.count(handler, "pending", 1);
+    for (seq, Subscription { handler, order, rank }) in (seq * row::DELIVERIES..).zip(handlers) {
+        let lane = Lane { handler, kind, id };
+        let place = Place { seq, rank: row::micros(*rank), order: *order };
+        lane::insert(db, lane, place, event.id, event.received_at, event.received_at)?;
     }
     Ok(())
 }

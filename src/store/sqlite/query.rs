@@ -6,9 +6,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::row::{self, delivery_columns, event_columns};
-use crate::delivery::Delivery;
+use crate::delivery::{Attempt, Delivery};
 use crate::event::EventId;
-use crate::store::{Backlog, EventDetail, EventSummary, Page, StoreError};
+use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, Page, StoreError};
 
 pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, StoreError> {
     let before = match page.before {
@@ -35,7 +35,7 @@ pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, 
 
 const BY_SEQ: &str = concat!("SELECT ", event_columns!(), " FROM event e WHERE e.seq = ?1");
 
-fn seq_of(db: &Connection, id: EventId) -> Result<Option<i64>, StoreError> {
+pub(super) fn seq_of(db: &Connection, id: EventId) -> Result<Option<i64>, StoreError> {
     Ok(db
         .prepare_cached("SELECT seq FROM event WHERE id = ?1")?
         .query_row([id.0.as_bytes()], |row| row.get(0))
@@ -105,14 +105,30 @@ fn deliveries_of(db: &Connection, event: i64) -> Result<Vec<(i64, Delivery)>, St
 pub(super) fn event(db: &Connection, id: EventId) -> Result<Option<EventDetail>, StoreError> {
     let Some(seq) = seq_of(db, id)? else { return Ok(None) };
     let event = db.prepare_cached(BY_SEQ)?.query_row([seq], |row| row::event(row, 0))?;
-    let sql = format!("SELECT {} FROM attempt WHERE delivery = ?1 ORDER BY number", row::ATTEMPT);
-    let mut attempts = db.prepare_cached(&sql)?;
     let mut deliveries = Vec::new();
     for (seq, delivery) in deliveries_of(db, seq)? {
-        let attempts = attempts.query_map([seq], row::attempt)?.collect::<Result<Vec<_>, _>>()?;
-        deliveries.push((delivery, attempts));
+        deliveries.push((delivery, attempts_of(db, seq)?));
     }
     Ok(Some(EventDetail { event, deliveries }))
+}
+
+fn attempts_of(db: &Connection, delivery: i64) -> Result<Vec<Attempt>, StoreError> {
+    let sql = format!("SELECT {} FROM attempt WHERE delivery = ?1 ORDER BY number", row::ATTEMPT);
+    let mut attempts = db.prepare_cached(&sql)?;
+    let found = attempts.query_map([delivery], row::attempt)?;
+    Ok(found.collect::<Result<Vec<_>, _>>()?)
+}
+
+const DELIVERY: &str = concat!(
+    "SELECT ",
+    delivery_columns!(),
+    " FROM delivery d CROSS JOIN event e ON e.seq = d.seq / 1024 WHERE d.seq = ?1"
+);
+
+pub(super) fn delivery(db: &Connection, seq: i64, claim: u32) -> Result<DeliveryDetail, StoreError> {
+    let (_, delivery) = db.prepare_cached(DELIVERY)?.query_row([seq], row::delivery)?;
+    let event = db.prepare_cached(BY_SEQ)?.query_row([seq / row::DELIVERIES], |row| row::event(row, 0))?;
+    Ok(DeliveryDetail { delivery, claim, event, attempts: attempts_of(db, seq)? })
 }
 
 pub(super) const OLDEST_PENDING: &str = "\
@@ -135,8 +151,11 @@ pub(super) fn backlog(db: &Connection) -> Result<Vec<Backlog>, StoreError> {
         backlog.push(Backlog {
             pending: count("pending"),
             in_flight: count("in_flight"),
+            awaiting: count("awaiting"),
             parked: count("parked"),
             delivered: count("delivered"),
+            superseded: count("superseded"),
+            cancelled: count("cancelled"),
             oldest_pending: since.map(row::time).transpose()?,
             handler,
         });

@@ -7,8 +7,9 @@ use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row};
 use uuid::Uuid;
 
-use crate::delivery::{Attempt, Delivery, DeliveryId, Outcome, State};
+use crate::delivery::{Attempt, Delivery, DeliveryId, Failure, Outcome, Settlement, State};
 use crate::event::{Event, EventId, Subject, SubjectKind};
+use crate::handler::Order;
 use crate::store::{Status, StatusValue};
 
 /// The columns that [`event`] reads, `e` being the table.
@@ -22,18 +23,20 @@ macro_rules! event_columns {
 /// The columns that [`delivery`] reads, `d` and `e` being the tables.
 macro_rules! delivery_columns {
     () => {
-        "d.seq, e.id, d.handler, d.subject_kind, d.subject_id, d.attempts, d.accepted_at, d.state, d.at, d.reason"
+        "d.seq, e.id, d.handler, d.subject_kind, d.subject_id, d.attempts, d.tries, d.accepted_at, d.since, d.state, \
+         d.at, d.reason"
     };
 }
 
 pub(super) use {delivery_columns, event_columns};
 
 /// How many columns those are.
-pub(super) const DELIVERY: usize = 10;
+pub(super) const DELIVERY: usize = 12;
 pub(super) const EVENT: usize = 10;
 
 /// The columns that [`attempt`] reads.
-pub(super) const ATTEMPT: &str = "number, started_at, ended_at, outcome, reason, after, request, response";
+pub(super) const ATTEMPT: &str = "number, started_at, ended_at, outcome, class, reason, after, within, request, response, \
+    settled_at, settled_outcome, settled_class, settled_reason, settled_after, settled_body";
 
 /// The columns that [`status`] reads.
 pub(super) const STATUS: &str = "i_account, service_group, value, message, at";
@@ -115,10 +118,17 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<(i64, Delivery)> {
         handler: row.get(2)?,
         subject: subject(row, 3)?,
         attempts: row.get(5)?,
-        accepted_at: time(row.get(6)?)?,
-        state: state(row, 7)?,
+        tries: row.get(6)?,
+        accepted_at: time(row.get(7)?)?,
+        since: time(row.get(8)?)?,
+        state: state(row, 9)?,
     };
     Ok((seq, delivery))
+}
+
+/// Reads the column `state` without the others.
+pub(super) fn state_word(row: &Row<'_>, column: usize) -> Result<&'static str> {
+    word(row, column, "a state", |word| State::WORDS.into_iter().find(|known| *known == word))
 }
 
 /// Reads the columns `state`, `at` and `reason`.
@@ -129,8 +139,14 @@ pub(super) fn state(row: &Row<'_>, from: usize) -> Result<State> {
         Some(match word {
             "pending" => Ok(State::Pending { due: at }),
             "in_flight" => Ok(State::InFlight { since: at }),
+            "awaiting" => Ok(State::Awaiting { deadline: at }),
             "delivered" => Ok(State::Delivered { at }),
             "parked" => reason().map(|reason| State::Parked { at, reason }),
+            "cancelled" => reason().map(|reason| State::Cancelled { at, reason }),
+            "superseded" => reason().and_then(|by| {
+                let by = by.parse().map_err(|error| strange("a delivery's id", error))?;
+                Ok(State::Superseded { at, by: DeliveryId(by) })
+            }),
             _ => return None,
         })
     };
@@ -138,44 +154,96 @@ pub(super) fn state(row: &Row<'_>, from: usize) -> Result<State> {
 }
 
 /// The columns `at` and `reason` of a state.
-pub(super) fn state_columns(state: &State) -> (i64, Option<&str>) {
+pub(super) fn state_columns(state: &State) -> (i64, Option<String>) {
     match state {
         State::Pending { due } => (micros(*due), None),
         State::InFlight { since } => (micros(*since), None),
+        State::Awaiting { deadline } => (micros(*deadline), None),
         State::Delivered { at } => (micros(*at), None),
-        State::Parked { at, reason } => (micros(*at), Some(reason)),
+        State::Parked { at, reason } | State::Cancelled { at, reason } => (micros(*at), Some(reason.clone())),
+        State::Superseded { at, by } => (micros(*at), Some(by.to_string())),
     }
 }
 
+/// The column `mode`.
+pub(super) fn mode(order: Order) -> i64 {
+    match order {
+        Order::Skip => 0,
+        Order::Strict => 1,
+        Order::Latest => 2,
+    }
+}
+
+/// What the column `mode` says.
+pub(super) fn order(mode: i64) -> Result<Order> {
+    [Order::Skip, Order::Strict, Order::Latest]
+        .into_iter()
+        .find(|order| self::mode(*order) == mode)
+        .ok_or_else(|| strange("an order", mode))
+}
+
 pub(super) fn attempt(row: &Row<'_>) -> Result<Attempt> {
-    let reason = row.get::<_, Option<String>>("reason")?;
-    let after = row.get::<_, Option<i64>>("after")?;
-    let word: String = row.get("outcome")?;
+    let settled_at = row.get::<_, Option<i64>>("settled_at")?;
+    let settled = match settled_at {
+        Some(at) => Some(Settlement {
+            at: time(at)?,
+            outcome: outcome(
+                &row.get::<_, String>("settled_outcome")?,
+                row.get("settled_class")?,
+                row.get("settled_reason")?,
+                row.get("settled_after")?,
+                None,
+            )?,
+            body: row.get("settled_body")?,
+        }),
+        None => None,
+    };
     Ok(Attempt {
         number: row.get("number")?,
         started_at: time(row.get("started_at")?)?,
         ended_at: time(row.get("ended_at")?)?,
-        outcome: match word.as_str() {
-            "delivered" => Outcome::Delivered,
-            "retry" => Outcome::Retry {
-                reason: reason.unwrap_or_default(),
-                after: after.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros),
-            },
-            "refused" => Outcome::Refused { reason: reason.unwrap_or_default() },
-            _ => return Err(strange("an outcome", word)),
-        },
+        outcome: outcome(
+            &row.get::<_, String>("outcome")?,
+            row.get("class")?,
+            row.get("reason")?,
+            row.get("after")?,
+            row.get("within")?,
+        )?,
         request: row.get("request")?,
         response: row.get("response")?,
+        settled,
     })
 }
 
-/// The column `after` of an outcome.
-pub(super) fn after(outcome: &Outcome) -> Option<i64> {
-    match outcome {
-        Outcome::Retry { after, .. } => {
-            after.map(|pause| i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
+fn outcome(
+    word: &str,
+    class: Option<String>,
+    reason: Option<String>,
+    after: Option<i64>,
+    within: Option<i64>,
+) -> Result<Outcome> {
+    let pause = |micros: i64| u64::try_from(micros).ok().map(Duration::from_micros);
+    let reason = reason.unwrap_or_default();
+    Ok(match word {
+        "delivered" => Outcome::Delivered,
+        "accepted" => Outcome::Accepted { within: within.and_then(pause).unwrap_or_default() },
+        "retry" => {
+            let class = class.as_deref().and_then(Failure::from_word);
+            let class = class.ok_or_else(|| strange("a kind of failure", "unknown"))?;
+            Outcome::Retry { class, reason, after: after.and_then(pause) }
         }
-        _ => None,
+        "refused" => Outcome::Refused { reason },
+        _ => return Err(strange("an outcome", word)),
+    })
+}
+
+/// The columns `class`, `after` and `within` of an outcome.
+pub(super) fn outcome_columns(outcome: &Outcome) -> (Option<&'static str>, Option<i64>, Option<i64>) {
+    let micros = |pause: Duration| i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
+    match outcome {
+        Outcome::Delivered | Outcome::Refused { .. } => (None, None, None),
+        Outcome::Accepted { within } => (None, None, Some(micros(*within))),
+        Outcome::Retry { class, after, .. } => (Some(class.as_str()), after.map(micros), None),
     }
 }
 

@@ -7,7 +7,7 @@ mod rates;
 use std::time::Duration;
 
 use super::*;
-use crate::delivery::{Attempt, Delivery, DeliveryId, Outcome, State};
+use crate::delivery::{Attempt, Delivery, DeliveryId, Failure, Outcome, State};
 use crate::event::{Subject, SubjectKind};
 use crate::handler::Order;
 use crate::store::StatusValue;
@@ -54,15 +54,15 @@ fn event(i_event: Option<i64>, account: u32, now: Timestamp) -> Event {
 }
 
 fn to(handler: &str) -> Vec<Subscription> {
-    vec![Subscription { handler: handler.into(), order: Order::Skip }]
+    vec![Subscription { handler: handler.into(), order: Order::Skip, rank: at(0) }]
 }
 
 fn strictly(handler: &str) -> Vec<Subscription> {
-    vec![Subscription { handler: handler.into(), order: Order::Strict }]
+    vec![Subscription { handler: handler.into(), order: Order::Strict, rank: at(0) }]
 }
 
 fn want(handler: &str, limit: usize) -> Vec<Want> {
-    vec![Want { handler: handler.into(), limit }]
+    vec![Want { handler: handler.into(), connector: "c".into(), limit }]
 }
 
 fn attempt(number: u32, outcome: Outcome) -> Attempt {
@@ -73,12 +73,16 @@ fn attempt(number: u32, outcome: Outcome) -> Attempt {
         outcome,
         request: Some("POST /x".into()),
         response: Some("HTTP 202".into()),
+        settled: None,
     }
 }
 
 fn delivered(delivery: &Delivery) -> Record {
     Record {
         delivery: delivery.id,
+        // each claim has led to an attempt so far
+        claim: delivery.attempts + 1,
+        tries: delivery.tries + 1,
         attempt: attempt(delivery.attempts + 1, Outcome::Delivered),
         state: State::Delivered { at: at(2) },
         status: None,
@@ -183,7 +187,7 @@ async fn a_parked_delivery_lets_the_next_pass_unless_the_order_is_strict() {
     }
     assert_eq!(temp.store.claim(at(9), want("skip", 9)).await.expect("claimed").len(), 1);
     assert_eq!(temp.store.claim(at(9), want("strict", 9)).await.expect("claimed").len(), 0);
-    assert_eq!(temp.store.next_due(vec!["strict".into()]).await.expect("an answer"), None);
+    assert_eq!(temp.store.next_due(want("strict", 1)).await.expect("an answer"), None);
     let backlog = temp.store.backlog().await.expect("an answer");
     let strict = backlog.iter().find(|backlog| backlog.handler == "strict").expect("strict");
     assert_eq!((strict.pending, strict.in_flight, strict.parked), (1, 0, 1));
@@ -196,7 +200,9 @@ async fn what_is_not_due_or_not_asked_for_is_not_claimed() {
     for account in 1..=3 {
         temp.store.accept(event(None, account, at(account.into())), to("a")).await.expect("accepted");
     }
-    let next = |handlers: &[&str]| temp.store.next_due(handlers.iter().map(ToString::to_string).collect());
+    let next = |handlers: &[&str]| {
+        temp.store.next_due(handlers.iter().flat_map(|handler| want(handler, 1)).collect())
+    };
     assert_eq!(next(&["a", "b"]).await.expect("an answer"), Some(at(1)));
     assert_eq!(next(&["b"]).await.expect("an answer"), None);
     assert!(temp.store.claim(at(0), want("a", 9)).await.expect("claimed").is_empty());
@@ -214,7 +220,7 @@ async fn an_attempt_is_kept_once_however_often_it_is_recorded() {
     let claimed = temp.store.claim(at(1), want("a", 1)).await.expect("claimed").remove(0);
     let after = Some(Duration::from_millis(1500));
     let record = Record {
-        attempt: attempt(1, Outcome::Retry { reason: "busy".into(), after }),
+        attempt: attempt(1, Outcome::Retry { class: Failure::Busy, reason: "busy".into(), after }),
         state: State::Pending { due: at(60) },
         ..delivered(&claimed.delivery)
     };
@@ -228,7 +234,7 @@ async fn an_attempt_is_kept_once_however_often_it_is_recorded() {
     assert_eq!(attempts, std::slice::from_ref(&record.attempt));
 
     let too_far = Record { attempt: attempt(3, Outcome::Delivered), ..record.clone() };
-    assert!(matches!(temp.store.record(too_far).await, Err(StoreError::Rejected(_))));
+    assert!(matches!(temp.store.record(too_far).await, Err(StoreError::Overtaken(_))));
     let unknown = Record { delivery: DeliveryId::at(at(1)), ..record };
     assert!(matches!(temp.store.record(unknown).await, Err(StoreError::Rejected(_))));
 }

@@ -7,9 +7,11 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use soapstone::breaker::Breaker;
+use soapstone::delivery::DeliveryId;
 use soapstone::event::{Event, EventId};
 use soapstone::store::{
-    Accepted, Backlog, Claimed, EventDetail, EventSummary, Page, Record, Sample, Status, StatusEnd,
+    Accepted, Backlog, Claimed, EventDetail, EventSummary, Page, Record, Sample, Settle, Status, StatusEnd,
     StatusJob, Store, StoreError, Subscription, Want,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -79,7 +81,31 @@ impl Store for FileStore {
         cannot()
     }
 
-    async fn next_due(&self, _: Vec<String>) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_due(&self, _: Vec<Want>) -> Result<Option<Timestamp>, StoreError> {
+        cannot()
+    }
+
+    async fn release(&self, _: DeliveryId, _: u32, _: Timestamp) -> Result<(), StoreError> {
+        cannot()
+    }
+
+    async fn settle(&self, _: Settle) -> Result<(), StoreError> {
+        cannot()
+    }
+
+    async fn overdue(&self, _: Timestamp, _: usize) -> Result<Vec<Claimed>, StoreError> {
+        cannot()
+    }
+
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        cannot()
+    }
+
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        cannot()
+    }
+
+    async fn put_breaker(&self, _: Breaker) -> Result<bool, StoreError> {
         cannot()
     }
 

@@ -127,7 +127,8 @@ fn handler() -> Handler {
         connector: "hlr".into(),
         service_group: None,
         order: Order::Skip,
-        retry: RetrySchedule::default(),
+        order_by: soapstone::handler::OrderBy::Arrival,
+        retry: RetrySchedule::default().into(),
     }
 }
 
@@ -197,7 +198,12 @@ async fn direct(store: &dyn Store, numbers: impl Iterator<Item = usize>, end: In
     timed(numbers, end, async |number| {
         let event = Event::read("default", body(number).as_bytes(), None, Timestamp::now())
             .map_err(|error| error.reason)?;
-        store.accept(event, vec![Subscription { handler: "sim".into(), order: Order::Skip }]).await?;
+        store
+            .accept(
+                event,
+                vec![Subscription { handler: "sim".into(), order: Order::Skip, rank: Timestamp::UNIX_EPOCH }],
+            )
+            .await?;
         Ok(())
     })
     .await

@@ -94,6 +94,23 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether PortaBilling as a whole can't serve now (unreachable, failing, busy, not letting us in), whatever is asked.
+    pub fn is_outage(&self) -> bool {
+        match &self.cause {
+            Cause::Login(_) | Cause::LoginPause(..) | Cause::Queue(_) => true,
+            Cause::Unreadable { status, .. } | Cause::Status { status, .. } => {
+                matches!(status, 401 | 403 | 429) || *status >= 500
+            }
+            Cause::File(_) => false,
+            Cause::Call(error) => match &**error {
+                CallError::NotSent(_) | CallError::MaybeSent(_) => true,
+                _ => matches!(self.class(), Some(Class::SiteBusy | Class::SessionEnded)),
+            },
+        }
+    }
+}
+
 impl Cause {
     pub(crate) fn fault(&self) -> Option<&Fault> {
         match self {

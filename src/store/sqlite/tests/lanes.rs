@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::handler::RetrySchedule;
+use crate::handler::{Retries, RetrySchedule};
 
 /// Handlers by name, with their order.
 const HANDLERS: [(&str, Order); 2] = [("skip", Order::Skip), ("strict", Order::Strict)];
@@ -24,7 +24,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let outcome = prop_oneof![
         3 => Just(Outcome::Delivered),
-        2 => Just(Outcome::Retry { reason: "busy".into(), after: None }),
+        2 => Just(Outcome::Retry { class: Failure::Busy, reason: "busy".into(), after: None }),
         1 => Just(Outcome::Refused { reason: "no".into() }),
     ];
     let step = prop_oneof![
@@ -49,11 +49,7 @@ struct Modelled {
 
 impl Modelled {
     fn holds_its_lane(&self, order: Order) -> bool {
-        match self.state {
-            State::Pending { .. } | State::InFlight { .. } => true,
-            State::Parked { .. } => order == Order::Strict,
-            State::Delivered { .. } => false,
-        }
+        self.state.holds(order)
     }
 }
 
@@ -63,13 +59,13 @@ struct Model {
     /// By handler and account, in the order of acceptance.
     lanes: BTreeMap<(usize, u32), Vec<Modelled>>,
     flying: Vec<((usize, u32), Delivery)>,
-    schedule: RetrySchedule,
+    schedule: Retries,
 }
 
 impl Model {
     fn new() -> Self {
         let schedule = RetrySchedule { tries: 3, then: vec![], ..RetrySchedule::default() };
-        Self { now: at(0), events: vec![], lanes: BTreeMap::new(), flying: vec![], schedule }
+        Self { now: at(0), events: vec![], lanes: BTreeMap::new(), flying: vec![], schedule: schedule.into() }
     }
 
     /// The events that a claim must yield: the due heads, in the order of their due times, then of acceptance.
@@ -129,7 +125,8 @@ async fn accept(account: u32, handlers: usize, temp: &mut Temp, model: &mut Mode
     let wanted = (0..HANDLERS.len()).filter(|handler| handlers & (1 << handler) != 0);
     let mut subscriptions = Vec::new();
     for handler in wanted {
-        subscriptions.push(Subscription { handler: HANDLERS[handler].0.into(), order: HANDLERS[handler].1 });
+        let (name, order) = HANDLERS[handler];
+        subscriptions.push(Subscription { handler: name.into(), order, rank: model.now });
         model.lanes.entry((handler, account)).or_default().push(Modelled {
             event: event.id,
             state: State::Pending { due: model.now },

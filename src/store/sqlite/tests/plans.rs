@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::{deliveries, inbox, query, statuses};
+use super::super::{deliveries, inbox, lane, query, statuses};
 use super::Temp;
 
 fn plan(db: &Connection, sql: &str) -> Result<String, rusqlite::Error> {
@@ -24,11 +24,16 @@ async fn every_verb_goes_by_an_index() {
     };
     let cases = [
         (inbox::SAME_EVENT.to_owned(), "event_same"),
-        (inbox::LANE_IS_FREE.to_owned(), "delivery_lane"),
+        (lane::FIRST.to_owned(), "delivery_lane"),
+        (lane::WAITING.to_owned(), "delivery_lane"),
+        (lane::NEWEST.to_owned(), "delivery_lane"),
+        (lane::HOLD.to_owned(), "delivery_lane"),
+        (lane::HEADED.to_owned(), "delivery_lane"),
+        (deliveries::OVERDUE.to_owned(), "awaiting_deadline"),
+        (deliveries::NEXT_DEADLINE.to_owned(), "awaiting_deadline"),
         (deliveries::DUE.to_owned(), "delivery_due"),
         (deliveries::INTERRUPTED.to_owned(), "delivery_waiting"),
         (deliveries::NEXT_DUE.to_owned(), "delivery_due"),
-        (deliveries::ADVANCE.to_owned(), "delivery_lane"),
         (statuses::due_sql(), "status_due"),
         (statuses::NEXT_DUE.to_owned(), "status_due"),
         (query::IN_STATE.to_owned(), "delivery_waiting"),

@@ -1,0 +1,182 @@
+//! What lies between the deliveries and a system that is asked for them: its breaker, its pace, its number in flight.
+//!
+//! There is one for each connector and one for PortaBilling. What a breaker says is kept in the store, for the next start and
+//! for other gateways; the failures in a row that lead there are counted here.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::pace::Pace;
+use crate::breaker::{Breaker, BreakerSettings, BreakerState};
+use crate::store::{Store, StoreError};
+
+/// What a system may be asked at most.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GateSettings {
+    /// How many deliveries are in flight to it at most, over all handlers; 32.
+    pub max_in_flight: usize,
+    /// How many begin per second at most, on average; none: any number.
+    pub per_second: Option<f64>,
+    /// When it is left alone.
+    pub breaker: BreakerSettings,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self { max_in_flight: 32, per_second: None, breaker: BreakerSettings::default() }
+    }
+}
+
+/// All gates, by the names of their breakers.
+#[derive(Debug)]
+pub(crate) struct Gates(Mutex<BTreeMap<String, Gate>>);
+
+#[derive(Debug)]
+struct Gate {
+    settings: GateSettings,
+    pace: Option<Pace>,
+    breaker: Breaker,
+    /// Failures in a row.
+    failures: u32,
+    in_flight: usize,
+}
+
+/// What an attempt says of a system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health<'a> {
+    /// It answered, whatever it said.
+    Well,
+    /// It is unwell.
+    Unwell {
+        /// Why.
+        reason: &'a str,
+        /// What it asked for with `Retry-After`.
+        after: Option<Duration>,
+    },
+}
+
+impl Gates {
+    pub(super) fn new(settings: BTreeMap<String, GateSettings>) -> Self {
+        let gate = |(name, settings): (String, GateSettings)| {
+            let gate = Gate {
+                pace: settings.per_second.map(Pace::new),
+                breaker: Breaker::closed(name.clone()),
+                failures: 0,
+                in_flight: 0,
+                settings,
+            };
+            (name, gate)
+        };
+        Self(Mutex::new(settings.into_iter().map(gate).collect()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Gate>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Learns what the store says, another gateway may have said it. Answers what is new.
+    pub(super) async fn refresh(&self, store: &dyn Store) -> Result<Vec<Breaker>, StoreError> {
+        let kept = store.breakers().await?;
+        let mut gates = self.lock();
+        let newer =
+            |breaker: &Breaker| gates.get_mut(&breaker.name).is_some_and(|gate| gate.learn(breaker.clone()));
+        Ok(kept.into_iter().filter(newer).collect())
+    }
+
+    /// How many more may begin through all of these now.
+    pub(super) fn room(&self, names: &[&str], now: Timestamp) -> usize {
+        let mut gates = self.lock();
+        let rooms = names.iter().filter_map(|name| gates.get_mut(*name).map(|gate| gate.room(now)));
+        rooms.min().unwrap_or(usize::MAX)
+    }
+
+    /// How long until one of these that keeps its pace lets another one through.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        let gates = self.lock();
+        let paces = gates.values().filter(|gate| gate.breaker.state == BreakerState::Closed);
+        paces.filter_map(|gate| gate.pace.as_ref().map(Pace::pause)).filter(|pause| !pause.is_zero()).min()
+    }
+
+    /// Those that are open, and whose time is over: a probe is due.
+    pub(crate) fn to_probe(&self, now: Timestamp) -> Vec<Breaker> {
+        let gates = self.lock();
+        gates.values().filter_map(|gate| gate.breaker.probing(&gate.settings.breaker, now)).collect()
+    }
+
+    pub(crate) fn is_closed(&self, name: &str) -> bool {
+        self.lock().get(name).is_none_or(|gate| gate.breaker.state == BreakerState::Closed)
+    }
+
+    pub(super) fn begin(&self, names: &[&str]) {
+        let mut gates = self.lock();
+        for name in names {
+            if let Some(gate) = gates.get_mut(*name) {
+                gate.in_flight += 1;
+                if let Some(pace) = &mut gate.pace {
+                    pace.take(1);
+                }
+            }
+        }
+    }
+
+    pub(super) fn end(&self, names: &[&str]) {
+        let mut gates = self.lock();
+        for name in names {
+            if let Some(gate) = gates.get_mut(*name) {
+                gate.in_flight = gate.in_flight.saturating_sub(1);
+            }
+        }
+    }
+
+    /// What an attempt has shown; answers how the breaker is to be changed, if it is.
+    pub(crate) fn saw(&self, name: &str, health: Health<'_>, now: Timestamp) -> Option<Breaker> {
+        let mut gates = self.lock();
+        let gate = gates.get_mut(name)?;
+        match health {
+            Health::Well => {
+                gate.failures = 0;
+                gate.breaker.worked(&gate.settings.breaker, now)
+            }
+            Health::Unwell { reason, after } => {
+                gate.failures = gate.failures.saturating_add(1);
+                gate.breaker.failed(gate.failures, reason, after, &gate.settings.breaker, now)
+            }
+        }
+    }
+
+    /// Keeps a change; answers whether it was the first to say so. Otherwise it learns what another gateway said.
+    pub(crate) async fn change(&self, store: &dyn Store, breaker: Breaker) -> Result<bool, StoreError> {
+        if store.put_breaker(breaker.clone()).await? {
+            let mut gates = self.lock();
+            return Ok(gates.get_mut(&breaker.name).is_some_and(|gate| gate.learn(breaker)));
+        }
+        self.refresh(store).await?;
+        Ok(false)
+    }
+}
+
+impl Gate {
+    /// Answers whether it was new.
+    fn learn(&mut self, breaker: Breaker) -> bool {
+        let newer = breaker.version > self.breaker.version;
+        if newer {
+            if breaker.state != self.breaker.state {
+                self.failures = 0;
+            }
+            self.breaker = breaker;
+        }
+        newer
+    }
+
+    fn room(&mut self, now: Timestamp) -> usize {
+        let max = self.settings.max_in_flight.max(1);
+        let allowed = self.breaker.allows(max, &self.settings.breaker, now).saturating_sub(self.in_flight);
+        match &mut self.pace {
+            Some(pace) => allowed.min(pace.room(now)),
+            None => allowed,
+        }
+    }
+}

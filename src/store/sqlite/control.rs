@@ -1,0 +1,243 @@
+//! What an operator does with deliveries: replay, cancel, have another handler get them; and notes and breakers.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::batch::Batch;
+use super::deliveries::{self, Onward};
+use super::inbox;
+use super::lane::{self, Lane, Place};
+use super::query::seq_of;
+use super::row::{self, delivery_columns};
+use crate::breaker::{Breaker, BreakerState};
+use crate::delivery::{Delivery, DeliveryId, State};
+use crate::event::{EventId, Subject};
+use crate::handler::Order;
+use crate::store::{DeliveryDetail, Last, Select, StoreError};
+
+/// The time of the n-th that is spread.
+fn spread(due: Timestamp, gap: Duration, n: usize) -> Timestamp {
+    let after = gap.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+    SignedDuration::try_from(after)
+        .ok()
+        .and_then(|after| due.checked_add(after).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+pub(super) fn replay(
+    db: &Batch,
+    ids: &[DeliveryId],
+    due: Timestamp,
+    gap: Duration,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    inbox::file(db)?;
+    let mut replayed = Vec::new();
+    for id in ids {
+        let Some(placed) = deliveries::placed(db, *id)? else { continue };
+        let ended = matches!(
+            placed.state,
+            State::Delivered { .. }
+                | State::Parked { .. }
+                | State::Superseded { .. }
+                | State::Cancelled { .. }
+        );
+        if ended && deliveries::reopen(db, &placed, *id, spread(due, gap, replayed.len()))? {
+            replayed.push(*id);
+        }
+    }
+    Ok(replayed)
+}
+
+pub(super) fn cancel(
+    db: &Batch,
+    ids: &[DeliveryId],
+    now: Timestamp,
+    reason: &str,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    inbox::file(db)?;
+    let mut cancelled = Vec::new();
+    for id in ids {
+        let Some(placed) = deliveries::placed(db, *id)? else { continue };
+        if matches!(placed.state, State::Pending { .. } | State::Awaiting { .. } | State::Parked { .. }) {
+            let state = State::Cancelled { at: now, reason: reason.to_owned() };
+            let (attempts, tries, since) = (placed.attempts, placed.tries, placed.since);
+            deliveries::go_on(db, &placed, Onward { state: &state, attempts, tries, since, at: now })?;
+            cancelled.push(*id);
+        }
+    }
+    Ok(cancelled)
+}
+
+pub(super) fn subscribe(
+    db: &Batch,
+    events: &[(EventId, Timestamp)],
+    handler: &str,
+    order: Order,
+    due: Timestamp,
+    gap: Duration,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    inbox::file(db)?;
+    let mut made = Vec::new();
+    for (id, rank) in events {
+        let Some(event) = seq_of(db, *id)? else { continue };
+        let Some(seq) = free_place(db, event, handler)? else { continue };
+        let found = db
+            .prepare_cached("SELECT subject_kind, subject_id, received_at FROM event WHERE seq = ?1")?
+            .query_row([event], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?))
+            })?;
+        let (kind, subject, received_at) = found;
+        let lane = Lane { handler, kind: &kind, id: &subject };
+        let place = Place { seq, rank: row::micros(*rank), order };
+        lane::insert(db, lane, place, *id, row::time(received_at)?, spread(due, gap, made.len()))?;
+        made.push(row::delivery_id(*id, seq));
+    }
+    Ok(made)
+}
+
+/// The number of a further delivery of this event; none if there is one for the handler, or no room.
+fn free_place(db: &Connection, event: i64, handler: &str) -> Result<Option<i64>, StoreError> {
+    let (first, last) = (event * row::DELIVERIES, event * row::DELIVERIES + row::DELIVERIES - 1);
+    let (highest, has): (Option<i64>, Option<bool>) = db
+        .prepare_cached("SELECT max(seq), max(handler = ?3) FROM delivery WHERE seq BETWEEN ?1 AND ?2")?
+        .query_row(params![first, last, handler], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let next = highest.map_or(first, |highest| highest + 1);
+    Ok((has != Some(true) && next <= last).then_some(next))
+}
+
+pub(super) fn deliveries(
+    db: &Connection,
+    select: &Select,
+    after: Option<DeliveryId>,
+    limit: usize,
+) -> Result<Vec<Delivery>, StoreError> {
+    let mut sql = String::from(concat!(
+        "SELECT ",
+        delivery_columns!(),
+        " FROM delivery d CROSS JOIN event e ON e.seq = d.seq / 1024 WHERE d.seq > ?"
+    ));
+    let after = after.map_or(-1, row::delivery_seq);
+    let mut values = vec![Value::Integer(after.max(first_since(db, select.from)?))];
+    let mut and = |condition: &str, value: Value| {
+        sql.push_str(condition);
+        values.push(value);
+    };
+    if let Some(handler) = &select.handler {
+        and(" AND d.handler = ?", Value::Text(handler.clone()));
+    }
+    if let Some(state) = &select.state {
+        // said twice, so that the index on what isn't delivered serves
+        and(" AND d.state = ?", Value::Text(state.clone()));
+        if state != "delivered" {
+            and(" AND d.state <> 'delivered' AND 1 = ?", Value::Integer(1));
+        }
+    }
+    if let Some(event_type) = &select.event_type {
+        and(" AND e.event_type = ?", Value::Text(event_type.clone()));
+    }
+    if let Some(subject) = &select.subject {
+        and(" AND d.subject_id = ?", Value::Text(subject.clone()));
+    }
+    if let Some(until) = select.until {
+        and(" AND e.received_at < ?", Value::Integer(row::micros(until)));
+    }
+    if let Some(from) = select.from {
+        and(" AND e.received_at >= ?", Value::Integer(row::micros(from)));
+    }
+    and(" ORDER BY d.seq LIMIT ?", Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let mut statement = db.prepare_cached(&sql)?;
+    let found = statement.query_map(params_from_iter(values), row::delivery)?;
+    found.map(|found| Ok(found?.1)).collect()
+}
+
+/// A number before all deliveries of events accepted since then. Ids go by the time, so it needn't be looked for; clocks that
+/// were set back make it a little too early at worst.
+fn first_since(db: &Connection, from: Option<Timestamp>) -> Result<i64, StoreError> {
+    let Some(from) = from else { return Ok(-1) };
+    let hour_before = from.checked_sub(SignedDuration::from_hours(1)).unwrap_or(from);
+    let millis = u128::try_from(hour_before.as_millisecond()).unwrap_or(0);
+    let lowest = uuid::Uuid::from_u128(millis << 80);
+    let first: Option<i64> = db
+        .prepare_cached("SELECT seq FROM event WHERE id >= ?1 ORDER BY id LIMIT 1")?
+        .query_row([lowest.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(first.map_or(i64::MAX, |seq| seq * row::DELIVERIES - 1))
+}
+
+pub(super) fn delivery(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
+    let Some(placed) = deliveries::placed(db, id)? else { return Ok(None) };
+    super::query::delivery(db, placed.place.seq, placed.claims).map(Some)
+}
+
+pub(super) fn lasts(db: &Connection, handler: &str, subjects: &[Subject]) -> Result<Vec<Last>, StoreError> {
+    let mut last = db.prepare_cached(
+        "SELECT pb_data, at FROM last_delivered WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3",
+    )?;
+    let mut lasts = Vec::new();
+    for subject in subjects {
+        let found = last
+            .query_row(params![handler, subject.kind.as_str(), subject.id], |row| {
+                Ok((row.get(0)?, row::time(row.get(1)?)?))
+            })
+            .optional()?;
+        lasts.extend(found.map(|(pb_data, at)| Last { subject: subject.clone(), pb_data, at }));
+    }
+    Ok(lasts)
+}
+
+pub(super) fn breakers(db: &Connection) -> Result<Vec<Breaker>, StoreError> {
+    let mut all = db.prepare_cached(
+        "SELECT name, state, since, until, openings, reason, version FROM breaker ORDER BY name",
+    )?;
+    let mut rows = all.query([])?;
+    let mut breakers = Vec::new();
+    while let Some(row) = rows.next()? {
+        let until = row.get::<_, Option<i64>>(3)?.map(row::time).transpose()?;
+        let word: String = row.get(1)?;
+        breakers.push(Breaker {
+            name: row.get(0)?,
+            state: BreakerState::from_word(&word, until).ok_or_else(|| row::strange("a breaker", word))?,
+            since: row::time(row.get(2)?)?,
+            openings: row.get(4)?,
+            reason: row.get(5)?,
+            version: row.get(6)?,
+        });
+    }
+    Ok(breakers)
+}
+
+pub(super) fn put_breaker(db: &Connection, breaker: &Breaker) -> Result<bool, StoreError> {
+    let kept = db
+        .prepare_cached(
+            "INSERT INTO breaker (name, state, since, until, openings, reason, version)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+             WHERE ?7 = 1 OR EXISTS (SELECT 1 FROM breaker WHERE name = ?1)
+             ON CONFLICT DO UPDATE SET state = excluded.state, since = excluded.since, until = excluded.until,
+                 openings = excluded.openings, reason = excluded.reason, version = excluded.version
+             WHERE breaker.version = excluded.version - 1",
+        )?
+        .execute(params![
+            breaker.name,
+            breaker.state.word(),
+            row::micros(breaker.since),
+            breaker.state.until().map(row::micros),
+            breaker.openings,
+            breaker.reason,
+            breaker.version,
+        ])?;
+    Ok(kept > 0)
+}
+
+pub(super) fn note(db: &Connection, name: &str) -> Result<Option<String>, StoreError> {
+    let mut note = db.prepare_cached("SELECT text FROM note WHERE name = ?1")?;
+    Ok(note.query_row([name], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn put_note(db: &Connection, name: &str, text: &str) -> Result<(), StoreError> {
+    db.prepare_cached("INSERT INTO note VALUES (?1, ?2) ON CONFLICT DO UPDATE SET text = excluded.text")?
+        .execute([name, text])?;
+    Ok(())
+}

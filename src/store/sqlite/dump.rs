@@ -1,0 +1,281 @@
+//! All rows, on their way to another store or from one.
+//!
+//! The tables of all stores have the same names and columns, as far as they say what happened; what only helps to find the
+//! next (who is the head, how many there are) is made anew on arrival.
+
+use rusqlite::types::{Value as Sql, ValueRef};
+use rusqlite::{Connection, params_from_iter};
+use serde_json::{Map, Value};
+
+use super::batch::Batch;
+use super::{deliveries, row, statuses};
+use crate::handler::Order;
+use crate::store::{DumpCursor, DumpPage, DumpRow, StoreError};
+
+/// A table that is moved.
+struct Table {
+    name: &'static str,
+    /// Its columns, those of bytes with a `*` after the name.
+    columns: &'static [&'static str],
+}
+
+/// In an order in which what is referred to comes first.
+const TABLES: &[Table] = &[
+    Table {
+        name: "event",
+        columns: &[
+            "seq",
+            "id*",
+            "source",
+            "i_env",
+            "i_event",
+            "event_type",
+            "subject_kind",
+            "subject_id",
+            "event_time",
+            "received_at",
+            "body",
+        ],
+    },
+    Table {
+        name: "delivery",
+        columns: &[
+            "seq",
+            "handler",
+            "subject_kind",
+            "subject_id",
+            "mode",
+            "state",
+            "at",
+            "reason",
+            "attempts",
+            "accepted_at",
+            "rank",
+            "tries",
+            "since",
+            "claims",
+        ],
+    },
+    Table {
+        name: "attempt",
+        columns: &[
+            "delivery",
+            "number",
+            "started_at",
+            "ended_at",
+            "outcome",
+            "reason",
+            "after",
+            "request",
+            "response",
+            "class",
+            "within",
+            "claim",
+            "settled_at",
+            "settled_outcome",
+            "settled_class",
+            "settled_reason",
+            "settled_after",
+            "settled_body",
+        ],
+    },
+    Table { name: "awaiting", columns: &["delivery", "claim", "deadline", "pb_data"] },
+    Table { name: "last_delivered", columns: &["handler", "subject_kind", "subject_id", "pb_data", "at"] },
+    Table {
+        name: "status",
+        columns: &[
+            "i_account",
+            "service_group",
+            "value",
+            "message",
+            "at",
+            "version",
+            "attempts",
+            "due",
+            "reason",
+            "written_at",
+        ],
+    },
+    Table { name: "sample", columns: &["seq", "source", "received_at", "reason", "body*"] },
+    Table { name: "pause", columns: &["scope", "name", "at", "reason"] },
+    Table { name: "breaker", columns: &["name", "state", "since", "until", "openings", "reason", "version"] },
+    Table { name: "note", columns: &["name", "text"] },
+];
+
+impl Table {
+    fn names(&self) -> String {
+        let names: Vec<_> = self.columns.iter().map(|column| column.trim_end_matches('*')).collect();
+        names.join(", ")
+    }
+}
+
+pub(super) fn size(db: &Connection) -> Result<u64, StoreError> {
+    let mut size = 0_u64;
+    for table in TABLES {
+        // The highest number is there at once; counting isn't.
+        let sql = match table.name {
+            "delivery" => "SELECT count(*) FROM delivery".to_owned(),
+            name => format!("SELECT max(rowid) FROM {name}"),
+        };
+        let rows: Option<i64> = db.query_row(&sql, [], |row| row.get(0))?;
+        size += u64::try_from(rows.unwrap_or(0)).unwrap_or(0);
+    }
+    Ok(size)
+}
+
+pub(super) fn dump(db: &Connection, after: Option<DumpCursor>, limit: usize) -> Result<DumpPage, StoreError> {
+    let mut at = after.unwrap_or(DumpCursor { table: 0, after: i64::MIN });
+    let mut rows = Vec::new();
+    while let Some(table) = TABLES.get(at.table) {
+        let room = limit.max(1).saturating_sub(rows.len());
+        let found = part(db, table, at.after, room, &mut rows)?;
+        match found {
+            Some(last) => {
+                let next = DumpCursor { table: at.table, after: last };
+                if rows.len() >= limit.max(1) {
+                    return Ok(DumpPage { rows, next: Some(next) });
+                }
+                at = next;
+            }
+            None => at = DumpCursor { table: at.table + 1, after: i64::MIN },
+        }
+    }
+    Ok(DumpPage { rows, next: None })
+}
+
+/// Answers the number of the last row; none if there was none.
+fn part(
+    db: &Connection,
+    table: &Table,
+    after: i64,
+    room: usize,
+    rows: &mut Vec<DumpRow>,
+) -> Result<Option<i64>, StoreError> {
+    let sql = format!(
+        "SELECT rowid, {} FROM {} WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+        table.names(),
+        table.name
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut found = statement.query([after, i64::try_from(room).unwrap_or(i64::MAX)])?;
+    let mut last = None;
+    while let Some(row) = found.next()? {
+        last = Some(row.get(0)?);
+        let mut columns = Map::new();
+        for (index, column) in table.columns.iter().enumerate() {
+            let value = match row.get_ref(index + 1)? {
+                ValueRef::Null => Value::Null,
+                ValueRef::Integer(number) => number.into(),
+                ValueRef::Text(text) => {
+                    std::str::from_utf8(text).map_err(|error| row::strange("text", error))?.into()
+                }
+                ValueRef::Blob(bytes) => hex(bytes).into(),
+                ValueRef::Real(_) => return Err(row::strange("a number", "with a fraction").into()),
+            };
+            columns.insert(column.trim_end_matches('*').to_owned(), value);
+        }
+        rows.push(DumpRow { table: table.name.to_owned(), columns });
+    }
+    Ok(last)
+}
+
+pub(super) fn load(db: &Batch, rows: &[DumpRow]) -> Result<(), StoreError> {
+    for row in rows {
+        let table = TABLES
+            .iter()
+            .find(|table| table.name == row.table)
+            .ok_or_else(|| StoreError::Rejected(format!("there is no table {:?}", row.table)))?;
+        let mut values = Vec::with_capacity(table.columns.len() + 1);
+        for column in table.columns {
+            values.push(sql_value(column, &row.columns)?);
+        }
+        let (extra, places) = match table.name {
+            "delivery" => {
+                values.push(Sql::Integer(holds(&row.columns)?.into()));
+                (", open, head", ", ?, 0")
+            }
+            _ => ("", ""),
+        };
+        let sql = format!(
+            "INSERT INTO {} ({}{extra}) VALUES ({}{places})",
+            table.name,
+            table.names(),
+            vec!["?"; table.columns.len()].join(", ")
+        );
+        db.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+    }
+    Ok(())
+}
+
+fn sql_value(column: &str, columns: &Map<String, Value>) -> Result<Sql, StoreError> {
+    let name = column.trim_end_matches('*');
+    let wrong = || StoreError::Rejected(format!("{name} isn't what such a column holds"));
+    Ok(match columns.get(name) {
+        None | Some(Value::Null) => Sql::Null,
+        Some(Value::Number(number)) => Sql::Integer(number.as_i64().ok_or_else(wrong)?),
+        Some(Value::String(text)) if column.ends_with('*') => Sql::Blob(unhex(text).ok_or_else(wrong)?),
+        Some(Value::String(text)) => Sql::Text(text.clone()),
+        Some(_) => return Err(wrong()),
+    })
+}
+
+/// Whether this delivery holds its place in its lane.
+fn holds(columns: &Map<String, Value>) -> Result<bool, StoreError> {
+    let order =
+        columns.get("mode").and_then(Value::as_i64).map(row::order).transpose()?.unwrap_or(Order::Skip);
+    Ok(match columns.get("state").and_then(Value::as_str) {
+        Some("pending" | "in_flight" | "awaiting") => true,
+        Some("parked") => order == Order::Strict,
+        _ => false,
+    })
+}
+
+/// Makes what helps to find the next: counts, heads, and where numbers go on.
+pub(super) fn loaded(db: &Batch, now: jiff::Timestamp) -> Result<(), StoreError> {
+    db.execute_batch(
+        "UPDATE inbox SET filed = max(filed, coalesce((SELECT max(seq) FROM event), 0));
+         DELETE FROM tally;
+         INSERT INTO tally SELECT handler, state, count(*) FROM delivery GROUP BY handler, state;
+         UPDATE delivery SET head = 1 WHERE open = 1 AND state IN ('in_flight', 'awaiting');",
+    )?;
+    super::pauses::look(db)?;
+    let orphans: i64 = db.query_row(
+        "SELECT count(*) FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.seq = d.seq / 1024)",
+        [],
+        |row| row.get(0),
+    )?;
+    if orphans > 0 {
+        return Err(StoreError::Rejected(format!(
+            "{orphans} deliveries have no event: the dump is incomplete"
+        )));
+    }
+    deliveries::recover(db, now)?;
+    statuses::recover(db)?;
+    db.execute_batch(
+        "UPDATE delivery SET head = 1 WHERE seq IN (
+            SELECT seq FROM (
+                SELECT d.seq, d.subject_kind, d.subject_id,
+                    row_number() OVER (PARTITION BY handler, subject_kind, subject_id ORDER BY rank, seq) AS place,
+                    max(head) OVER (PARTITION BY handler, subject_kind, subject_id) AS headed
+                FROM delivery d WHERE d.open = 1) l
+            WHERE place = 1 AND headed = 0 AND NOT EXISTS (
+                SELECT 1 FROM pause WHERE scope = 'subject' AND name = l.subject_kind || ' ' || l.subject_id))",
+    )?;
+    let filed = db.query_row("SELECT filed FROM inbox", [], |row| row.get(0))?;
+    db.set_filed(filed);
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String doesn't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}

@@ -1,0 +1,257 @@
+//! Lanes: all deliveries of one handler and subject that are still to be dealt with, in order; who enters, who is the head.
+//!
+//! Only the head can be claimed, and that it is the head is written down. It is the first by rank, then by number, unless
+//! another is in flight, awaits its callback or is parked and holds the lane: then that one stays the head until it goes.
+//! While the subject is paused, a lane has no head but one that is in flight or awaiting.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::batch::Batch;
+use super::row;
+use crate::delivery::{DeliveryId, State};
+use crate::event::EventId;
+use crate::handler::Order;
+use crate::store::StoreError;
+
+/// A handler and subject.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lane<'a> {
+    pub(super) handler: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) id: &'a str,
+}
+
+/// A place in a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) seq: i64,
+    pub(super) rank: i64,
+    pub(super) order: Order,
+}
+
+impl Place {
+    fn is_before(self, other: Self) -> bool {
+        (self.rank, self.seq) < (other.rank, other.seq)
+    }
+}
+
+/// One that is in the lane already.
+struct Present {
+    place: Place,
+    pending: bool,
+    head: bool,
+}
+
+impl Present {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            place: Place { seq: row.get(0)?, rank: row.get(1)?, order: row::order(row.get(2)?)? },
+            pending: row.get(3)?,
+            head: row.get(4)?,
+        })
+    }
+}
+
+/// What becomes of one that wants to enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// It is the next.
+    Head,
+    /// Others are before it, or the subject is paused.
+    Waits,
+    /// Its order is latest, and this newer one waits already.
+    Superseded(DeliveryId),
+}
+
+pub(super) const FIRST: &str = "\
+    SELECT seq, rank, mode, state = 'pending', head FROM delivery
+    WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1
+    ORDER BY rank, seq LIMIT 1";
+
+pub(super) const WAITING: &str = "\
+    SELECT seq, rank, mode, 1, head FROM delivery
+    WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1 AND state = 'pending'
+    ORDER BY rank, seq";
+
+/// The first that is open.
+fn first(db: &Batch, lane: Lane<'_>) -> Result<Option<Present>, StoreError> {
+    let mut first = db.prepare_cached(FIRST)?;
+    Ok(first.query_row(params![lane.handler, lane.kind, lane.id], Present::read).optional()?)
+}
+
+/// Makes room for one that isn't open (yet): afterwards it is to be put down as the answer says.
+pub(super) fn enter(
+    db: &Batch,
+    lane: Lane<'_>,
+    me: Place,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<Entry, StoreError> {
+    if me.order == Order::Latest {
+        let newer = supersede_older(db, lane, me, id, now)?;
+        if let Some(newer) = newer {
+            return Ok(Entry::Superseded(newer));
+        }
+    }
+    let heads = match first(db, lane)? {
+        None => !is_paused(db, lane)?,
+        Some(first) if me.is_before(first.place) && first.head && first.pending => {
+            set_head(db, first.place.seq, false)?;
+            true
+        }
+        Some(_) => false,
+    };
+    Ok(if heads { Entry::Head } else { Entry::Waits })
+}
+
+/// Where the order is latest: those that wait and are older are superseded by `me`; answers one that is newer.
+fn supersede_older(
+    db: &Batch,
+    lane: Lane<'_>,
+    me: Place,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<Option<DeliveryId>, StoreError> {
+    let waiting = db
+        .prepare_cached(WAITING)?
+        .query_map(params![lane.handler, lane.kind, lane.id], Present::read)?
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(newest) = waiting.last().filter(|last| me.is_before(last.place)) {
+        return Ok(Some(id_of(db, newest.place.seq)?));
+    }
+    let by = State::Superseded { at: now, by: id };
+    for older in waiting.iter().filter(|one| one.place.order == Order::Latest && one.place.seq != me.seq) {
+        db.count(lane.handler, "pending", -1);
+        db.count(lane.handler, by.word(), 1);
+        let (at, reason) = row::state_columns(&by);
+        db.prepare_cached(CLOSE)?.execute(params![older.place.seq, by.word(), at, reason])?;
+        if older.head {
+            advance(db, lane)?;
+        }
+    }
+    Ok(None)
+}
+
+const CLOSE: &str = "UPDATE delivery SET state = ?2, at = ?3, reason = ?4, open = 0, head = 0 WHERE seq = ?1";
+
+/// The newest that waits behind `me`, where the order is latest: one that fails needn't be tried again then.
+pub(super) fn newer(db: &Batch, lane: Lane<'_>, me: Place) -> Result<Option<DeliveryId>, StoreError> {
+    if me.order != Order::Latest {
+        return Ok(None);
+    }
+    let newest = db
+        .prepare_cached(NEWEST)?
+        .query_row(params![lane.handler, lane.kind, lane.id], Present::read)
+        .optional()?;
+    newest.filter(|newest| me.is_before(newest.place)).map(|newest| id_of(db, newest.place.seq)).transpose()
+}
+
+pub(super) const NEWEST: &str = "\
+    SELECT seq, rank, mode, 1, head FROM delivery
+    WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1 AND state = 'pending'
+    ORDER BY rank DESC, seq DESC LIMIT 1";
+
+/// The head has gone, or there was none: the first that is open is it now.
+pub(super) fn advance(db: &Batch, lane: Lane<'_>) -> Result<(), StoreError> {
+    if let Some(first) = first(db, lane)?
+        && !(first.pending && is_paused(db, lane)?)
+    {
+        set_head(db, first.place.seq, true)?;
+    }
+    Ok(())
+}
+
+/// The head waits again: one that came meanwhile may be before it.
+pub(super) fn step_back(db: &Batch, lane: Lane<'_>, seq: i64) -> Result<(), StoreError> {
+    let Some(first) = first(db, lane)? else { return Ok(()) };
+    if first.place.seq != seq || is_paused(db, lane)? {
+        set_head(db, seq, false)?;
+        advance(db, lane)?;
+    }
+    Ok(())
+}
+
+/// The subject is paused: nobody that waits is the head.
+pub(super) fn hold(db: &Batch, lane: Lane<'_>) -> Result<(), StoreError> {
+    db.prepare_cached(HOLD)?.execute(params![lane.handler, lane.kind, lane.id])?;
+    Ok(())
+}
+
+pub(super) const HOLD: &str = "\
+    UPDATE delivery SET head = 0
+    WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1 AND state = 'pending' AND head = 1";
+
+/// The subject isn't paused any more.
+pub(super) fn let_go(db: &Batch, lane: Lane<'_>) -> Result<(), StoreError> {
+    let headed: bool =
+        db.prepare_cached(HEADED)?.query_row(params![lane.handler, lane.kind, lane.id], |row| row.get(0))?;
+    if headed { Ok(()) } else { advance(db, lane) }
+}
+
+pub(super) const HEADED: &str = "\
+    SELECT EXISTS (SELECT 1 FROM delivery
+        WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1 AND head = 1)";
+
+fn set_head(db: &Batch, seq: i64, head: bool) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE delivery SET head = ?2 WHERE seq = ?1")?.execute(params![seq, head])?;
+    Ok(())
+}
+
+fn is_paused(db: &Batch, lane: Lane<'_>) -> Result<bool, StoreError> {
+    if !db.subjects_paused.get() {
+        return Ok(false);
+    }
+    let mut paused = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM pause WHERE scope = 'subject' AND name = ?1 || ' ' || ?2)",
+    )?;
+    Ok(paused.query_row([lane.kind, lane.id], |row| row.get(0))?)
+}
+
+fn id_of(db: &Batch, seq: i64) -> Result<DeliveryId, StoreError> {
+    let event: [u8; 16] = db
+        .prepare_cached("SELECT id FROM event WHERE seq = ?1 / 1024")?
+        .query_row([seq], |row| row.get(0))?;
+    Ok(row::delivery_id(EventId(uuid::Uuid::from_bytes(event)), seq))
+}
+
+/// `OR FAIL`, since an error undoes the whole transaction: else SQLite copies each page to be able to undo the statement.
+const INSERT: &str = "\
+    INSERT OR FAIL INTO delivery
+        (seq, handler, subject_kind, subject_id, mode, rank, state, at, reason, attempts, tries, claims, accepted_at, since,
+         open, head)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13)";
+
+/// Puts a new delivery into its lane, due at `due`.
+pub(super) fn insert(
+    db: &Batch,
+    lane: Lane<'_>,
+    me: Place,
+    event: EventId,
+    accepted_at: Timestamp,
+    due: Timestamp,
+) -> Result<(), StoreError> {
+    let entry = enter(db, lane, me, row::delivery_id(event, me.seq), due)?;
+    let state = match entry {
+        Entry::Superseded(by) => State::Superseded { at: due, by },
+        Entry::Head | Entry::Waits => State::Pending { due },
+    };
+    let (at, reason) = row::state_columns(&state);
+    db.prepare_cached(INSERT)?.execute(params![
+        me.seq,
+        lane.handler,
+        lane.kind,
+        lane.id,
+        row::mode(me.order),
+        me.rank,
+        state.word(),
+        at,
+        reason,
+        row::micros(accepted_at),
+        row::micros(due),
+        !matches!(entry, Entry::Superseded(_)),
+        entry == Entry::Head,
+    ])?;
+    db.count(lane.handler, state.word(), 1);
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Forgets what is old enough, a bounded part at a time.
+//!
+//! Events lie in the order of their acceptance, and attempts in that of their end, so it goes on where it stopped: the places
+//! are kept as notes.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::batch::Batch;
+use super::control::{note, put_note};
+use super::row;
+use crate::store::{Prune, Pruned, StoreError};
+
+const EVENTS: &str = "prune.events";
+const BODIES: &str = "prune.bodies";
+
+pub(super) fn prune(db: &Batch, prune: &Prune) -> Result<Pruned, StoreError> {
+    let (events, more_events) = events(db, prune)?;
+    let (bodies, more_bodies) = bodies(db, prune)?;
+    Ok(Pruned { events, bodies, more: more_events || more_bodies })
+}
+
+fn place(db: &Connection, name: &str) -> Result<i64, StoreError> {
+    Ok(note(db, name)?.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Those that are still needed stay behind, and are looked at again when the rest has been done.
+fn events(db: &Batch, prune: &Prune) -> Result<(u64, bool), StoreError> {
+    let from = place(db, EVENTS)?;
+    let limit = i64::try_from(prune.limit).unwrap_or(i64::MAX);
+    let found = db
+        .prepare_cached("SELECT seq, received_at FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2")?
+        .query_map([from, limit], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let before = row::micros(prune.events_before);
+    let full = found.len() >= prune.limit;
+    let old = found.into_iter().take_while(|(_, received_at)| *received_at < before).collect::<Vec<_>>();
+    let more = full && old.len() >= prune.limit;
+    let mut forgotten = 0;
+    for (seq, _) in &old {
+        forgotten += u64::from(forget(db, *seq)?);
+    }
+    let next = if more { old.last().map_or(0, |(seq, _)| *seq) } else { 0 };
+    if next != from {
+        put_note(db, EVENTS, &next.to_string())?;
+    }
+    Ok((forgotten, more))
+}
+
+/// Answers whether it did.
+fn forget(db: &Batch, event: i64) -> Result<bool, StoreError> {
+    let (first, last) = (event * row::DELIVERIES, event * row::DELIVERIES + row::DELIVERIES - 1);
+    let deliveries = db
+        .prepare_cached("SELECT seq, handler, state, open FROM delivery WHERE seq BETWEEN ?1 AND ?2")?
+        .query_map([first, last], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, String>(1)?,
+                row::state_word(row, 2)?,
+                row.get::<_, bool>(3)?,
+            ))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    if deliveries.iter().any(|(_, _, _, open)| *open) {
+        return Ok(false);
+    }
+    forget_last(db, event, &deliveries.iter().map(|(_, handler, ..)| handler.as_str()).collect::<Vec<_>>())?;
+    for (seq, handler, state, _) in &deliveries {
+        db.prepare_cached("DELETE FROM attempt WHERE delivery = ?1")?.execute([seq])?;
+        db.prepare_cached("DELETE FROM delivery WHERE seq = ?1")?.execute([seq])?;
+        db.count(handler, state, -1);
+    }
+    db.prepare_cached("DELETE FROM event WHERE seq = ?1")?.execute([event])?;
+    Ok(true)
+}
+
+/// What was delivered last lives as long as its subject: until an event says that it has been deleted, and none came after.
+fn forget_last(db: &Connection, event: i64, handlers: &[&str]) -> Result<(), StoreError> {
+    let gone = db
+        .prepare_cached(
+            "SELECT e.subject_kind, e.subject_id FROM event e
+             WHERE e.seq = ?1 AND e.event_type LIKE '%/Deleted' AND NOT EXISTS (
+                SELECT 1 FROM event n WHERE n.subject_id = e.subject_id AND n.seq > e.seq
+                    AND n.subject_kind = e.subject_kind)",
+        )?
+        .query_row([event], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .optional()?;
+    let Some((kind, id)) = gone else { return Ok(()) };
+    for handler in handlers {
+        db.prepare_cached(
+            "DELETE FROM last_delivered WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3",
+        )?
+        .execute(params![handler, kind, id])?;
+    }
+    Ok(())
+}
+
+fn bodies(db: &Batch, prune: &Prune) -> Result<(u64, bool), StoreError> {
+    let kept = place(db, BODIES)?;
+    let highest: Option<i64> =
+        db.prepare_cached("SELECT max(rowid) FROM attempt")?.query_row([], |row| row.get(0))?;
+    // Numbers begin anew when all attempts have been forgotten.
+    let from = if highest.unwrap_or(0) < kept { 0 } else { kept };
+    let limit = i64::try_from(prune.limit).unwrap_or(i64::MAX);
+    let found = db
+        .prepare_cached("SELECT rowid, ended_at FROM attempt WHERE rowid > ?1 ORDER BY rowid LIMIT ?2")?
+        .query_map([from, limit], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let before = row::micros(prune.bodies_before);
+    let full = found.len() >= prune.limit;
+    let old = found.into_iter().take_while(|(_, ended_at)| *ended_at < before).collect::<Vec<_>>();
+    let more = full && old.len() >= prune.limit;
+    let mut forgotten = 0;
+    for (rowid, _) in &old {
+        let changed = db
+            .prepare_cached(
+                "UPDATE attempt SET request = NULL, response = NULL, settled_body = NULL
+                 WHERE rowid = ?1 AND coalesce(request, response, settled_body) IS NOT NULL",
+            )?
+            .execute([rowid])?;
+        forgotten += u64::try_from(changed).unwrap_or(0);
+    }
+    let next = old.last().map_or(from, |(rowid, _)| *rowid);
+    if next != kept {
+        put_note(db, BODIES, &next.to_string())?;
+    }
+    Ok((forgotten, more))
+}
