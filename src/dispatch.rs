@@ -280,22 +280,63 @@ impl Dispatcher {
             self.learn().await?;
             self.settler().give_up_waiting(now).await?;
         }
-        let mut wants = self.wants(flights, now);
-        let waiting = wants.clone();
-        wants.extend(self.probes(now).await?);
-        if wants.is_empty() {
-            return Ok(self.gates.pause().unwrap_or(self.settings.tick).min(self.settings.tick));
-        }
-        for one in self.store.claim(now, wants).await? {
-            let Some(route) = self.routes.get(&one.delivery.handler) else { continue };
-            self.gates.begin(&route.gates());
-            flights.start(&route.handler.name, flight::fly(Arc::clone(self), Arc::clone(route), one));
-        }
+        let mut waiting = Vec::new();
+        self.claim(flights, now, &mut waiting).await?;
+        let probes = self.probes(now).await?;
+        self.start(flights, now, &probes).await?;
         let due = match waiting.is_empty() {
             true => None,
             false => self.store.next_due(waiting).await?,
         };
         Ok(self.until(due).max(self.gates.pause().unwrap_or_default()).min(self.settings.tick))
+    }
+
+    /// Claims for all handlers that have room, as far as the gates let through; `waiting` says for whom. Who comes first
+    /// changes from time to time, so that none of those who share a gate starves.
+    async fn claim(
+        self: &Arc<Self>,
+        flights: &mut Flights,
+        now: Timestamp,
+        waiting: &mut Vec<Want>,
+    ) -> Result<(), StoreError> {
+        let max = self.settings.max_in_flight.max(1);
+        let (mut wants, mut promised) = (Vec::new(), BTreeMap::<&str, usize>::new());
+        let first = flights.turn(self.routes.len());
+        for route in self.routes.values().cycle().skip(first).take(self.routes.len()) {
+            let (gates, free) = (route.gates(), max.saturating_sub(flights.of(&route.handler.name)));
+            let taken = gates.iter().filter_map(|gate| promised.get(gate)).max().copied().unwrap_or(0);
+            let mut limit = free.min(self.gates.room(&gates, now));
+            if taken > 0 && taken + limit > self.gates.room(&gates, now) {
+                // Those before may not take all that they were promised.
+                self.start(flights, now, &std::mem::take(&mut wants)).await?;
+                promised.clear();
+                limit = free.min(self.gates.room(&gates, now));
+            }
+            if limit > 0 {
+                gates.into_iter().for_each(|gate| *promised.entry(gate).or_default() += limit);
+                wants.push(route.want(limit));
+                waiting.push(route.want(limit));
+            }
+        }
+        self.start(flights, now, &wants).await
+    }
+
+    /// Claims what is wanted, and starts it.
+    async fn start(
+        self: &Arc<Self>,
+        flights: &mut Flights,
+        now: Timestamp,
+        wants: &[Want],
+    ) -> Result<(), StoreError> {
+        if wants.is_empty() {
+            return Ok(());
+        }
+        for one in self.store.claim(now, wants.to_vec()).await? {
+            let Some(route) = self.routes.get(&one.delivery.handler) else { continue };
+            self.gates.begin(&route.gates());
+            flights.start(&route.handler.name, flight::fly(Arc::clone(self), Arc::clone(route), one));
+        }
+        Ok(())
     }
 
     /// What the store knows of the breakers: at the start, and what other gateways have said.
@@ -304,26 +345,6 @@ impl Dispatcher {
             self.observer.breaker_changed(&breaker);
         }
         Ok(())
-    }
-
-    /// The free slots, as far as the gates let through. Who comes first changes from time to time, so that none of those who
-    /// share a gate starves.
-    fn wants(&self, flights: &mut Flights, now: Timestamp) -> Vec<Want> {
-        let max = self.settings.max_in_flight.max(1);
-        let mut wanted = BTreeMap::<&str, usize>::new();
-        let first = flights.turn(self.routes.len());
-        let mut wants = Vec::new();
-        for route in self.routes.values().cycle().skip(first).take(self.routes.len()) {
-            let gates = route.gates();
-            let taken = gates.iter().map(|gate| wanted.get(gate).copied().unwrap_or(0)).max().unwrap_or(0);
-            let room = self.gates.room(&gates, now).saturating_sub(taken);
-            let limit = max.saturating_sub(flights.of(&route.handler.name)).min(room);
-            if limit > 0 {
-                route.gates().into_iter().for_each(|gate| *wanted.entry(gate).or_default() += limit);
-                wants.push(route.want(limit));
-            }
-        }
-        wants
     }
 
     /// One delivery for each breaker whose time is over, if there is one that would go through it and nothing else is shut.
