@@ -190,12 +190,15 @@ impl Api {
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value, CliError> {
         let response = request.send().await.map_err(|error| {
             let why = crate::chain::chain(&error.without_url());
-            CliError::Failed(format!("{}: the gateway doesn't answer; does it run there? {why}", self.base).into())
+            CliError::Failed(
+                format!("{}: the gateway doesn't answer; does it run there? {why}", self.base).into(),
+            )
         })?;
         let status = response.status();
         let text = response.text().await.map_err(|error| CliError::Failed(error.into()))?;
-        let value: Value = serde_json::from_str(&text)
-            .map_err(|_| CliError::Failed(format!("{}: HTTP {status}, and no JSON; is it the gateway?", self.base).into()))?;
+        let value: Value = serde_json::from_str(&text).map_err(|_| {
+            CliError::Failed(format!("{}: HTTP {status}, and no JSON; is it the gateway?", self.base).into())
+        })?;
         if status.is_success() {
             return Ok(value);
         }
@@ -389,9 +392,12 @@ pub(super) async fn resume(args: Scope) -> Result<(), CliError> {
 
 pub(super) async fn state(args: State) -> Result<(), CliError> {
     let api = args.at.api()?;
-    let (pauses, breakers) = tokio::try_join!(api.get("/api/v1/pauses", &()), api.get("/api/v1/breakers", &()))?;
+    let (pauses, breakers) =
+        tokio::try_join!(api.get("/api/v1/pauses", &()), api.get("/api/v1/breakers", &()))?;
     let backlog = api.get("/api/v1/backlog", &()).await?;
-    show(&json!({ "pauses": pauses["pauses"], "breakers": breakers["breakers"], "backlog": backlog["backlog"] }))
+    show(
+        &json!({ "pauses": pauses["pauses"], "breakers": breakers["breakers"], "backlog": backlog["backlog"] }),
+    )
 }
 
 fn show(value: &Value) -> Result<(), CliError> {

@@ -192,7 +192,8 @@ async fn replay(
         let looked_at = ids.len();
         let replayed = operator.control.replay(ids, due, gap).await.map_err(operator.failed())?;
         operator.nudge.notify_one();
-        Ok(Json(json!({ "replayed": texts(&replayed), "looked_at": looked_at, "next": next })).into_response())
+        Ok(Json(json!({ "replayed": texts(&replayed), "looked_at": looked_at, "next": next }))
+            .into_response())
     };
     answer(work.await)
 }
@@ -218,7 +219,8 @@ async fn cancel(
         let now = (operator.now)();
         let cancelled = operator.control.cancel(ids, now, reason).await.map_err(operator.failed())?;
         operator.nudge.notify_one();
-        Ok(Json(json!({ "cancelled": texts(&cancelled), "looked_at": looked_at, "next": next })).into_response())
+        Ok(Json(json!({ "cancelled": texts(&cancelled), "looked_at": looked_at, "next": next }))
+            .into_response())
     };
     answer(work.await)
 }
@@ -278,8 +280,7 @@ async fn subscribe(
     let work = async {
         let request = body(request)?;
         let handler = operator.handlers.iter().find(|handler| handler.name == request.handler);
-        let handler =
-            handler.ok_or_else(|| bad(&format!("there is no handler {:?}", request.handler)))?;
+        let handler = handler.ok_or_else(|| bad(&format!("there is no handler {:?}", request.handler)))?;
         let (due, gap) = request.spread.due((operator.now)())?;
         let (events, next) = operator.events_for(&request).await?;
         let looked_at = events.len();
@@ -391,9 +392,7 @@ async fn pauses(State(operator): State<Arc<Operator>>) -> Response {
         json!({ "scope": scope, "name": name, "at": pause.at, "reason": pause.reason })
     };
     match operator.control.pauses().await {
-        Ok(pauses) => {
-            Json(json!({ "pauses": pauses.iter().map(shown).collect::<Vec<_>>() })).into_response()
-        }
+        Ok(pauses) => Json(json!({ "pauses": pauses.iter().map(shown).collect::<Vec<_>>() })).into_response(),
         Err(error) => operator.store_failed(&error),
     }
 }
