@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use soapstone_soap::{CallError, Fault, Json, NotSent, Operation, Structure, fill_json};
@@ -65,7 +65,7 @@ impl Client {
         Ok(std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// A transport that adds headers to each request and keeps those of the answer.
+    /// A transport that adds headers to each request and keeps those of an answer that sets cookies.
     pub(crate) fn bearing(
         &self,
         headers: HeaderMap,
@@ -78,7 +78,9 @@ impl Client {
             let (carrier, seen) = (client.inner.carrier.transport.clone(), Arc::clone(&seen));
             async move {
                 let answer = carrier.oneshot(request).await?;
-                answer.headers().clone_into(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
+                if answer.headers().contains_key(SET_COOKIE) {
+                    answer.headers().clone_into(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
+                }
                 Ok(answer)
             }
         }))
