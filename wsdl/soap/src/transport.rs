@@ -11,6 +11,7 @@ use tower::BoxError;
 use tower::util::BoxCloneSyncService;
 
 use crate::client::{NotSent, Transport};
+pub use crate::tls::{TlsError, Trouble};
 
 /// An answer that is longer than allowed.
 #[derive(Debug, thiserror::Error)]
@@ -63,12 +64,7 @@ async fn exchange(
     limit: usize,
 ) -> Result<Response<Bytes>, BoxError> {
     let request = request.map_err(NotSent)?;
-    let mut answer = client.execute(request).await.map_err(|error| {
-        let not_sent = error.is_connect() || error.is_builder();
-        // the address has its place in the log line of the call, and may hold a secret
-        let error = BoxError::from(error.without_url());
-        if not_sent { NotSent(error).into() } else { error }
-    })?;
+    let mut answer = client.execute(request).await.map_err(failure)?;
     let (status, version) = (answer.status(), answer.version());
     let headers = std::mem::take(answer.headers_mut());
     let body = read(answer, limit).await?;
@@ -77,6 +73,21 @@ async fn exchange(
     *response.version_mut() = version;
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// What a request that failed means: a [`NotSent`] where it is certain that it was not carried out, with a [`TlsError`] inside
+/// where that was TLS's doing.
+pub fn failure(error: reqwest::Error) -> BoxError {
+    let connecting = error.is_connect() || error.is_builder();
+    // the address has its place in the log line of the call, and may hold a secret
+    let error = error.without_url();
+    match Trouble::of(&error) {
+        Some(trouble) if connecting || trouble.comes_late() => {
+            NotSent(TlsError { trouble, source: error.into() }.into()).into()
+        }
+        _ if connecting => NotSent(error.into()).into(),
+        _ => error.into(),
+    }
 }
 
 /// Reads the body of an answer, at most `limit` bytes.

@@ -7,8 +7,8 @@ use http::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use soapstone_soap::{CallError, Fault, Json, NotSent, Operation, Structure, fill_json};
-use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt as _};
 
 use super::auth::Proof;
 use super::settings::{JsonBody, Transport};
@@ -120,17 +120,21 @@ impl Client {
 
     pub(crate) async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Cause> {
         self.trace(&mut request);
-        let sent = self.inner.carrier.transport.clone().oneshot(request).await;
-        sent.map_err(|error| match error.downcast::<NotSent>() {
-            Ok(not_sent) => Cause::not_sent(not_sent.0),
-            Err(error) => Cause::Call(Arc::new(CallError::MaybeSent(error))),
-        })
+        self.inner.carrier.transport.clone().oneshot(request).await.map_err(unanswered)
     }
 
     pub(crate) fn trace(&self, request: &mut Request<Bytes>) {
         if self.settings().trace_headers {
             trace::mark(request.headers_mut());
         }
+    }
+}
+
+/// What a transport's error means.
+pub(crate) fn unanswered(error: BoxError) -> Cause {
+    match error.downcast::<NotSent>() {
+        Ok(not_sent) => Cause::not_sent(not_sent.0),
+        Err(error) => Cause::Call(Arc::new(CallError::MaybeSent(error))),
     }
 }
 

@@ -10,7 +10,7 @@ use soapstone_soap::{Call, CallError, Json, transport};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::attempts::{Attempts, Needs};
-use super::exchange::{fault, unreadable};
+use super::exchange::{fault, unanswered, unreadable};
 use super::{Cause, Client, Error};
 
 /// A file that is being received.
@@ -91,12 +91,7 @@ impl Client {
         let mut request =
             reqwest::Request::try_from(request).map_err(|error| Cause::not_sent(error.into()))?;
         *request.timeout_mut() = Some(self.settings().download_timeout);
-        let answer = http.execute(request).await.map_err(|error| {
-            let not_sent = error.is_connect() || error.is_builder();
-            let error = error.without_url().into();
-            let call = if not_sent { CallError::NotSent(error) } else { CallError::MaybeSent(error) };
-            Cause::Call(call.into())
-        })?;
+        let answer = http.execute(request).await.map_err(|error| unanswered(transport::failure(error)))?;
         if is_file(answer.status(), answer.headers()) {
             return Ok((answer.headers().clone(), Body::Streamed(answer)));
         }

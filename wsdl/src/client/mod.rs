@@ -40,6 +40,7 @@ mod pace;
 mod session;
 mod settings;
 mod site;
+mod tls;
 mod trace;
 
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub use settings::{
     Api2Paths, AuthInfo, Credentials, EspfAuth, EspfPaths, JsonBody, Realm, Secret, Settings, SoapPath,
     StatusEncoding, Tls, Transport,
 };
+
+pub use tls::SetupError;
 
 use self::attempts::{Attempts, Needs};
 use self::http::Carrier;
@@ -98,8 +101,8 @@ impl Client {
     /// A client over HTTP; nothing is sent before the first call.
     ///
     /// # Errors
-    /// Certificates that can't be read.
-    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+    /// Certificates that can't be read, and other settings of TLS that don't go together.
+    pub fn new(settings: Settings) -> Result<Self, SetupError> {
         let carrier = Carrier::new(&settings)?;
         Ok(Self::with(settings, carrier, None))
     }

@@ -64,12 +64,15 @@ pub struct Settings {
     pub download_timeout: Duration,
     /// Whether calls bear `traceparent` (W3C) and `b3` headers. On.
     pub trace_headers: bool,
-    /// PEM files with certificates that are trusted besides the system's; self-signed ones are normal here.
+    /// PEM files with certificates that are trusted besides the system's, as authorities; and where a server shows one of them
+    /// itself, then by whatever name it is called, since self-signed ones are normal here and seldom bear the right one.
     pub ca_pem: Vec<Vec<u8>>,
     /// A PEM file with our own certificate and its private key.
     pub client_pem: Option<SecretSlice<u8>>,
     /// The oldest TLS that is spoken. 1.2.
     pub min_tls: Tls,
+    /// The newest TLS that is spoken. 1.3.
+    pub max_tls: Tls,
     /// Whether `HTTPS_PROXY` and its kin in the environment are heeded. Off: where a call goes is the settings' to say.
     pub proxy_from_env: bool,
     /// Takes any certificate: whoever sits in between can read and change everything. For a laboratory.
@@ -100,12 +103,13 @@ pub enum JsonBody {
 }
 
 /// A version of TLS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Tls {
     /// TLS 1.2.
-    #[default]
+    #[serde(rename = "1.2")]
     V1_2,
     /// TLS 1.3.
+    #[serde(rename = "1.3")]
     V1_3,
 }
 
@@ -292,7 +296,8 @@ impl Settings {
             trace_headers: true,
             ca_pem: Vec::new(),
             client_pem: None,
-            min_tls: Tls::default(),
+            min_tls: Tls::V1_2,
+            max_tls: Tls::V1_3,
             proxy_from_env: false,
             danger_accept_invalid_certs: false,
         }
