@@ -40,6 +40,28 @@ pub(crate) struct Turn {
     login: Option<Arc<Login>>,
 }
 
+impl Client {
+    /// Sends it until it is answered, or shouldn't be sent again.
+    pub(crate) async fn attempt<T, F>(
+        &self,
+        needs: Needs,
+        only_reads: bool,
+        mut send: impl FnMut(Arc<Turn>) -> F,
+    ) -> Result<T, Cause>
+    where
+        F: Future<Output = Result<T, Cause>>,
+    {
+        let mut attempts = Attempts::new(self, needs, only_reads);
+        loop {
+            let turn = Arc::new(attempts.next().await?);
+            match send(Arc::clone(&turn)).await {
+                Ok(answer) => return Ok(answer),
+                Err(cause) => attempts.after(&turn, cause).await?,
+            }
+        }
+    }
+}
+
 impl<'c> Attempts<'c> {
     pub(crate) fn new(client: &'c Client, needs: Needs, only_reads: bool) -> Self {
         let sites_left = client.inner.sites.len() - 1;
@@ -73,7 +95,7 @@ impl<'c> Attempts<'c> {
     }
 
     /// Whether to go on with another [`Self::next`]; if not, the cause is the end.
-    pub(crate) async fn after(&mut self, turn: Turn, cause: Cause) -> Result<(), Cause> {
+    pub(crate) async fn after(&mut self, turn: &Turn, cause: Cause) -> Result<(), Cause> {
         if let Some(login) = &turn.login
             && cause.asks_for_login()
             && self.client.settings().credentials.secret.can_log_in()

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response};
 use soapstone_soap::{Call, CallError, Json, transport};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use super::attempts::{Attempts, Needs};
+use super::attempts::Needs;
 use super::exchange::{fault, unanswered, unreadable};
 use super::{Cause, Client, Error};
 
@@ -63,18 +63,12 @@ impl Client {
         let asked = async {
             let params =
                 serde_json::to_string(&Json(request)).map_err(|error| Cause::not_sent(error.into()))?;
-            let mut attempts = Attempts::new(self, Needs::Proof, super::only_reads(method));
-            loop {
-                let turn = attempts.next().await?;
-                let request = self.json_request(&turn.site, service, method, &turn.proof, &params)?;
-                match self.begin(request).await {
-                    Ok((headers, body)) => {
-                        let limit = self.settings().download_bytes;
-                        return Ok(Download::new(&headers, body, limit, (service, method)));
-                    }
-                    Err(cause) => attempts.after(turn, cause).await?,
-                }
-            }
+            let params = params.as_str();
+            let begun = self.attempt(Needs::Proof, super::only_reads(method), |turn| async move {
+                self.begin(self.json_request(&turn.site, service, method, &turn.proof, params)?).await
+            });
+            let (headers, body) = begun.await?;
+            Ok(Download::new(&headers, body, self.settings().download_bytes, (service, method)))
         };
         self.reported(service, method, asked).await
     }

@@ -153,13 +153,14 @@ impl Client {
     ) -> Result<(), Error> {
         let (service, method) = (operation.service, operation.name);
         let needs = if operation.header().is_some() { Needs::Proof } else { Needs::Nothing };
+        // the others go through `attempt`; what is filled from outside can't
         let called = async {
             let mut attempts = Attempts::new(self, needs, only_reads(method));
             loop {
                 let turn = attempts.next().await?;
                 match self.exchange(&turn.site, operation, &turn.proof, request, response).await {
                     Ok(_) => return Ok(()),
-                    Err(cause) => attempts.after(turn, cause).await?,
+                    Err(cause) => attempts.after(&turn, cause).await?,
                 }
             }
         };
