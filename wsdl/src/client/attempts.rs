@@ -1,6 +1,7 @@
 //! When a call is made again: after a new login, at another site, or because it certainly did no harm.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::SemaphorePermit;
 
@@ -15,6 +16,8 @@ use super::{Cause, Client};
 pub(crate) enum Needs {
     /// Nothing: a login.
     Nothing,
+    /// Login and secret, which the caller adds itself.
+    Secret,
     /// What the settings say.
     Proof,
     /// The access token of a session.
@@ -78,10 +81,11 @@ impl<'c> Attempts<'c> {
                 Turn { site: Arc::clone(&site), proof: Proof::default(), session: None, login: None };
             match self.needs {
                 Needs::Nothing => return Ok(without),
-                Needs::Proof if self.client.settings().auth_info == AuthInfo::Inline => {
+                Needs::Secret | Needs::Proof if self.is_inline() => {
+                    site.sessions.may_go_inline(Instant::now())?;
                     return Ok(Turn { proof: self.client.proof(&Session::default()), ..without });
                 }
-                Needs::Proof | Needs::Token => {}
+                Needs::Secret | Needs::Proof | Needs::Token => {}
             }
             match self.client.session(&site).await {
                 Ok((session, login)) => {
@@ -106,6 +110,9 @@ impl<'c> Attempts<'c> {
             self.logged_in_again = true;
             return Ok(());
         }
+        if self.is_inline() {
+            turn.site.sessions.failed_inline(&cause);
+        }
         if cause.asks_for_another_site() && self.leave(&turn.site) {
             return Ok(());
         }
@@ -116,6 +123,15 @@ impl<'c> Attempts<'c> {
             return Ok(());
         }
         Err(cause)
+    }
+
+    /// Whether the call bears login and secret itself.
+    fn is_inline(&self) -> bool {
+        match self.needs {
+            Needs::Secret => true,
+            Needs::Proof => self.client.settings().auth_info == AuthInfo::Inline,
+            Needs::Nothing | Needs::Token => false,
+        }
     }
 
     fn leave(&mut self, site: &Site) -> bool {

@@ -135,7 +135,7 @@ impl Client {
     ) -> Result<Response<Bytes>, Error> {
         let needs = match self.settings().espf_auth {
             EspfAuth::Bearer => Needs::Token,
-            EspfAuth::Basic => Needs::Nothing,
+            EspfAuth::Basic => Needs::Secret,
         };
         // writing the same status twice does no harm; inserting an event twice does
         let (verb, path, body) = (&verb, path.as_str(), body.as_ref());

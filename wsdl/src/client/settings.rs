@@ -28,6 +28,9 @@ pub struct Settings {
     pub auth_info: AuthInfo,
     /// Whether a token is renewed with its refresh token before it ends; otherwise there is a new login. On.
     pub refresh: bool,
+    /// Whether `get_access_token_lifetime` is asked, over JSON, for how long a token lives, and the shorter time counts: its answer
+    /// isn't documented publicly, so any that names seconds is taken and any other passed over. Off: a login says it too.
+    pub ask_lifetime: bool,
     /// The ESPF API.
     pub espf: EspfPaths,
     /// How the body of a status is written; PortaOne's guides show both.
@@ -276,6 +279,7 @@ impl Settings {
             credentials,
             auth_info: AuthInfo::default(),
             refresh: true,
+            ask_lifetime: false,
             espf: EspfPaths::default(),
             status_encoding: StatusEncoding::default(),
             espf_auth: EspfAuth::default(),
