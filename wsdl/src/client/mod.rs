@@ -50,7 +50,7 @@ use soapstone_soap::{Call, Exchange, Operation, Structure};
 use tracing::Instrument as _;
 
 pub use api2::Api2;
-pub use error::{Cause, Error};
+pub use error::{Cause, Error, Whose};
 pub use espf::{AccountStatus, MESSAGE_LIMIT, NewEvent, ServiceGroup};
 pub use extended::{Criteria, Rows};
 pub use files::Download;

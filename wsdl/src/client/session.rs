@@ -122,9 +122,7 @@ impl Sessions {
 
     /// A call that bore login and secret has failed.
     pub(crate) fn failed_inline(&self, cause: &Cause) {
-        let refused = cause.asks_for_login()
-            || matches!(cause.class(), Some(Class::LoginRefused | Class::LockedOut | Class::PasswordExpired));
-        if refused {
+        if cause.asks_for_login() || cause.class().is_some_and(Class::refuses_login) {
             let refusal = Refusal { cause: Arc::new(cause.clone()), at: Instant::now() };
             *self.inline.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
         }
