@@ -14,6 +14,7 @@ use SOAP::Transport::HTTP; use JSON::PP;
 require "$FindBin::Bin/soaplite.pl";
 
 package PortaBilling;
+use Time::HiRes 'time';   # a token of one second is to live one second
 our @ISA = ('SOAP::Server::Parameters');
 our ($http, $charset, @cookies) = (undef, 'utf-8');
 our %count = (login => 0, renew => 0, logout => 0, call => 0);
@@ -26,8 +27,8 @@ sub fill { %accounts = map { $_ => Lab::account($_) } 1001 .. 1010 }
 
 sub given {
     my ($session) = @_;
-    my ($now, $n) = (time, ++$serial);
-    my $claims = JSON::PP->new->canonical->utf8->encode({ i_user => 42, jti => $session, iat => $now, exp => $now + $lifetime, realm => 'admin' });
+    my ($now, $n) = (time(), ++$serial);
+    my $claims = JSON::PP->new->canonical->utf8->encode({ i_user => 42, jti => $session, iat => int $now, exp => int($now + $lifetime), realm => 'admin' });
     my $token = join '.', MIME::Base64::encode_base64url('{"alg":"RS256"}'), MIME::Base64::encode_base64url($claims), "signed$n";
     my $refresh = sprintf '%032x', 0x1000 + $n;
     $sessions{$session} = $tokens{$token} = $now + $lifetime;
@@ -69,7 +70,7 @@ sub refresh_access_token {
     my %g = given($session); delete $g{session_id};
     Lab::reply(RefreshAccessTokenResponse => \%g);
 }
-sub good { my $end = shift; return defined $end && $end > time }
+sub good { my $end = shift; return defined $end && $end > time() }
 sub end_sessions { %sessions = %tokens = %refresh = () }
 # auth_info in each form, Authorization: Bearer, and the cookies of a login
 sub auth {
