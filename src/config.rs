@@ -20,7 +20,7 @@ mod reader;
 mod secret;
 mod units;
 
-pub use portabilling::client::{AuthInfo, EspfAuth, SoapPath, StatusEncoding, Transport};
+pub use portabilling::client::{AuthInfo, EspfAuth, SoapPath, StatusEncoding, Tls, Transport};
 pub use secret::Secret;
 
 use crate::breaker::BreakerSettings;
@@ -251,6 +251,14 @@ pub struct PortaBillingSettings {
     pub answer_limit: u64,
     /// Certificates to trust besides the system's (PEM).
     pub ca_file: Option<PathBuf>,
+    /// Our own certificate, with those that lead to its authority (PEM).
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key (PEM).
+    pub client_key: Option<Secret>,
+    /// The oldest TLS that is spoken.
+    pub min_tls: Tls,
+    /// The newest.
+    pub max_tls: Tls,
     /// Whether any certificate will do. Whoever stands between can then read and change everything.
     pub danger_accept_invalid_certs: bool,
 }
@@ -277,6 +285,10 @@ impl PortaBillingSettings {
             cache_ttl: defaults::CACHE_TTL,
             answer_limit: defaults::PORTABILLING_ANSWER_LIMIT,
             ca_file: None,
+            client_certificate: None,
+            client_key: None,
+            min_tls: Tls::V1_2,
+            max_tls: Tls::V1_3,
             danger_accept_invalid_certs: false,
         }
     }

@@ -299,10 +299,15 @@ pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
     settings.retries = 0;
     settings.calls_per_second = (from.calls_per_second > 0).then_some(from.calls_per_second as f64);
     settings.limits.message_bytes = usize::try_from(from.answer_limit).unwrap_or(usize::MAX);
+    (settings.min_tls, settings.max_tls) = (from.min_tls, from.max_tls);
     settings.danger_accept_invalid_certs = from.danger_accept_invalid_certs;
     let setup = |source| StartError::Setup { what: "the client of PortaBilling".into(), source };
     if let Some(file) = &from.ca_file {
         settings.ca_pem.push(pem(file).map_err(|error| setup(error.into()))?);
+    }
+    if let (Some(file), Some(key)) = (&from.client_certificate, &from.client_key) {
+        let certificate = pem(file).map_err(|error| setup(error.into()))?;
+        settings.client_pem = Some([&certificate, b"\n".as_slice(), key.expose().as_bytes()].concat().into());
     }
     Client::new(settings).map_err(|error| setup(error.into()))
 }

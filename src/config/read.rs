@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -12,7 +12,7 @@ use super::reader::{Reading, Section, Value, suggest};
 use super::{
     AuthInfo, CallbackListening, Config, ConnectorSettings, Credential, Dispatch, EspfAuth, Listen,
     PortaBillingSettings, Problem, Retention, Secret, SoapPath, StatusEncoding, StatusWriting, StoreSettings,
-    Transport, defaults,
+    Tls, Transport, defaults,
 };
 
 mod connector;
@@ -254,6 +254,8 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
     let encodings = [("form", StatusEncoding::Form), ("json", StatusEncoding::Json)];
     let espf_auth = [("bearer", EspfAuth::Bearer), ("basic", EspfAuth::Basic)];
     let espf_url = section.get("espf_url").and_then(|value| section.url_of("espf_url", value));
+    let (client_certificate, client_key) = client_certificate(section);
+    let (min_tls, max_tls) = tls(section, &default);
     let settings = PortaBillingSettings {
         other_urls: urls(section, "other_urls"),
         espf_url,
@@ -270,6 +272,10 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
         cache_ttl: section.duration("cache_ttl", default.cache_ttl, Duration::ZERO..=HOUR),
         answer_limit: section.size("answer_limit", default.answer_limit, 64 * 1024..=1024 * MIB),
         ca_file: section.certificates("ca_file"),
+        client_certificate,
+        client_key,
+        min_tls,
+        max_tls,
         danger_accept_invalid_certs: section.flag("danger_accept_invalid_certs", false),
         url: default.url,
         login: default.login,
@@ -277,6 +283,50 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
     };
     section.finish();
     complete.then_some(settings)
+}
+
+/// Our own certificate and its key: both or neither.
+fn client_certificate(section: &Section<'_>) -> (Option<PathBuf>, Option<Secret>) {
+    let (file, key) = (section.get("client_certificate"), section.get("client_key"));
+    let (present, missing) = match (file, key) {
+        (Some(file), None) => (Some(file), "client_key"),
+        (None, Some(key)) => (Some(key), "client_certificate"),
+        _ => (None, ""),
+    };
+    if let Some(present) = present {
+        let what = format!("{} lacks `{missing}`", section.name);
+        section.problem(
+            present.at,
+            what,
+            "a client certificate is of no use without its key, nor the key without it",
+        );
+    }
+    let secret = key.and_then(|key| section.secret_of("client_key", key));
+    // one that is protected by a password says so, and is no use to us
+    let is_key = |secret: &Secret| {
+        secret.expose().contains("PRIVATE KEY-----") && !secret.expose().contains("ENCRYPTED")
+    };
+    if let (Some(secret), Some(key)) = (&secret, key)
+        && !is_key(secret)
+    {
+        let what = format!("`client_key` in {} holds no private key in PEM format", section.name);
+        section.problem(key.at, what, "give one with -----BEGIN PRIVATE KEY----- in it, without a password");
+    }
+    (section.certificates("client_certificate"), secret)
+}
+
+/// The oldest and the newest TLS.
+fn tls(section: &Section<'_>, default: &PortaBillingSettings) -> (Tls, Tls) {
+    let versions = [("1.2", Tls::V1_2), ("1.3", Tls::V1_3)];
+    let min = section.choice("min_tls", default.min_tls, &versions);
+    let max = section.choice("max_tls", default.max_tls, &versions);
+    if min > max
+        && let Some(value) = section.get("min_tls").or_else(|| section.get("max_tls"))
+    {
+        let what = format!("`min_tls` in {} is above `max_tls`", section.name);
+        section.problem(value.at, what, "allow one version at least");
+    }
+    (min, max)
 }
 
 fn credential(section: &Section<'_>) -> Option<Credential> {
