@@ -4,6 +4,8 @@
 //! housekeeping do beside it. Two stores keep the same promises: [`sqlite`] for one gateway, `postgres` for several.
 
 mod control;
+mod number;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;
