@@ -16,7 +16,7 @@ use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::PostgresSettings;
-use super::fault::Fault;
+use super::fault::{Fault, is_cut};
 use crate::chain::chain;
 use crate::store::StoreError;
 
@@ -250,10 +250,7 @@ impl Session {
         // Should one fail, the end rolls back.
         let (done, ended) = futures::future::join(sent, self.batch_execute("COMMIT")).await;
         if let Some(error) = done.into_iter().filter_map(Result::err).next() {
-            return Err(match error.code() {
-                Some(_) => Fault::Database(error),
-                None => Fault::Uncertain(error),
-            });
+            return Err(if is_cut(&error) { Fault::Uncertain(error) } else { Fault::Database(error) });
         }
         ended.map_err(uncertain)?;
         self.open = false;
@@ -266,8 +263,8 @@ fn uncertain(error: tokio_postgres::Error) -> Fault {
     match error.code() {
         // shutting down: said before or after
         Some(code) if code.code().starts_with("57P") || code.code().starts_with("08") => Fault::Uncertain(error),
-        Some(_) => Fault::Database(error),
-        None => Fault::Uncertain(error),
+        None if is_cut(&error) => Fault::Uncertain(error),
+        _ => Fault::Database(error),
     }
 }
 

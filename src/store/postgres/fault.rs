@@ -41,8 +41,23 @@ impl Fault {
     }
 }
 
+/// The connection is gone, or has never been there.
+pub(super) fn is_cut(error: &Error) -> bool {
+    let by_disk_or_wire = || {
+        let mut source = std::error::Error::source(error);
+        while let Some(error) = source {
+            if error.is::<std::io::Error>() {
+                return true;
+            }
+            source = error.source();
+        }
+        false
+    };
+    error.code().is_none() && (error.is_closed() || by_disk_or_wire())
+}
+
 fn passes(error: &Error) -> bool {
-    let Some(code) = error.code() else { return true };
+    let Some(code) = error.code() else { return is_cut(error) };
     *code == SqlState::T_R_SERIALIZATION_FAILURE
         || *code == SqlState::T_R_DEADLOCK_DETECTED
         || is_outage(code)
@@ -92,6 +107,9 @@ impl From<Fault> for StoreError {
 
 fn judge(error: &Error) -> StoreError {
     let Some(said) = error.as_db_error() else {
+        if !is_cut(error) {
+            return StoreError::Failed(format!("the database: {}", chain(error)));
+        }
         tracing::warn!(error = chain(error), "the database can't be reached");
         return StoreError::Unavailable;
     };

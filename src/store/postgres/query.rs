@@ -75,7 +75,7 @@ const IN_STATE: &str = "\
     FROM (SELECT handler FROM tally UNION SELECT handler FROM tally_change) h
     CROSS JOIN LATERAL (
         SELECT d.seq FROM delivery d
-        WHERE d.handler = h.handler AND d.state = $1 AND d.state <> 'delivered' AND d.seq < $2 * 1024
+        WHERE d.handler = h.handler AND d.state = $1 AND d.state <> 'delivered' AND d.seq < $2::int8 * 1024
         ORDER BY d.seq DESC LIMIT $3) d
     ORDER BY event DESC LIMIT $3";
 
