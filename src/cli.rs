@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 mod call;
 mod check;
 mod demo;
+mod operate;
 mod serve;
 mod show;
 mod simulate;
@@ -42,6 +43,20 @@ enum Command {
     Config(show::Args),
     /// Call a method of PortaBilling over SOAP; the answer is printed as JSON.
     Call(call::Args),
+    /// List deliveries of a gateway that runs, or show one with all its attempts; dead letters are those with --state parked.
+    Deliveries(operate::Deliveries),
+    /// Have deliveries made again: some by their ids, or all that options choose, at a rate.
+    Replay(operate::Replay),
+    /// Have no more attempts made for deliveries.
+    Cancel(operate::Cancel),
+    /// Have events delivered to a handler that came later.
+    Subscribe(operate::Subscribe),
+    /// Deliver nothing of a handler, a connector, a subject or everything until `resume`.
+    Pause(operate::Scope),
+    /// End a pause.
+    Resume(operate::Scope),
+    /// Show what waits, what is paused, and how the circuit breakers stand.
+    State(operate::State),
     /// Run a PortaBilling to develop against.
     Simulate(simulate::Args),
     /// Show the whole way of events, with a simulated PortaBilling and external system.
@@ -103,6 +118,13 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Config(args) => show::run(&args),
         Command::Serve(args) => with_runtime("info", serve::run(args)),
         Command::Call(args) => with_runtime("warn", call::run(args)),
+        Command::Deliveries(args) => with_runtime("warn", operate::deliveries(args)),
+        Command::Replay(args) => with_runtime("warn", operate::replay(args)),
+        Command::Cancel(args) => with_runtime("warn", operate::cancel(args)),
+        Command::Subscribe(args) => with_runtime("warn", operate::subscribe(args)),
+        Command::Pause(args) => with_runtime("warn", operate::pause(args)),
+        Command::Resume(args) => with_runtime("warn", operate::resume(args)),
+        Command::State(args) => with_runtime("warn", operate::state(args)),
         Command::Simulate(args) => with_runtime("info", simulate::run(args)),
         // the demo's outages are on purpose, and its figures say what they did
         Command::Demo(args) => with_runtime("off", demo::run(args)),

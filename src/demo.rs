@@ -216,6 +216,7 @@ path = "demo.db"
 url = "{portabilling}"
 login = "demo"
 password = {{ env = "PORTABILLING" }}
+breaker = {{ first = "200ms", longest = "1s", slow_start = "1s" }}
 timeout = "10s"
 
 [status]
@@ -229,6 +230,7 @@ auth = {{ basic = [{{ user = "espf", password = {{ env = "ESPF" }} }}] }}
 type = "http"
 url = "{external}/process-event"
 bearer = {{ env = "CONNECTOR" }}
+breaker = {{ first = "200ms", longest = "1s", slow_start = "1s" }}
 timeout = "10s"
 
 [[handler]]

@@ -131,7 +131,7 @@ impl Gateway {
             wall_clock(),
             gateway.work_stop.clone(),
         ));
-        gateway.open_operator(&config, operator_listener);
+        gateway.open_operator(&config, operator_listener, Arc::clone(&accepted));
         gateway.open_intake(config, intake_listener, accepted, callbacks);
         for tracker in [&gateway.listeners, &gateway.workers, &gateway.operators] {
             tracker.close();
@@ -171,9 +171,13 @@ impl Gateway {
         self.listeners.spawn(serve(listener, limits, service, open, self.intake_stop.clone()));
     }
 
-    fn open_operator(&self, config: &Config, listener: TcpListener) {
+    fn open_operator(&self, config: &Config, listener: TcpListener, nudge: Arc<Notify>) {
         let operator = Operator {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
+            control: Arc::clone(&self.store) as Arc<dyn Control>,
+            handlers: config.handlers.clone(),
+            nudge,
+            now: wall_clock(),
             telemetry: Arc::clone(&self.telemetry),
             shutdown: self.intake_stop.clone(),
             page_max: usize::try_from(config.store.page_max).unwrap_or(usize::MAX),

@@ -48,6 +48,14 @@ impl Drop for Through<'_> {
 
 pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Claimed) {
     let _through = Through { worker: &worker, route: &route };
+    if let Some(until) = worker.gates.open_until(&route.gates()) {
+        // A breaker has opened since it was claimed.
+        match worker.store.release(claimed.delivery.id, claimed.claim, until).await {
+            Ok(()) | Err(StoreError::Overtaken(_)) => return,
+            // Then it is attempted after all, which is better than that nobody has it.
+            Err(error) => worker.store_failed("release", &error),
+        }
+    }
     attempt(&worker, &route, claimed).await;
 }
 

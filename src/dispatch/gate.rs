@@ -110,6 +110,16 @@ impl Gates {
         self.lock().get(name).is_none_or(|gate| gate.breaker.state == BreakerState::Closed)
     }
 
+    /// Until when one of these is open.
+    pub(super) fn open_until(&self, names: &[&str]) -> Option<Timestamp> {
+        let gates = self.lock();
+        let until = |name: &&str| match gates.get(*name)?.breaker.state {
+            BreakerState::Open { until } => Some(until),
+            BreakerState::Closed | BreakerState::HalfOpen { .. } => None,
+        };
+        names.iter().filter_map(until).max()
+    }
+
     pub(super) fn begin(&self, names: &[&str]) {
         let mut gates = self.lock();
         for name in names {

@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, BreakerSettings, BreakerState};
+use crate::callback::Token;
 use crate::connector::{Applied, Apply};
 use crate::delivery::{DeliveryId, Failure};
 use crate::enrich::EnrichError;
@@ -93,6 +94,7 @@ impl Enrich for Billing {
 
 #[derive(Debug, PartialEq)]
 struct Ended {
+    event: EventId,
     i_event: i64,
     attempt: u32,
     state: State,
@@ -103,7 +105,8 @@ struct Watch(mpsc::UnboundedSender<Ended>);
 impl Observer for Watch {
     fn attempt_ended(&self, ended: &AttemptEnded<'_>) {
         let i_event = ended.event.i_event.expect("a number");
-        self.0.send(Ended { i_event, attempt: ended.attempt, state: ended.state.clone() }).ok();
+        let (event, attempt, state) = (ended.event.id, ended.attempt, ended.state.clone());
+        self.0.send(Ended { event, i_event, attempt, state }).ok();
     }
 }
 
@@ -278,19 +281,37 @@ impl Bench {
         self.nudge.notify_one();
     }
 
-    fn run(&self, handlers: Vec<Handler>) -> Running {
+    fn worker(&self, handlers: Vec<Handler>) -> Dispatcher {
         let route = |handler| Route::new(handler, self.fake.clone());
         let routes = handlers.into_iter().map(route).collect();
         let mut worker =
             Dispatcher::new(self.store.clone(), self.billing.clone(), routes, self.settings.clone());
-        let (watch, ended) = mpsc::unbounded_channel();
-        worker.observer = Arc::new(Watch(watch));
         worker.now = self.clock();
         worker.jitter = Arc::new(|| 0.0);
         worker.nudge = self.nudge.clone();
         worker.status_nudge = self.status_nudge.clone();
+        worker
+    }
+
+    fn run(&self, handlers: Vec<Handler>) -> Running {
+        let mut worker = self.worker(handlers);
+        let (watch, ended) = mpsc::unbounded_channel();
+        worker.observer = Arc::new(Watch(watch));
         let stop = CancellationToken::new();
         Running { ended, stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
+    }
+
+    /// Whether nobody is called, though somebody looks.
+    async fn quiet(&mut self) -> bool {
+        self.nudge.notify_one();
+        tokio::time::timeout(Duration::from_millis(100), self.calls.recv()).await.is_err()
+    }
+
+    /// The call that comes once so many seconds have passed, and not before.
+    async fn call_after(&mut self, seconds: i64) -> Call {
+        assert!(self.quiet().await);
+        self.pass(seconds);
+        self.call().await
     }
 
     async fn accept(&self, i_event: i64, account: i64, handlers: &[&str]) -> EventId {
@@ -424,7 +445,8 @@ async fn what_is_refused_is_parked_and_the_next_goes_on() {
     bench.accept(2, 7, &["hss"]).await;
     bench.call().await.answer(Outcome::Refused { reason: "no such SIM".into() });
     let parked = State::Parked { at: start_of_time(), reason: "no such SIM".into() };
-    assert_eq!(running.ended().await, Ended { i_event: 1, attempt: 1, state: parked });
+    let ended = running.ended().await;
+    assert_eq!((ended.i_event, ended.attempt, ended.state), (1, 1, parked));
     assert_eq!(bench.call().await.i_event, 2);
 }
 
@@ -610,4 +632,186 @@ async fn portabilling_hears_in_progress_then_retry_then_ok() {
     soon(writing).await.expect("it ends well");
     assert!(written.try_recv().is_err());
     running.stop().await;
+}
+
+/// A connector that opens after three failures in a row, for 30 s.
+fn fragile() -> BTreeMap<String, GateSettings> {
+    let breaker = BreakerSettings {
+        failures: 3,
+        first: Duration::from_secs(30),
+        slow_start: Duration::from_secs(60),
+        ..BreakerSettings::default()
+    };
+    BTreeMap::from([("fake".to_owned(), GateSettings { max_in_flight: 8, per_second: None, breaker })])
+}
+
+fn unreachable() -> Outcome {
+    Outcome::Retry { class: Failure::Unreachable, reason: "no route".into(), after: None }
+}
+
+#[tokio::test]
+async fn a_system_that_is_down_is_left_alone_probed_and_resumed_gently() {
+    let mut bench = Bench::new();
+    bench.settings.connectors = fragile();
+    let mut running = bench.run(vec![handler("hss")]);
+    for number in 1..=3 {
+        bench.accept(number, number, &["hss"]).await;
+        bench.call().await.answer(unreachable());
+        running.ended().await;
+    }
+    for number in 4..=9 {
+        bench.accept(number, number, &["hss"]).await;
+    }
+    let breaker = bench.store.breakers().await.expect("an answer").remove(0);
+    assert_eq!(breaker.state, BreakerState::Open { until: bench.now() + SignedDuration::from_secs(30) });
+    assert_eq!((breaker.name.as_str(), breaker.reason.as_deref()), ("connector:fake", Some("no route")));
+    bench.pass(29);
+    assert!(bench.quiet().await, "it is left alone");
+
+    bench.pass(1);
+    let probe = bench.call().await;
+    assert_eq!(probe.i_event, 4, "the oldest that waits is the probe");
+    assert!(bench.quiet().await, "one is enough");
+    probe.answer(unreachable());
+    let ended = running.ended().await;
+    assert_eq!(ended.attempt, 1);
+    let probed = bench.store.event(ended.event).await.expect("an answer").expect("the event");
+    assert_eq!(probed.deliveries[0].0.tries, 0, "the outage costs no try");
+
+    bench.pass(60);
+    bench.call().await.answer(Outcome::Delivered);
+    running.ended().await;
+    bench.nudge.notify_one();
+    let first = bench.call().await;
+    assert!(bench.quiet().await, "gently: one at a time");
+    first.answer(Outcome::Delivered);
+    running.ended().await;
+    bench.pass(60);
+    let rest = [bench.call().await, bench.call().await, bench.call().await];
+    for call in rest {
+        call.answer(Outcome::Delivered);
+    }
+    let breaker = bench.store.breakers().await.expect("an answer").remove(0);
+    assert_eq!(breaker.state, BreakerState::Closed);
+}
+
+#[tokio::test]
+async fn a_breaker_is_as_it_was_after_a_restart() {
+    let mut bench = Bench::new();
+    bench.settings.connectors = fragile();
+    let mut running = bench.run(vec![handler("hss")]);
+    for number in 1..=3 {
+        bench.accept(number, number, &["hss"]).await;
+        bench.call().await.answer(unreachable());
+        running.ended().await;
+    }
+    running.stop().await;
+    let _running = bench.run(vec![handler("hss")]);
+    bench.accept(4, 4, &["hss"]).await;
+    assert!(bench.quiet().await);
+    bench.pass(30);
+    assert_eq!(bench.call().await.i_event, 4);
+}
+
+#[tokio::test]
+async fn portabilling_has_a_breaker_of_its_own() {
+    let mut bench = Bench::new();
+    bench.settings.portabilling.breaker = fragile()["fake"].breaker;
+    let down = EnrichError { reason: "down".into(), retryable: true, outage: true, after: None };
+    *bench.billing.errors.lock().expect("lock") = vec![down; 3];
+    let fetching = Handler { fetch: vec![Fetch::AccountInfo], ..handler("hss") };
+    let mut running = bench.run(vec![fetching, handler("plain")]);
+    for number in 1..=3 {
+        bench.accept(number, number, &["hss"]).await;
+        running.ended().await;
+    }
+    bench.accept(4, 4, &["hss"]).await;
+    bench.accept(5, 5, &["plain"]).await;
+    let other = bench.call().await;
+    assert_eq!(other.i_event, 5, "who needs nothing of it goes on");
+    other.answer(Outcome::Delivered);
+    assert!(bench.quiet().await);
+    bench.pass(30);
+    assert_eq!(bench.call().await.i_event, 4);
+}
+
+#[tokio::test]
+async fn what_a_system_may_be_asked_is_shared_by_its_handlers() {
+    let mut bench = Bench::new();
+    bench.settings.connectors = BTreeMap::from([(
+        "fake".to_owned(),
+        GateSettings { max_in_flight: 3, per_second: Some(5.0), ..GateSettings::default() },
+    )]);
+    let _running = bench.run(vec![handler("hss"), handler("iptv")]);
+    for number in 1..=5 {
+        bench.accept(number, number, &["hss", "iptv"]).await;
+    }
+    let mut calls = vec![bench.call().await, bench.call().await, bench.call().await];
+    assert!(bench.quiet().await, "three are in flight");
+    calls.pop().expect("a call").answer(Outcome::Delivered);
+    calls.pop().expect("a call").answer(Outcome::Delivered);
+    calls.extend([bench.call().await, bench.call().await]);
+    calls.drain(..).for_each(|call| call.answer(Outcome::Delivered));
+    bench.nudge.notify_one();
+    assert!(bench.quiet().await, "five have begun in this second");
+    bench.pass(1);
+    for _ in 0..5 {
+        bench.call().await.answer(Outcome::Delivered);
+    }
+}
+
+#[tokio::test]
+async fn one_that_calls_back_is_awaited_and_holds_up_its_subject_only() {
+    let mut bench = Bench::new();
+    let grouped = Handler { service_group: Some("HSS".into()), ..handler("hss") };
+    let mut running = bench.run(vec![grouped.clone()]);
+    bench.accept(1, 7, &["hss"]).await;
+    bench.accept(2, 7, &["hss"]).await;
+    bench.accept(3, 8, &["hss"]).await;
+    let (first, other) = (bench.call().await, bench.call().await);
+    assert_eq!((first.i_event, other.i_event), (1, 3));
+    let (id, within) = (first.delivery, Duration::from_secs(600));
+    first.answer(Outcome::Accepted { within });
+    let deadline = bench.now() + SignedDuration::from_secs(600);
+    assert_eq!(running.ended().await.state, State::Awaiting { deadline });
+    other.answer(Outcome::Delivered);
+    running.ended().await;
+    assert!(bench.quiet().await, "the next of the subject waits");
+    let statuses = bench.store.claim_statuses(bench.now(), 9).await.expect("statuses");
+    let of_seven = statuses.iter().find(|job| job.status.i_account == 7).expect("a status");
+    assert_eq!(of_seven.status.value, StatusValue::InProgress);
+
+    let settler = bench.worker(vec![grouped]).settler();
+    let call_back = async |claim, outcome| {
+        let token = Token { delivery: id, claim };
+        settler.call_back(&*bench.sqlite, token, outcome, Some("{}".into())).await.expect("an answer")
+    };
+    assert_eq!(call_back(2, Outcome::Delivered).await, Settled::Over, "another attempt's");
+    assert_eq!(call_back(1, Outcome::Delivered).await, Settled::Done(State::Delivered { at: bench.now() }));
+    assert_eq!(call_back(1, Outcome::Delivered).await, Settled::Over, "once");
+    let next = bench.call().await;
+    assert_eq!(next.i_event, 2);
+    next.answer(Outcome::Accepted { within });
+    running.ended().await;
+    bench.pass(3601);
+    let again = bench.call_after(60).await;
+    assert_eq!((again.i_event, again.attempt), (2, 2), "nothing was called back in time");
+}
+
+#[tokio::test]
+async fn kinds_of_failures_have_pauses_of_their_own() {
+    let mut bench = Bench::new();
+    let mut quick = handler("hss");
+    let soon = RetrySchedule { first: Duration::from_secs(2), ..RetrySchedule::default() };
+    quick.retry.by_failure.insert(Failure::Busy, soon);
+    let mut running = bench.run(vec![quick]);
+    bench.accept(1, 7, &["hss"]).await;
+    bench.call().await.answer(retry());
+    running.ended().await;
+    bench.pass(2);
+    let again = bench.call().await;
+    assert_eq!(again.attempt, 2);
+    again.answer(unreachable());
+    let due = bench.now() + SignedDuration::from_secs(120);
+    assert_eq!(running.ended().await.state, State::Pending { due });
 }

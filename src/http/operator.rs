@@ -7,9 +7,18 @@
 //! | `GET /metrics` | OpenMetrics |
 //! | `GET /api/v1/events` | a page of events, newest first: `limit`, `before`, `type`, `subject`, `state` |
 //! | `GET /api/v1/events/{id}` | one event, with its deliveries and their attempts |
+//! | `GET /api/v1/deliveries` | a page of deliveries, oldest first: `handler`, `state`, `type`, `subject`, `from`, `until`, `after`, `limit` |
+//! | `GET /api/v1/deliveries/{id}` | the event with this delivery and its attempts |
+//! | `POST /api/v1/replay` | `{"ids": […]}` or `{"select": {…}, "rate": 20}`: delivered again |
+//! | `POST /api/v1/cancel` | the same with a `reason`: not attempted any more |
+//! | `POST /api/v1/subscribe` | `{"handler": "…", "event": "…"}` or with `type`, `subject`: events for a handler that came later |
+//! | `GET`, `POST /api/v1/pauses`, `POST /api/v1/resume` | `{"scope": "handler", "name": "…", "reason": "…"}` |
+//! | `GET /api/v1/breakers` | the circuit breakers |
+//! | `GET /api/v1/backlog` | how many deliveries are in which state, per handler |
 //!
 //! The names of members in [`view`] are part of the API. There is no authentication yet: keep it on the local machine.
 
+pub mod control;
 pub mod view;
 
 use std::sync::Arc;
@@ -24,23 +33,34 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::dispatch::Clock;
 use crate::event::EventId;
-use crate::store::{Page, Store, StoreError};
+use crate::handler::Handler;
+use crate::store::{Control, Page, Store, StoreError};
 use crate::telemetry::Telemetry;
 
 /// How many events a page has where the question doesn't say.
 const PAGE: usize = 50;
 /// The states that can be asked for.
-const STATES: [&str; 4] = ["pending", "in_flight", "delivered", "parked"];
+const STATES: [&str; 7] = crate::delivery::State::WORDS;
 
 /// What the operator's side looks at.
 #[derive(Clone)]
 pub struct Operator {
     /// Events and deliveries.
     pub store: Arc<dyn Store>,
+    /// The same, for what changes them.
+    pub control: Arc<dyn Control>,
+    /// Those of the configuration.
+    pub handlers: Vec<Handler>,
+    /// Notified when there may be something to deliver.
+    pub nudge: Arc<Notify>,
+    /// The time.
+    pub now: Clock,
     /// What is counted and measured.
     pub telemetry: Arc<Telemetry>,
     /// Cancelled when the gateway is being stopped; it is not ready then.
@@ -58,6 +78,7 @@ impl Operator {
             .route("/metrics", get(metrics))
             .route("/api/v1/events", get(events))
             .route("/api/v1/events/{id}", get(event))
+            .merge(control::routes())
             .fallback(nothing)
             .method_not_allowed_fallback(wrong_method)
             .with_state(Arc::new(self))
@@ -140,7 +161,7 @@ async fn nothing(uri: Uri) -> Response {
 }
 
 async fn wrong_method() -> Response {
-    error_response(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here")
+    error_response(StatusCode::METHOD_NOT_ALLOWED, "another method than this path has")
 }
 
 impl Operator {

@@ -101,7 +101,8 @@ impl Gateway {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("soapstone.db");
         let store = SqliteStore::open(&path, StoreSettings::default(), Timestamp::now()).unwrap();
-        let store = Arc::new(Switchable::new(Arc::new(store)));
+        let sqlite = Arc::new(store);
+        let store = Arc::new(Switchable::new(sqlite.clone()));
         let telemetry = Arc::new(Telemetry::new());
         let accepted = Arc::new(Notify::new());
         let (no_more, shutdown) = (CancellationToken::new(), CancellationToken::new());
@@ -120,7 +121,7 @@ impl Gateway {
         let intake = Arc::new(Intake::new(
             &setting.listen,
             &setting.intakes,
-            vec![handler],
+            vec![handler.clone()],
             store.clone(),
             telemetry.clone(),
             accepted.clone(),
@@ -133,6 +134,10 @@ impl Gateway {
 
         let operator = Operator {
             store: store.clone(),
+            control: sqlite.clone(),
+            handlers: vec![handler],
+            nudge: accepted.clone(),
+            now: soapstone::dispatch::wall_clock(),
             telemetry: telemetry.clone(),
             shutdown: no_more.clone(),
             page_max: 500,

@@ -21,6 +21,23 @@ pub struct EventPage<'a> {
     pub next: Option<String>,
 }
 
+/// A page of deliveries, oldest first.
+#[derive(Debug, Serialize)]
+pub struct DeliveryPage<'a> {
+    /// The deliveries, without attempts.
+    pub deliveries: Vec<DeliveryView<'a>>,
+    /// What to ask for as `after` to get the next page; none at the end.
+    pub next: Option<String>,
+}
+
+impl<'a> DeliveryPage<'a> {
+    /// A page for which `limit` deliveries were asked.
+    pub fn new(deliveries: &'a [Delivery], limit: usize) -> Self {
+        let next = deliveries.last().filter(|_| deliveries.len() >= limit).map(|last| last.id.to_string());
+        Self { deliveries: deliveries.iter().map(DeliveryView::from).collect(), next }
+    }
+}
+
 /// An event.
 #[derive(Debug, Serialize)]
 pub struct EventView<'a> {
@@ -70,8 +87,12 @@ pub struct SubjectView<'a> {
 pub struct DeliveryView<'a> {
     /// The idempotency key that the external system sees.
     pub id: String,
+    /// Its event.
+    pub event: String,
     /// The handler.
     pub handler: &'a str,
+    /// What it is about.
+    pub subject: SubjectView<'a>,
     /// `pending`, `in_flight`, `awaiting`, `delivered`, `parked`, `superseded`, `cancelled`.
     pub state: &'static str,
     /// When it is due (pending), when the callback is (awaiting), or since when it is so.
@@ -80,6 +101,10 @@ pub struct DeliveryView<'a> {
     pub reason: Option<Cow<'a, str>>,
     /// How many attempts have been made.
     pub attempts: u32,
+    /// How many of them the retry schedule counts.
+    pub tries: u32,
+    /// When the event was accepted.
+    pub accepted_at: Timestamp,
     /// The attempts; only with a single event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt_list: Option<Vec<AttemptView<'a>>>,
@@ -133,7 +158,8 @@ impl<'a> EventPage<'a> {
 }
 
 impl<'a> EventView<'a> {
-    fn new(event: &'a Event, deliveries: Vec<DeliveryView<'a>>) -> Self {
+    /// With these of its deliveries.
+    pub fn new(event: &'a Event, deliveries: Vec<DeliveryView<'a>>) -> Self {
         Self {
             id: event.id.to_string(),
             source: &event.source,
@@ -158,10 +184,17 @@ impl<'a> From<&'a EventSummary> for EventView<'a> {
 impl<'a> From<&'a EventDetail> for EventView<'a> {
     fn from(detail: &'a EventDetail) -> Self {
         let view = |(delivery, attempts): &'a (Delivery, Vec<Attempt>)| {
-            let attempts = attempts.iter().map(AttemptView::from).collect();
-            DeliveryView { attempt_list: Some(attempts), ..DeliveryView::from(delivery) }
+            DeliveryView::with_attempts(delivery, attempts)
         };
         Self::new(&detail.event, detail.deliveries.iter().map(view).collect())
+    }
+}
+
+impl<'a> DeliveryView<'a> {
+    /// With all its attempts.
+    pub fn with_attempts(delivery: &'a Delivery, attempts: &'a [Attempt]) -> Self {
+        let attempts = attempts.iter().map(AttemptView::from).collect();
+        Self { attempt_list: Some(attempts), ..Self::from(delivery) }
     }
 }
 
@@ -181,11 +214,15 @@ impl<'a> From<&'a Delivery> for DeliveryView<'a> {
         };
         Self {
             id: delivery.id.to_string(),
+            event: delivery.event.to_string(),
             handler: &delivery.handler,
+            subject: SubjectView { kind: delivery.subject.kind.as_str(), id: &delivery.subject.id },
             state: delivery.state.word(),
             at,
             reason,
             attempts: delivery.attempts,
+            tries: delivery.tries,
+            accepted_at: delivery.accepted_at,
             attempt_list: None,
         }
     }

@@ -6,6 +6,7 @@ mod guide;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// The repository.
 fn root() -> &'static Path {
@@ -17,6 +18,8 @@ fn target() -> PathBuf {
     // Cargo's folder for temporary files of tests stands in the target folder
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").join("consumer")
 }
+
+static RUNNING: Mutex<()> = Mutex::new(());
 
 /// A crate outside of the workspace.
 struct Consumer {
@@ -37,6 +40,9 @@ impl Consumer {
 
     /// What a cargo command prints; it must succeed.
     fn cargo(&self, arguments: &[&str]) -> String {
+        // Cargo lets go of its lock between building and running, and then another may have built the same program with
+        // other features.
+        let _one_at_a_time = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut command = Command::new(env!("CARGO"));
         command.args(arguments).current_dir(&self.folder).env("CARGO_TARGET_DIR", target());
         // built the same way by all, so that they share it

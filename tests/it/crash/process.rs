@@ -49,6 +49,7 @@ auth = {{ basic = [{{ user = "espf", password = {{ env = "ESPF" }} }}] }}
 type = "http"
 url = "http://{external}/process-event"
 bearer = {{ env = "CONNECTOR" }}
+breaker = {{ first = "50ms", longest = "200ms", slow_start = "100ms" }}
 
 [[handler]]
 name = "hss"

@@ -126,6 +126,6 @@ async fn one_that_never_ends_is_given_up_after_the_horizon() {
     stage.external.answer(|_| Reply::Code(500, "for ever"));
     stage.change(Change::Update, stage.account(0)).await;
     let message = stage.until_status(stage.account(0), "FAILED").await.unwrap();
-    assert!(message.starts_with("given up after 3 attempts; the last: HTTP 500"), "{message}");
+    assert!(message.starts_with("given up after 3 tries; the last: HTTP 500"), "{message}");
     assert_eq!(stage.external.requests().len(), 3);
 }

@@ -102,6 +102,7 @@ url = "http://{}"
 espf_url = "http://{}/espf/v1"
 login = "demo"
 password = {{ env = "PORTABILLING" }}
+breaker = {{ first = "20ms", longest = "100ms", slow_start = "0s" }}
 {}
 
 [[intake]]
@@ -112,6 +113,7 @@ auth = {{ basic = [{{ user = "espf", password = {{ env = "ESPF" }} }}] }}
 type = "http"
 url = "http://{}/process-event"
 bearer = {{ env = "CONNECTOR" }}
+breaker = {{ first = "20ms", longest = "100ms", slow_start = "0s" }}
 {}
 {}"#,
             soap.address, espf.address, plan.portabilling, external.address, plan.connector, plan.handlers

@@ -1,0 +1,439 @@
+//! What the operator does: look at deliveries, replay, cancel, have a handler that came later get what was, pause, resume.
+//!
+//! Whatever is for many works on a page at a time and says where the next begins (`next`, to be sent as `after`), so that no
+//! request takes long and whoever asks can show how far it is, and stop. Requests are JSON and have to say so in
+//! `Content-Type`, so that no page in a browser can send them unasked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::view::{DeliveryPage, DeliveryView, EventView};
+use super::{Operator, error_response};
+use crate::breaker::Breaker;
+use crate::delivery::{self, DeliveryId};
+use crate::event::{EventId, Subject, SubjectKind};
+use crate::store::{Backlog, DeliveryDetail, Page, Pause, Scope, Select, StoreError};
+
+pub(super) fn routes() -> Router<Arc<Operator>> {
+    Router::new()
+        .route("/api/v1/deliveries", get(deliveries))
+        .route("/api/v1/deliveries/{id}", get(delivery))
+        .route("/api/v1/replay", post(replay))
+        .route("/api/v1/cancel", post(cancel))
+        .route("/api/v1/subscribe", post(subscribe))
+        .route("/api/v1/pauses", get(pauses).post(pause))
+        .route("/api/v1/resume", post(resume))
+        .route("/api/v1/breakers", get(breakers))
+        .route("/api/v1/backlog", get(backlog))
+}
+
+/// Which deliveries; those that meet all that is given.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// Of this handler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handler: Option<String>,
+    /// In this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Of events of this type, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    /// About the subject with this id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Of events accepted then or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Of events accepted before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// After this delivery: the `next` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Uuid>,
+    /// At most so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+impl Selection {
+    fn select(&self) -> Result<Select, Response> {
+        if let Some(state) = self.state.as_deref().filter(|state| !delivery::State::WORDS.contains(state)) {
+            let known = delivery::State::WORDS.join(", ");
+            return Err(bad(&format!("unknown state {state:?}; known are {known}")));
+        }
+        Ok(Select {
+            handler: self.handler.clone(),
+            state: self.state.clone(),
+            event_type: self.r#type.clone(),
+            subject: self.subject.clone(),
+            from: self.from,
+            until: self.until,
+        })
+    }
+}
+
+fn bad(what: &str) -> Response {
+    error_response(StatusCode::BAD_REQUEST, what)
+}
+
+/// The body of a request, or why it isn't one.
+fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Response> {
+    match body {
+        Ok(Json(body)) => Ok(body),
+        Err(rejection) => Err(error_response(rejection.status(), &rejection.body_text())),
+    }
+}
+
+/// Either way it is the answer.
+fn answer(result: Result<Response, Response>) -> Response {
+    result.unwrap_or_else(|response| response)
+}
+
+impl Operator {
+    fn failed(&self) -> impl Fn(StoreError) -> Response + '_ {
+        |error| self.store_failed(&error)
+    }
+
+    fn limit(&self, limit: Option<usize>) -> Result<usize, Response> {
+        let limit = limit.unwrap_or(self.page_max);
+        match (1..=self.page_max).contains(&limit) {
+            true => Ok(limit),
+            false => Err(bad(&format!("limit is out of range: 1 to {}", self.page_max))),
+        }
+    }
+}
+
+async fn deliveries(
+    State(operator): State<Arc<Operator>>,
+    query: Result<Query<Selection>, QueryRejection>,
+) -> Response {
+    let page = async {
+        let Query(selection) = query.map_err(|rejection| bad(&rejection.body_text()))?;
+        let limit = operator.limit(selection.limit.or(Some(super::PAGE.min(operator.page_max))))?;
+        let after = selection.after.map(DeliveryId);
+        let found = operator.control.deliveries(selection.select()?, after, limit).await;
+        let found = found.map_err(operator.failed())?;
+        Ok(Json(DeliveryPage::new(&found, limit)).into_response())
+    };
+    answer(page.await)
+}
+
+async fn delivery(State(operator): State<Arc<Operator>>, Path(id): Path<String>) -> Response {
+    let Ok(id) = id.parse::<Uuid>() else {
+        return error_response(StatusCode::NOT_FOUND, "no such delivery: a delivery's id is a UUID");
+    };
+    match operator.control.delivery(DeliveryId(id)).await {
+        Ok(Some(DeliveryDetail { delivery, event, attempts, .. })) => {
+            let view = DeliveryView::with_attempts(&delivery, &attempts);
+            Json(EventView::new(&event, vec![view])).into_response()
+        }
+        Ok(None) => error_response(StatusCode::NOT_FOUND, "no such delivery"),
+        Err(error) => operator.store_failed(&error),
+    }
+}
+
+/// What is to be delivered again: deliveries by id, or a page of a selection.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replay {
+    #[serde(default)]
+    ids: Option<Vec<Uuid>>,
+    #[serde(default)]
+    select: Option<Selection>,
+    #[serde(flatten)]
+    spread: Spread,
+}
+
+/// So many per second; `begun` have been before.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+struct Spread {
+    #[serde(default)]
+    rate: Option<f64>,
+    #[serde(default)]
+    begun: u32,
+}
+
+impl Spread {
+    /// When the first is due, and how long after it the next.
+    fn due(self, now: Timestamp) -> Result<(Timestamp, Duration), Response> {
+        let gap = match self.rate {
+            None => Duration::ZERO,
+            Some(rate) => Duration::try_from_secs_f64(1.0 / rate)
+                .ok()
+                .filter(|_| rate > 0.0)
+                .ok_or_else(|| bad("rate is a number of deliveries per second, above 0"))?,
+        };
+        let after = SignedDuration::try_from(gap.saturating_mul(self.begun)).unwrap_or(SignedDuration::MAX);
+        Ok((now.checked_add(after).unwrap_or(Timestamp::MAX), gap))
+    }
+}
+
+async fn replay(
+    State(operator): State<Arc<Operator>>,
+    request: Result<Json<Replay>, JsonRejection>,
+) -> Response {
+    let work = async {
+        let Replay { ids, select, spread } = body(request)?;
+        let (due, gap) = spread.due((operator.now)())?;
+        let (ids, next) = operator.chosen(ids, select).await?;
+        let looked_at = ids.len();
+        let replayed = operator.control.replay(ids, due, gap).await.map_err(operator.failed())?;
+        operator.nudge.notify_one();
+        Ok(Json(json!({ "replayed": texts(&replayed), "looked_at": looked_at, "next": next }))
+            .into_response())
+    };
+    answer(work.await)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cancel {
+    #[serde(default)]
+    ids: Option<Vec<Uuid>>,
+    #[serde(default)]
+    select: Option<Selection>,
+    reason: String,
+}
+
+async fn cancel(
+    State(operator): State<Arc<Operator>>,
+    request: Result<Json<Cancel>, JsonRejection>,
+) -> Response {
+    let work = async {
+        let Cancel { ids, select, reason } = body(request)?;
+        let (ids, next) = operator.chosen(ids, select).await?;
+        let looked_at = ids.len();
+        let now = (operator.now)();
+        let cancelled = operator.control.cancel(ids, now, reason).await.map_err(operator.failed())?;
+        operator.nudge.notify_one();
+        Ok(Json(json!({ "cancelled": texts(&cancelled), "looked_at": looked_at, "next": next }))
+            .into_response())
+    };
+    answer(work.await)
+}
+
+impl Operator {
+    /// The ids that were named, or those of a page, with where the next page begins.
+    async fn chosen(
+        &self,
+        ids: Option<Vec<Uuid>>,
+        select: Option<Selection>,
+    ) -> Result<(Vec<DeliveryId>, Option<String>), Response> {
+        match (ids, select) {
+            (Some(ids), None) if ids.len() <= self.page_max => {
+                Ok((ids.into_iter().map(DeliveryId).collect(), None))
+            }
+            (Some(_), None) => Err(bad(&format!("too many ids: {} at most", self.page_max))),
+            (None, Some(selection)) => {
+                let limit = self.limit(selection.limit)?;
+                let after = selection.after.map(DeliveryId);
+                let found = self.control.deliveries(selection.select()?, after, limit).await;
+                let ids: Vec<_> = found.map_err(self.failed())?.iter().map(|found| found.id).collect();
+                let next = ids.last().filter(|_| ids.len() >= limit).map(DeliveryId::to_string);
+                Ok((ids, next))
+            }
+            _ => Err(bad("give either ids or select")),
+        }
+    }
+}
+
+fn texts(ids: &[DeliveryId]) -> Vec<String> {
+    ids.iter().map(DeliveryId::to_string).collect()
+}
+
+/// Events for a handler that came later: a page of them, newest first, or one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subscribe {
+    handler: String,
+    #[serde(default)]
+    event: Option<Uuid>,
+    #[serde(default)]
+    r#type: Option<String>,
+    #[serde(default)]
+    subject: Option<String>,
+    #[serde(default)]
+    after: Option<Uuid>,
+    #[serde(default)]
+    limit: Option<usize>,
+    #[serde(flatten)]
+    spread: Spread,
+}
+
+async fn subscribe(
+    State(operator): State<Arc<Operator>>,
+    request: Result<Json<Subscribe>, JsonRejection>,
+) -> Response {
+    let work = async {
+        let request = body(request)?;
+        let handler = operator.handlers.iter().find(|handler| handler.name == request.handler);
+        let handler = handler.ok_or_else(|| bad(&format!("there is no handler {:?}", request.handler)))?;
+        let (due, gap) = request.spread.due((operator.now)())?;
+        let (events, next) = operator.events_for(&request).await?;
+        let looked_at = events.len();
+        // only what it would have got
+        let wanted = events.iter().filter(|event| handler.wants(&event.event_type));
+        let events = wanted.map(|event| (event.id, event.rank(handler.order_by))).collect();
+        let made = operator.control.subscribe(events, handler.name.clone(), handler.order, due, gap).await;
+        let made = made.map_err(operator.failed())?;
+        operator.nudge.notify_one();
+        Ok(Json(json!({ "made": texts(&made), "looked_at": looked_at, "next": next })).into_response())
+    };
+    answer(work.await)
+}
+
+impl Operator {
+    async fn events_for(
+        &self,
+        request: &Subscribe,
+    ) -> Result<(Vec<crate::event::Event>, Option<String>), Response> {
+        if let Some(id) = request.event {
+            let found = self.store.event(EventId(id)).await.map_err(self.failed())?;
+            let found = found.ok_or_else(|| error_response(StatusCode::NOT_FOUND, "no such event"))?;
+            return Ok((vec![found.event], None));
+        }
+        let limit = self.limit(request.limit)?;
+        let page = Page {
+            before: request.after.map(EventId),
+            limit,
+            event_type: request.r#type.clone(),
+            subject: request.subject.clone(),
+            state: None,
+        };
+        let found = self.store.events(page).await.map_err(self.failed())?;
+        let events: Vec<_> = found.into_iter().map(|summary| summary.event).collect();
+        let next = events.last().filter(|_| events.len() >= limit).map(|event| event.id.to_string());
+        Ok((events, next))
+    }
+}
+
+/// What a pause is for, in words.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeWords {
+    /// `everything`, `handler`, `connector`, `subject`.
+    pub scope: String,
+    /// The handler's or connector's name, or the subject as `account 7`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Operator {
+    /// Named handlers and connectors have to be there: a slip would pause nothing.
+    fn scope(&self, words: &ScopeWords) -> Result<Scope, Response> {
+        let kinds = SubjectKind::ALL.map(SubjectKind::as_str).join(", ");
+        let scope = Scope::from_words(&words.scope, &words.name).ok_or_else(|| {
+            bad(&format!(
+                "a scope is \"everything\", \"handler\" or \"connector\" with a name, or \"subject\" with a name \
+                 like \"account 7\" (kinds: {kinds})"
+            ))
+        })?;
+        let known = match &scope {
+            Scope::Everything => words.name.is_empty(),
+            Scope::Handler(name) => self.handlers.iter().any(|handler| handler.name == *name),
+            Scope::Connector(name) => self.handlers.iter().any(|handler| handler.connector == *name),
+            Scope::Subject(Subject { id, .. }) => !id.is_empty(),
+        };
+        match known {
+            true => Ok(scope),
+            false => Err(bad(&format!("there is no {} {:?}", words.scope, words.name))),
+        }
+    }
+}
+
+async fn pause(
+    State(operator): State<Arc<Operator>>,
+    request: Result<Json<ScopeWords>, JsonRejection>,
+) -> Response {
+    let work = async {
+        let words = body(request)?;
+        let scope = operator.scope(&words)?;
+        let pause = Pause { scope, at: (operator.now)(), reason: words.reason };
+        operator.control.pause(pause).await.map_err(operator.failed())?;
+        Ok(Json(json!({ "paused": true })).into_response())
+    };
+    answer(work.await)
+}
+
+async fn resume(
+    State(operator): State<Arc<Operator>>,
+    request: Result<Json<ScopeWords>, JsonRejection>,
+) -> Response {
+    let work = async {
+        let words = body(request)?;
+        // a pause outlives the handler that it was for, so its name needn't be known any more
+        let scope = Scope::from_words(&words.scope, &words.name).ok_or_else(|| bad("that is no scope"))?;
+        let was_paused = operator.control.resume(scope).await.map_err(operator.failed())?;
+        operator.nudge.notify_one();
+        Ok(Json(json!({ "was_paused": was_paused })).into_response())
+    };
+    answer(work.await)
+}
+
+async fn pauses(State(operator): State<Arc<Operator>>) -> Response {
+    let shown = |pause: &Pause| {
+        let (scope, name) = pause.scope.words();
+        json!({ "scope": scope, "name": name, "at": pause.at, "reason": pause.reason })
+    };
+    match operator.control.pauses().await {
+        Ok(pauses) => Json(json!({ "pauses": pauses.iter().map(shown).collect::<Vec<_>>() })).into_response(),
+        Err(error) => operator.store_failed(&error),
+    }
+}
+
+async fn backlog(State(operator): State<Arc<Operator>>) -> Response {
+    let shown = |backlog: &Backlog| {
+        json!({
+            "handler": backlog.handler,
+            "pending": backlog.pending,
+            "in_flight": backlog.in_flight,
+            "awaiting": backlog.awaiting,
+            "parked": backlog.parked,
+            "delivered": backlog.delivered,
+            "superseded": backlog.superseded,
+            "cancelled": backlog.cancelled,
+            "oldest_pending": backlog.oldest_pending,
+        })
+    };
+    match operator.store.backlog().await {
+        Ok(backlog) => {
+            Json(json!({ "backlog": backlog.iter().map(shown).collect::<Vec<_>>() })).into_response()
+        }
+        Err(error) => operator.store_failed(&error),
+    }
+}
+
+async fn breakers(State(operator): State<Arc<Operator>>) -> Response {
+    let shown = |breaker: &Breaker| {
+        json!({
+            "name": breaker.name,
+            "state": breaker.state.word(),
+            "since": breaker.since,
+            "until": breaker.state.until(),
+            "openings": breaker.openings,
+            "reason": breaker.reason,
+        })
+    };
+    match operator.store.breakers().await {
+        Ok(breakers) => {
+            Json(json!({ "breakers": breakers.iter().map(shown).collect::<Vec<_>>() })).into_response()
+        }
+        Err(error) => operator.store_failed(&error),
+    }
+}
