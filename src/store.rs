@@ -3,7 +3,11 @@
 //! [`Store`] is the way of an event: accepted, claimed, recorded, its status written back. [`Control`] is what operators and
 //! housekeeping do beside it. Two stores keep the same promises: [`sqlite`] for one gateway, `postgres` for several.
 
+#[cfg(test)]
+mod conformance;
 mod control;
+mod number;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;

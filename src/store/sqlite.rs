@@ -399,7 +399,14 @@ impl Control for SqliteStore {
     }
 
     async fn loaded(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.run(move |db| dump::loaded(db, now)).await
+        self.writer.run(move |db| dump::loaded(db, now)).await?;
+        let load = |db: &Connection| {
+            let filed = db.query_row("SELECT filed FROM inbox", [], |row| row.get(0))?;
+            Ok((Inbox::load(db, filed)?, filed))
+        };
+        let (tables, filed) = self.readers.run(load).await?;
+        self.inbox.believe(tables);
+        self.acceptor.go_on_after(filed).await
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Desk {
 enum Message {
     Offer(Offer),
     Probe(oneshot::Sender<Result<(), StoreError>>),
+    /// Numbers go on after this one.
+    GoOn(i64),
     Stop,
 }
 
@@ -86,6 +88,11 @@ impl Acceptor {
         answer.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
+    /// Has numbers go on after this one, which a load has brought.
+    pub(super) async fn go_on_after(&self, number: i64) -> Result<(), StoreError> {
+        self.send(Message::GoOn(number)).await
+    }
+
     async fn send(&self, message: Message) -> Result<(), StoreError> {
         let sent = self.queue.send_timeout(message, self.patience).await;
         sent.map_err(|_| StoreError::Unavailable)
@@ -127,6 +134,7 @@ impl Run {
                         // a caller that has gone away needs no answer
                         let _ = caller.send(self.desk.journal.probe().map_err(failed));
                     }
+                    Message::GoOn(number) => self.desk.next = self.desk.next.max(number + 1),
                     // what is queued is still done
                     Message::Stop => messages.close(),
                 }

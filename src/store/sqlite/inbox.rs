@@ -71,6 +71,11 @@ impl Inbox {
         Ok(Self(Mutex::new(Unfiled { filed, durable: filed, highest, ..Unfiled::default() })))
     }
 
+    /// Takes the tables' word, after a load has filled them.
+    pub(super) fn believe(&self, tables: Self) {
+        *self.lock() = tables.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Unfiled> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,16 +1,27 @@
-//! What the embedded store promises, verb by verb; [`lanes`] tests its order against a model.
+//! What the embedded store promises, besides what all stores promise.
 
-mod lanes;
 mod plans;
 mod rates;
 
-use std::time::Duration;
-
 use super::*;
-use crate::delivery::{Attempt, Delivery, DeliveryId, Failure, Outcome, State};
-use crate::event::{Subject, SubjectKind};
-use crate::handler::Order;
-use crate::store::StatusValue;
+use crate::store::conformance::{Bench, at, conformance, event, to, want};
+
+conformance!(bench);
+
+async fn bench() -> Option<Temp> {
+    Some(Temp::new())
+}
+
+#[async_trait]
+impl Bench for Temp {
+    fn store(&self) -> &dyn Control {
+        &self.store
+    }
+
+    async fn reopen(&mut self, now: Timestamp) {
+        Self::reopen(self, now).await;
+    }
+}
 
 /// A store in a folder of its own.
 struct Temp {
@@ -33,210 +44,6 @@ impl Temp {
 
 fn open(folder: &Path, now: Timestamp) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(&folder.join("store.db"), StoreSettings { samples: 3, ..StoreSettings::default() }, now)
-}
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + seconds).expect("a time")
-}
-
-fn event(i_event: Option<i64>, account: u32, now: Timestamp) -> Event {
-    Event {
-        id: EventId::at(now),
-        source: "main".into(),
-        i_env: None,
-        i_event,
-        event_type: "Subscriber/Updated".into(),
-        subject: Subject { kind: SubjectKind::Account, id: account.to_string() },
-        event_time: Some(now),
-        received_at: now,
-        body: "{ }".into(),
-    }
-}
-
-fn to(handler: &str) -> Vec<Subscription> {
-    vec![Subscription { handler: handler.into(), order: Order::Skip, rank: at(0) }]
-}
-
-fn strictly(handler: &str) -> Vec<Subscription> {
-    vec![Subscription { handler: handler.into(), order: Order::Strict, rank: at(0) }]
-}
-
-fn want(handler: &str, limit: usize) -> Vec<Want> {
-    vec![Want { handler: handler.into(), connector: "c".into(), limit }]
-}
-
-fn attempt(number: u32, outcome: Outcome) -> Attempt {
-    Attempt {
-        number,
-        started_at: at(1),
-        ended_at: at(2),
-        outcome,
-        request: Some("POST /x".into()),
-        response: Some("HTTP 202".into()),
-        settled: None,
-    }
-}
-
-fn delivered(delivery: &Delivery) -> Record {
-    Record {
-        delivery: delivery.id,
-        // each claim has led to an attempt so far
-        claim: delivery.attempts + 1,
-        tries: delivery.tries + 1,
-        attempt: attempt(delivery.attempts + 1, Outcome::Delivered),
-        state: State::Delivered { at: at(2) },
-        status: None,
-        last: None,
-    }
-}
-
-fn parked(delivery: &Delivery) -> Record {
-    let reason = "no".to_owned();
-    Record {
-        attempt: attempt(delivery.attempts + 1, Outcome::Refused { reason: reason.clone() }),
-        state: State::Parked { at: at(2), reason },
-        ..delivered(delivery)
-    }
-}
-
-fn status(value: StatusValue, seconds: i64) -> Status {
-    Status {
-        i_account: 7,
-        group: "HSS".into(),
-        value,
-        message: Some(format!("at {seconds}")),
-        at: at(seconds),
-    }
-}
-
-#[tokio::test]
-async fn the_same_event_is_kept_once_even_if_it_comes_twice_at_the_same_moment() {
-    let temp = Temp::new();
-    let offers = (0..20).map(|_| temp.store.accept(event(Some(5), 1, at(1)), to("hss")));
-    let answers = futures::future::try_join_all(offers).await.expect("accepted");
-    let ids: Vec<_> = answers
-        .iter()
-        .filter_map(|answer| match answer {
-            Accepted::New(id) => Some(*id),
-            Accepted::Duplicate(_) => None,
-        })
-        .collect();
-    assert_eq!(ids.len(), 1);
-    assert!(
-        answers
-            .iter()
-            .all(|answer| matches!(answer, Accepted::New(id) | Accepted::Duplicate(id) if *id == ids[0]))
-    );
-    assert_eq!(temp.store.claim(at(1), want("hss", 9)).await.expect("claimed").len(), 1);
-}
-
-#[tokio::test]
-async fn an_event_is_the_same_only_if_all_that_names_it_is() {
-    let temp = Temp::new();
-    let first = event(Some(5), 1, at(1));
-    let others = [
-        Event { i_event: Some(6), ..first.clone() },
-        Event { i_env: Some(1), ..first.clone() },
-        Event { source: "other".into(), ..first.clone() },
-        Event { event_type: "subscriber/updated".into(), ..first.clone() },
-        Event { subject: Subject { kind: SubjectKind::Account, id: "2".into() }, ..first.clone() },
-        Event { subject: Subject { kind: SubjectKind::Customer, id: "1".into() }, ..first.clone() },
-        Event { i_event: None, ..first.clone() },
-        Event { i_event: None, ..first.clone() },
-    ];
-    temp.store.accept(first.clone(), vec![]).await.expect("accepted");
-    for other in others {
-        let other = Event { id: EventId::at(at(1)), ..other };
-        let answer = temp.store.accept(other.clone(), vec![]).await.expect("accepted");
-        assert_eq!(answer, Accepted::New(other.id), "{other:?}");
-    }
-    let again = Event { received_at: at(9), id: EventId::at(at(9)), body: "other".into(), ..first.clone() };
-    assert_eq!(temp.store.accept(again, vec![]).await.expect("accepted"), Accepted::Duplicate(first.id));
-    // Offered again after an error that may have come too late: its id tells.
-    let unnumbered = event(None, 1, at(1));
-    temp.store.accept(unnumbered.clone(), vec![]).await.expect("accepted");
-    let answer = temp.store.accept(unnumbered.clone(), vec![]).await.expect("accepted");
-    assert_eq!(answer, Accepted::Duplicate(unnumbered.id));
-}
-
-#[tokio::test]
-async fn an_event_that_nobody_handles_is_kept_word_for_word() {
-    let mut temp = Temp::new();
-    let kept =
-        Event { body: "{\"a\u{0}\":1.50}\n".into(), i_env: Some(-3), ..event(Some(i64::MAX), 1, at(1)) };
-    temp.store.accept(kept.clone(), vec![]).await.expect("accepted");
-    temp.reopen(at(2)).await;
-    let detail = temp.store.event(kept.id).await.expect("an answer").expect("the event");
-    assert_eq!(detail.event, kept);
-    assert!(detail.deliveries.is_empty());
-    assert!(temp.store.event(EventId::at(at(1))).await.expect("an answer").is_none());
-}
-
-#[tokio::test]
-async fn a_parked_delivery_lets_the_next_pass_unless_the_order_is_strict() {
-    let temp = Temp::new();
-    for number in 1..=2 {
-        let subscriptions = [to("skip"), strictly("strict")].concat();
-        temp.store.accept(event(Some(number), 1, at(number)), subscriptions).await.expect("accepted");
-    }
-    for handler in ["skip", "strict"] {
-        let first = temp.store.claim(at(9), want(handler, 9)).await.expect("claimed");
-        assert_eq!(first.len(), 1, "{handler}: one at a time");
-        assert_eq!(first[0].event.i_event, Some(1));
-        temp.store.record(parked(&first[0].delivery)).await.expect("recorded");
-    }
-    assert_eq!(temp.store.claim(at(9), want("skip", 9)).await.expect("claimed").len(), 1);
-    assert_eq!(temp.store.claim(at(9), want("strict", 9)).await.expect("claimed").len(), 0);
-    assert_eq!(temp.store.next_due(want("strict", 1)).await.expect("an answer"), None);
-    let backlog = temp.store.backlog().await.expect("an answer");
-    let strict = backlog.iter().find(|backlog| backlog.handler == "strict").expect("strict");
-    assert_eq!((strict.pending, strict.in_flight, strict.parked), (1, 0, 1));
-    assert_eq!(strict.oldest_pending, Some(at(2)));
-}
-
-#[tokio::test]
-async fn what_is_not_due_or_not_asked_for_is_not_claimed() {
-    let temp = Temp::new();
-    for account in 1..=3 {
-        temp.store.accept(event(None, account, at(account.into())), to("a")).await.expect("accepted");
-    }
-    let next = |handlers: &[&str]| {
-        temp.store.next_due(handlers.iter().flat_map(|handler| want(handler, 1)).collect())
-    };
-    assert_eq!(next(&["a", "b"]).await.expect("an answer"), Some(at(1)));
-    assert_eq!(next(&["b"]).await.expect("an answer"), None);
-    assert!(temp.store.claim(at(0), want("a", 9)).await.expect("claimed").is_empty());
-    assert!(temp.store.claim(at(9), want("b", 9)).await.expect("claimed").is_empty());
-    let both = temp.store.claim(at(2), want("a", 9)).await.expect("claimed");
-    assert_eq!(both.iter().map(|one| one.event.subject.id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
-    assert!(both.iter().all(|one| one.delivery.state == State::InFlight { since: at(2) }));
-    assert_eq!(next(&["a"]).await.expect("an answer"), Some(at(3)));
-}
-
-#[tokio::test]
-async fn an_attempt_is_kept_once_however_often_it_is_recorded() {
-    let temp = Temp::new();
-    temp.store.accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
-    let claimed = temp.store.claim(at(1), want("a", 1)).await.expect("claimed").remove(0);
-    let after = Some(Duration::from_millis(1500));
-    let record = Record {
-        attempt: attempt(1, Outcome::Retry { class: Failure::Busy, reason: "busy".into(), after }),
-        state: State::Pending { due: at(60) },
-        ..delivered(&claimed.delivery)
-    };
-    for _ in 0..2 {
-        temp.store.record(record.clone()).await.expect("recorded");
-    }
-    let detail = temp.store.event(claimed.event.id).await.expect("an answer").expect("the event");
-    let (delivery, attempts) = &detail.deliveries[0];
-    assert_eq!(delivery.state, State::Pending { due: at(60) });
-    assert_eq!(delivery.attempts, 1);
-    assert_eq!(attempts, std::slice::from_ref(&record.attempt));
-
-    let too_far = Record { attempt: attempt(3, Outcome::Delivered), ..record.clone() };
-    assert!(matches!(temp.store.record(too_far).await, Err(StoreError::Overtaken(_))));
-    let unknown = Record { delivery: DeliveryId::at(at(1)), ..record };
-    assert!(matches!(temp.store.record(unknown).await, Err(StoreError::Rejected(_))));
 }
 
 #[tokio::test]
@@ -280,96 +87,6 @@ async fn lives_that_end_before_the_first_checkpoint_leave_no_log_that_grows() {
     let store = open(folder.path(), at(9)).expect("a store");
     let page = Page { limit: 10, ..Page::default() };
     assert_eq!(store.events(page).await.expect("an answer").len(), 6);
-}
-
-#[tokio::test]
-async fn what_was_delivered_last_comes_with_the_next_claim_of_that_subject() {
-    let mut temp = Temp::new();
-    for _ in 0..3 {
-        temp.store.accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
-    }
-    temp.store.accept(event(None, 2, at(1)), to("a")).await.expect("accepted");
-    for expected in [None, Some("{\"n\":0}"), Some("{\"n\":1}")] {
-        let claimed = temp.store.claim(at(1), want("a", 1)).await.expect("claimed").remove(0);
-        assert_eq!(claimed.last.as_deref(), expected);
-        let number = expected.map_or(0, |_| 1);
-        let last = Some(format!("{{\"n\":{number}}}"));
-        temp.store.record(Record { last, ..delivered(&claimed.delivery) }).await.expect("recorded");
-        temp.reopen(at(1)).await;
-    }
-    let other = temp.store.claim(at(1), want("a", 9)).await.expect("claimed");
-    assert_eq!(other.len(), 1);
-    assert_eq!(other[0].last, None);
-}
-
-#[tokio::test]
-async fn what_was_in_flight_is_pending_after_a_crash_and_the_attempt_counts() {
-    let mut temp = Temp::new();
-    temp.store.accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
-    let claimed = temp.store.claim(at(3), want("a", 1)).await.expect("claimed").remove(0);
-    temp.reopen(at(8)).await;
-    let detail = temp.store.event(claimed.event.id).await.expect("an answer").expect("the event");
-    let (delivery, attempts) = &detail.deliveries[0];
-    assert_eq!(delivery.state, State::Pending { due: at(8) });
-    assert_eq!(delivery.attempts, 1);
-    assert_eq!((attempts[0].number, attempts[0].started_at, attempts[0].ended_at), (1, at(3), at(8)));
-    assert!(attempts[0].outcome.reason().expect("a reason").contains("stopped in the middle"));
-    let again = temp.store.claim(at(8), want("a", 1)).await.expect("claimed").remove(0);
-    assert_eq!(again.delivery.id, claimed.delivery.id);
-    assert_eq!(again.delivery.attempts, 1);
-}
-
-#[tokio::test]
-async fn a_newer_status_replaces_an_unsent_one_and_an_older_one_never_does() {
-    let temp = Temp::new();
-    for (value, seconds) in [(StatusValue::Retry, 2), (StatusValue::InProgress, 1), (StatusValue::Ok, 3)] {
-        temp.store.put_status(status(value, seconds)).await.expect("put");
-    }
-    assert_eq!(temp.store.next_status_due().await.expect("an answer"), Some(at(3)));
-    let jobs = temp.store.claim_statuses(at(9), 9).await.expect("claimed");
-    assert_eq!(jobs.len(), 1);
-    assert_eq!(jobs[0].status, status(StatusValue::Ok, 3));
-    temp.store.finish_status(&jobs[0], StatusEnd::Written, at(9)).await.expect("finished");
-    assert!(temp.store.claim_statuses(at(99), 9).await.expect("claimed").is_empty());
-    assert_eq!(temp.store.next_status_due().await.expect("an answer"), None);
-    temp.store.put_status(status(StatusValue::Failed, 2)).await.expect("put");
-    assert!(temp.store.claim_statuses(at(99), 9).await.expect("claimed").is_empty(), "late, so too late");
-}
-
-#[tokio::test]
-async fn while_a_status_is_being_written_a_newer_one_waits_and_then_goes() {
-    let temp = Temp::new();
-    temp.store.put_status(status(StatusValue::InProgress, 1)).await.expect("put");
-    let old = temp.store.claim_statuses(at(1), 9).await.expect("claimed").remove(0);
-    temp.store.put_status(status(StatusValue::Ok, 2)).await.expect("put");
-    assert!(temp.store.claim_statuses(at(9), 9).await.expect("claimed").is_empty(), "one at a time");
-    assert_eq!(temp.store.next_status_due().await.expect("an answer"), None);
-    let retry = StatusEnd::Retry { at: at(600), reason: "down".into() };
-    temp.store.finish_status(&old, retry, at(3)).await.expect("finished");
-    let new = temp.store.claim_statuses(at(9), 9).await.expect("claimed").remove(0);
-    assert_eq!(new.status.value, StatusValue::Ok);
-    assert_eq!(new.attempts, 0);
-    // The old one's end comes twice: no effect.
-    temp.store.finish_status(&old, StatusEnd::Written, at(4)).await.expect("finished");
-    assert!(temp.store.claim_statuses(at(9), 9).await.expect("claimed").is_empty());
-}
-
-#[tokio::test]
-async fn a_status_that_could_not_be_written_comes_again_or_is_given_up() {
-    let mut temp = Temp::new();
-    temp.store.put_status(status(StatusValue::Ok, 1)).await.expect("put");
-    let job = temp.store.claim_statuses(at(1), 9).await.expect("claimed").remove(0);
-    temp.reopen(at(2)).await;
-    let job2 = temp.store.claim_statuses(at(2), 9).await.expect("claimed").remove(0);
-    assert_eq!((job.version, job.attempts), (job2.version, job2.attempts));
-    let retry = StatusEnd::Retry { at: at(60), reason: "down".into() };
-    temp.store.finish_status(&job2, retry, at(3)).await.expect("finished");
-    assert!(temp.store.claim_statuses(at(59), 9).await.expect("claimed").is_empty());
-    let job3 = temp.store.claim_statuses(at(60), 9).await.expect("claimed").remove(0);
-    assert_eq!(job3.attempts, 1);
-    let end = StatusEnd::GivenUp { reason: "no such account".into() };
-    temp.store.finish_status(&job3, end, at(61)).await.expect("finished");
-    assert_eq!(temp.store.next_status_due().await.expect("an answer"), None);
 }
 
 #[tokio::test]
@@ -544,43 +261,3 @@ async fn commits_are_on_the_disk_before_anybody_hears_of_them() {
     assert_eq!(temp.store.writer.run(settings).await.expect("read"), (2, "wal".into()));
 }
 
-#[tokio::test]
-async fn an_operator_finds_events_by_what_they_are_about() {
-    let temp = Temp::new();
-    let mut ids = Vec::new();
-    for number in 0..6_u32 {
-        let made = Event {
-            event_type: if number % 2 == 0 { "A/B" } else { "C/D" }.into(),
-            ..event(None, number / 2, at(number.into()))
-        };
-        ids.push(made.id);
-        temp.store.accept(made, to(if number < 3 { "a" } else { "b" })).await.expect("accepted");
-    }
-    let claimed = temp.store.claim(at(9), want("a", 1)).await.expect("claimed").remove(0);
-    temp.store.record(parked(&claimed.delivery)).await.expect("recorded");
-    let claimed = temp.store.claim(at(9), want("b", 1)).await.expect("claimed").remove(0);
-    temp.store.record(delivered(&claimed.delivery)).await.expect("recorded");
-
-    let all = Page { limit: 100, ..Page::default() };
-    let word = |word: &str| Some(word.to_owned());
-    let cases = [
-        (all.clone(), vec![5, 4, 3, 2, 1, 0]),
-        (Page { limit: 2, ..all.clone() }, vec![5, 4]),
-        (Page { limit: 2, before: Some(ids[4]), ..all.clone() }, vec![3, 2]),
-        (Page { before: Some(EventId::at(at(0))), ..all.clone() }, vec![]),
-        (Page { event_type: word("A/B"), ..all.clone() }, vec![4, 2, 0]),
-        (Page { subject: word("1"), ..all.clone() }, vec![3, 2]),
-        (Page { subject: word("1"), event_type: word("A/B"), ..all.clone() }, vec![2]),
-        (Page { state: word("parked"), ..all.clone() }, vec![0]),
-        (Page { state: word("delivered"), ..all.clone() }, vec![3]),
-        (Page { state: word("pending"), ..all.clone() }, vec![5, 4, 2, 1]),
-        (Page { state: word("pending"), limit: 1, before: Some(ids[5]), ..all.clone() }, vec![4]),
-        (Page { state: word("pending"), subject: word("1"), ..all.clone() }, vec![2]),
-        (Page { state: word("no such"), ..all }, vec![]),
-    ];
-    for (page, expected) in cases {
-        let found = temp.store.events(page.clone()).await.expect("an answer");
-        let found: Vec<_> = found.iter().map(|one| one.event.id).collect();
-        assert_eq!(found, expected.iter().map(|n: &usize| ids[*n]).collect::<Vec<_>>(), "{page:?}");
-    }
-}

@@ -14,6 +14,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
+use crate::store::conformance::delivered;
 
 /// The `number`th event: numbers rise, accounts come in no order, the time is the clock's.
 fn numbered(number: u32) -> Event {
@@ -111,7 +112,7 @@ async fn work_off(store: &Arc<SqliteStore>, batch: usize, count: usize) -> Rate 
             tokio::task::yield_now().await;
         }
         done += claimed.len();
-        let records = claimed.iter().map(|one| store.record(delivered(&one.delivery)));
+        let records = claimed.iter().map(|one| store.record(delivered(one)));
         futures::future::try_join_all(records).await.expect("recorded");
     }
     before.rate(done)
@@ -124,7 +125,7 @@ async fn step_by_step(store: &Arc<SqliteStore>, batch: u32, from: u32, count: u3
         let events = (start..start + batch).map(|number| store.accept(numbered(number), to("a")));
         futures::future::try_join_all(events).await.expect("accepted");
         let claimed = store.claim(Timestamp::now(), want("a", 1024)).await.expect("claimed");
-        let records = claimed.iter().map(|one| store.record(delivered(&one.delivery)));
+        let records = claimed.iter().map(|one| store.record(delivered(one)));
         futures::future::try_join_all(records).await.expect("recorded");
     }
     before.rate(usize::try_from(count).expect("small"))

@@ -1,0 +1,208 @@
+//! What every store promises, verb by verb: the same tests for each; [`model`] tests their order against a model.
+
+pub(crate) mod callbacks;
+pub(crate) mod control;
+pub(crate) mod model;
+pub(crate) mod moves;
+pub(crate) mod order;
+pub(crate) mod statuses;
+pub(crate) mod way;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::*;
+use crate::delivery::Outcome;
+use crate::event::{Subject, SubjectKind};
+use crate::handler::Order;
+
+/// A store to test.
+#[async_trait]
+pub(crate) trait Bench: Send + Sync {
+    fn store(&self) -> &dyn Control;
+
+    /// The gateway dies, and another begins at `now`.
+    async fn reopen(&mut self, now: Timestamp);
+}
+
+/// A test for each promise; `$bench` makes a store, or says that it can't here.
+macro_rules! conformance {
+    ($bench:path) => {
+        $crate::store::conformance::promises! {
+            $bench:
+            way::the_same_event_is_kept_once_even_if_it_comes_twice_at_the_same_moment,
+            way::an_event_is_the_same_only_if_all_that_names_it_is,
+            way::an_event_that_nobody_handles_is_kept_word_for_word,
+            way::a_long_event_is_kept_all_the_same,
+            way::texts_of_any_length_are_told_apart,
+            way::what_is_not_due_or_not_asked_for_is_not_claimed,
+            way::an_attempt_is_kept_once_however_often_it_is_recorded,
+            way::what_was_delivered_last_comes_with_the_next_claim_of_that_subject,
+            way::what_was_in_flight_is_pending_after_a_crash_and_the_attempt_counts,
+            way::an_operator_finds_events_by_what_they_are_about,
+            way::only_the_last_claim_of_a_delivery_may_record,
+            order::a_parked_delivery_lets_the_next_pass_unless_the_order_is_strict,
+            order::what_happened_first_goes_first_whenever_it_came,
+            order::where_the_order_is_latest_a_newer_one_supersedes_those_that_wait,
+            order::where_the_order_is_latest_one_that_fails_gives_way_to_a_newer,
+            order::a_released_delivery_waits_and_has_not_been_tried,
+            callbacks::a_delivery_awaits_its_callback_and_holds_its_lane,
+            callbacks::a_callback_counts_once,
+            callbacks::without_a_callback_the_deadline_passes,
+            callbacks::a_delivery_still_awaits_its_callback_after_a_crash,
+            statuses::a_newer_status_replaces_an_unsent_one_and_an_older_one_never_does,
+            statuses::while_a_status_is_being_written_a_newer_one_waits_and_then_goes,
+            statuses::a_status_that_could_not_be_written_comes_again_or_is_given_up,
+            statuses::an_attempt_and_its_status_are_kept_together,
+            control::nothing_is_claimed_of_what_is_paused,
+            control::a_subject_that_is_paused_is_paused_for_what_comes_later_too,
+            control::a_replay_delivers_again_from_the_beginning,
+            control::a_replayed_delivery_takes_its_place_by_rank,
+            control::what_is_cancelled_holds_nothing_up,
+            control::a_handler_that_came_later_gets_events,
+            control::deliveries_are_found_by_what_they_are,
+            control::a_breaker_is_kept_by_whoever_is_first,
+            control::notes_are_kept,
+            control::what_is_old_is_forgotten_unless_it_is_needed,
+            control::what_was_delivered_last_goes_with_its_subject,
+            moves::everything_moves_to_another_store_and_back,
+            moves::everything_moves_in,
+        }
+
+        #[test]
+        fn nothing_overtakes_and_nothing_is_lost() {
+            $crate::store::conformance::model::nothing_overtakes_and_nothing_is_lost($bench);
+        }
+    };
+}
+
+macro_rules! promises {
+    ($bench:path: $($module:ident :: $promise:ident),+ $(,)?) => { $(
+        #[tokio::test]
+        async fn $promise() {
+            if let Some(bench) = $bench().await {
+                $crate::store::conformance::$module::$promise(bench).await;
+            }
+        }
+    )+ };
+}
+
+pub(crate) use {conformance, promises};
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).expect("a time")
+}
+
+pub(crate) fn event(i_event: Option<i64>, account: u32, now: Timestamp) -> Event {
+    Event {
+        id: EventId::at(now),
+        source: "main".into(),
+        i_env: None,
+        i_event,
+        event_type: "Subscriber/Updated".into(),
+        subject: subject(account),
+        event_time: Some(now),
+        received_at: now,
+        body: "{ }".into(),
+    }
+}
+
+pub(crate) fn subject(account: u32) -> Subject {
+    Subject { kind: SubjectKind::Account, id: account.to_string() }
+}
+
+/// One handler, with its order and a rank.
+pub(crate) fn with(handler: &str, order: Order, rank: i64) -> Vec<Subscription> {
+    vec![Subscription { handler: handler.into(), order, rank: at(rank) }]
+}
+
+pub(crate) fn to(handler: &str) -> Vec<Subscription> {
+    with(handler, Order::Skip, 0)
+}
+
+pub(crate) fn want(handler: &str, limit: usize) -> Vec<Want> {
+    vec![Want { handler: handler.into(), connector: "c".into(), limit }]
+}
+
+pub(crate) fn attempt(number: u32, outcome: Outcome) -> Attempt {
+    Attempt {
+        number,
+        started_at: at(1),
+        ended_at: at(2),
+        outcome,
+        request: Some("POST /x".into()),
+        response: Some("HTTP 202".into()),
+        settled: None,
+    }
+}
+
+pub(crate) fn delivered(claimed: &Claimed) -> Record {
+    let Claimed { delivery, claim, .. } = claimed;
+    Record {
+        delivery: delivery.id,
+        claim: *claim,
+        tries: delivery.tries + 1,
+        attempt: attempt(delivery.attempts + 1, Outcome::Delivered),
+        state: State::Delivered { at: at(2) },
+        status: None,
+        last: None,
+    }
+}
+
+pub(crate) fn parked(claimed: &Claimed) -> Record {
+    let reason = "no".to_owned();
+    Record {
+        attempt: attempt(claimed.delivery.attempts + 1, Outcome::Refused { reason: reason.clone() }),
+        state: State::Parked { at: at(2), reason },
+        ..delivered(claimed)
+    }
+}
+
+pub(crate) fn failed(claimed: &Claimed, due: i64) -> Record {
+    let class = crate::delivery::Failure::Busy;
+    let outcome = Outcome::Retry { class, reason: "busy".into(), after: None };
+    Record {
+        attempt: attempt(claimed.delivery.attempts + 1, outcome),
+        state: State::Pending { due: at(due) },
+        ..delivered(claimed)
+    }
+}
+
+/// The external system has taken it on.
+pub(crate) fn accepted(claimed: &Claimed, deadline: i64) -> Record {
+    let within = std::time::Duration::from_secs(60);
+    Record {
+        attempt: attempt(claimed.delivery.attempts + 1, Outcome::Accepted { within }),
+        state: State::Awaiting { deadline: at(deadline) },
+        ..delivered(claimed)
+    }
+}
+
+pub(crate) fn status(value: StatusValue, seconds: i64) -> Status {
+    Status {
+        i_account: 7,
+        group: "HSS".into(),
+        value,
+        message: Some(format!("at {seconds}")),
+        at: at(seconds),
+    }
+}
+
+/// What is due by then, of this handler.
+pub(crate) async fn claim(bench: &impl Bench, handler: &str, now: i64) -> Vec<Claimed> {
+    bench.store().claim(at(now), want(handler, 99)).await.expect("claimed")
+}
+
+/// The only one that is due.
+pub(crate) async fn claim_one(bench: &impl Bench, handler: &str, now: i64) -> Claimed {
+    let mut claimed = claim(bench, handler, now).await;
+    assert_eq!(claimed.len(), 1, "{claimed:?}");
+    claimed.remove(0)
+}
+
+/// Where the only delivery of an event stands.
+pub(crate) async fn delivery_of(bench: &impl Bench, event: EventId) -> (Delivery, Vec<Attempt>) {
+    let detail = bench.store().event(event).await.expect("an answer").expect("the event");
+    assert_eq!(detail.deliveries.len(), 1);
+    detail.deliveries.into_iter().next().expect("one")
+}

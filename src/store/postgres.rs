@@ -1,0 +1,530 @@
+//! The store for several gateways: one PostgreSQL database (15 or later), a schema of our own in it.
+//!
+//! A commit is on the database's disk before anybody hears of it (`synchronous_commit = on`), whatever the server's default is.
+//! Many events are accepted by one transaction, and many attempts recorded, through few connections ([`batcher`]).
+//! Order is kept by lanes ([`lane`]), across gateways: a lane's row is what a claim looks for and what everybody locks who
+//! changes the lane's deliveries. Gateways hold leases ([`lease`]); each claim has a number, and whoever records must name the
+//! last one, so that a gateway which was frozen or cut off can't finish what another has taken over.
+//!
+//! Plans must not depend on what the planner has counted: a table was empty a minute ago. So each session tells it to use the
+//! indexes.
+
+mod accept;
+mod batcher;
+mod changes;
+mod claim;
+mod connect;
+mod control;
+mod dump;
+mod fault;
+mod keeper;
+mod lane;
+mod lease;
+mod prune;
+mod query;
+mod record;
+mod row;
+mod schema;
+mod statuses;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::accept::Addressed;
+use self::batcher::{Batcher, Limits};
+use self::connect::{Address, Db, Session};
+use self::fault::Fault;
+use self::keeper::Keeper;
+use self::lease::{Lease, Taken};
+use self::row::{micros, text};
+pub use self::schema::{Step, apply, plan};
+use super::number::DELIVERIES;
+use super::{
+    Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail, EventSummary,
+    Last, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status, StatusEnd, StatusJob, Store,
+    StoreError, Subscription, Want,
+};
+use crate::breaker::Breaker;
+use crate::delivery::{Delivery, DeliveryId};
+use crate::event::{Event, EventId, Subject};
+use crate::handler::Order;
+
+/// Where the database is, and the limits of the store, with their defaults.
+#[derive(Debug, Clone)]
+pub struct PostgresSettings {
+    /// `postgres://user:password@host/database`, or libpq's words. Without `sslmode` what isn't on this machine must speak TLS;
+    /// `require` and `verify-full` mean the same here: certificate and name are always checked. `verify-ca` isn't known.
+    pub url: SecretString,
+    /// The schema that everything is in; it is made. `soapstone`.
+    pub schema: String,
+    /// PEM with certificates that are trusted besides the system's. None.
+    pub ca_pem: Vec<u8>,
+    /// What this gateway is called in the table of gateways and in logs; the name of the machine.
+    pub name: String,
+    /// Whether opening a store with an older schema brings it up to date; yes.
+    pub migrate: bool,
+    /// How many connections there are at most, besides one for the lease; 8.
+    pub connections: usize,
+    /// How many batches of events are being accepted at the same time; 2.
+    pub accept_at_once: usize,
+    /// How many batches of attempts are being recorded at the same time; 2.
+    pub record_at_once: usize,
+    /// How many events, and how many attempts, may wait to be written; 4 096.
+    pub queue: usize,
+    /// How many are written together at most; 512.
+    pub batch_max: usize,
+    /// How many bytes they have together, about; 4 MiB.
+    pub batch_bytes: usize,
+    /// How long a verb waits for a place in a queue, for a connection or for a lock before it fails; 5 s.
+    pub patience: Duration,
+    /// How long a new connection may take; 5 s.
+    pub connect_timeout: Duration,
+    /// How long a verb may take, all tries together; 30 s.
+    pub verb_max: Duration,
+    /// How often a verb is tried that fails because the database is busy or the connection broke; 4.
+    pub tries: u32,
+    /// How often the lease is renewed; 5 s.
+    pub heartbeat: Duration,
+    /// How long a gateway may be silent before others take over what it has in hand; 15 s.
+    pub lease: Duration,
+    /// The shortest time between two nudges for the other gateways; 50 ms.
+    pub nudge_every: Duration,
+    /// How many samples of unreadable requests are kept; 1 000.
+    pub samples: i64,
+    /// How much of such a request is kept, in bytes; 16 384.
+    pub sample_bytes: usize,
+    /// How many events a page has at most; 500.
+    pub page_max: usize,
+}
+
+impl PostgresSettings {
+    /// The defaults, for the database at this URL.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into().into(),
+            schema: "soapstone".into(),
+            ca_pem: Vec::new(),
+            name: host_name(),
+            migrate: true,
+            connections: 8,
+            accept_at_once: 2,
+            record_at_once: 2,
+            queue: 4096,
+            batch_max: 512,
+            batch_bytes: 4 * 1024 * 1024,
+            patience: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            verb_max: Duration::from_secs(30),
+            tries: 4,
+            heartbeat: Duration::from_secs(5),
+            lease: Duration::from_secs(15),
+            nudge_every: Duration::from_millis(50),
+            samples: 1000,
+            sample_bytes: 16_384,
+            page_max: 500,
+        }
+    }
+}
+
+/// Only to tell gateways apart.
+fn host_name() -> String {
+    let named = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    let told = || std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned());
+    named.or_else(told).unwrap_or_else(|| "gateway".into())
+}
+
+/// The store.
+pub struct PostgresStore {
+    db: Db,
+    settings: PostgresSettings,
+    lease: Arc<Lease>,
+    keeper: Arc<Keeper>,
+    acceptor: Batcher<Arc<Addressed>, Accepted>,
+    recorder: Batcher<Record, ()>,
+    stop: CancellationToken,
+    /// Some subject, handler or whatever has something to tell the others: set from the first claim on.
+    closed: AtomicBool,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PostgresStore").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Opens the store, or makes it, and registers this gateway. What gateways had in flight whose leases have run out is
+    /// pending again, with the interrupted attempt on record; so it goes on, as long as this one is open.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database can't be reached; [`StoreError::Failed`] if it says no, or was written by a
+    /// newer program.
+    pub async fn open(settings: PostgresSettings, now: Timestamp) -> Result<Self, StoreError> {
+        let address = Address::new(&settings)?;
+        schema::ensure(&settings).await?;
+        let db = Db::new(&address, &settings)?;
+        let lease = Arc::new(Lease::new(settings.name.clone(), settings.lease));
+        db.again(true, || async { lease.renew(&***db.session().await?).await }).await?;
+        let keeper = Arc::new(Keeper {
+            db: db.clone(),
+            address,
+            lease: Arc::clone(&lease),
+            channel: format!("soapstone_{}", settings.schema),
+            heartbeat: settings.heartbeat,
+            nudge_every: settings.nudge_every,
+            nudge: Arc::default(),
+            news: Notify::new(),
+            // until the first heartbeat has counted
+            company: AtomicBool::new(true),
+        });
+        keeper.take_over(now).await?;
+        let stop = CancellationToken::new();
+        tokio::spawn(Arc::clone(&keeper).keep(stop.clone()));
+        tokio::spawn(Arc::clone(&keeper).call(stop.clone()));
+        let acceptor = Batcher::start(limits(&settings, settings.accept_at_once), {
+            let db = db.clone();
+            Arc::new(move |events: Arc<[Arc<Addressed>]>| {
+                let db = db.clone();
+                async move { Ok(accept::accept(&db, &events).await?.into_iter().map(Ok).collect()) }.boxed()
+            })
+        });
+        let recorder = Batcher::start(limits(&settings, settings.record_at_once), {
+            let db = db.clone();
+            Arc::new(move |records: Arc<[Record]>| {
+                let db = db.clone();
+                async move { record::record(&db, &records).await }.boxed()
+            })
+        });
+        Ok(Self { db, settings, lease, keeper, acceptor, recorder, stop, closed: AtomicBool::new(false) })
+    }
+
+    /// Notified when another gateway has done something that gives this one work.
+    pub fn nudge(&self) -> Arc<Notify> {
+        Arc::clone(&self.keeper.nudge)
+    }
+
+    /// Does what is queued, takes no more, and gives up the lease: what is still in flight others take over at once.
+    pub async fn close(&self) {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.acceptor.close().await;
+        self.recorder.close().await;
+        self.stop.cancel();
+        let ended = self.again(|session| self.lease.end(session)).await;
+        if let Err(error) = ended {
+            tracing::warn!(%error, "the lease isn't given up; it runs out");
+        }
+        self.db.close();
+    }
+
+    /// Tries a verb that may be done twice.
+    async fn again<T, F>(&self, once: impl Fn(Session) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.db.again(true, || async { once(self.db.session().await?).await }).await
+    }
+
+    /// Tries a verb that answers differently when it is done twice: not again once it may have been done.
+    async fn unless_done<T, F>(&self, once: impl Fn(Session) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.db.again(false, || async { once(self.db.session().await?).await }).await
+    }
+
+    /// Tries a claim; `once` gets this gateway's id, the claim's own mark, and whether it may have been done already.
+    async fn claiming<T, F>(&self, once: impl Fn(Session, Taken, bool) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let mark = Uuid::new_v4();
+        let tried = AtomicBool::new(false);
+        let claimed = self
+            .db
+            .again(true, || async {
+                let session = self.db.session().await?;
+                let taken = Taken { gateway: self.lease.id(), mark };
+                let claimed = once(session, taken, tried.swap(true, Ordering::Relaxed)).await;
+                if let Err(Fault::Lease) = claimed {
+                    self.lease.renew(&***self.db.session().await?).await?;
+                }
+                claimed
+            })
+            .await;
+        if claimed.is_err() && tried.into_inner() {
+            self.lease.lose(Taken { gateway: self.lease.id(), mark });
+        }
+        claimed
+    }
+}
+
+fn limits(settings: &PostgresSettings, at_once: usize) -> Limits {
+    Limits {
+        queue: settings.queue,
+        batch: settings.batch_max.max(1),
+        bytes: settings.batch_bytes,
+        at_once,
+        patience: settings.patience,
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn accept(&self, event: Event, handlers: Vec<Subscription>) -> Result<Accepted, StoreError> {
+        if i64::try_from(handlers.len()).is_ok_and(|many| many > DELIVERIES) {
+            return Err(StoreError::Rejected(format!("an event for more than {DELIVERIES} handlers")));
+        }
+        let (bytes, wanted) = (event.body.len(), !handlers.is_empty());
+        let accepted = self.acceptor.run(Arc::new((event, handlers)), bytes).await?;
+        if wanted && matches!(accepted, Accepted::New(_)) {
+            self.keeper.tell();
+        }
+        Ok(accepted)
+    }
+
+    async fn keep_sample(&self, mut sample: Sample) -> Result<(), StoreError> {
+        sample.body.truncate(self.settings.sample_bytes);
+        self.again(|session| keep_sample(session, &sample, self.settings.samples)).await
+    }
+
+    async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError> {
+        self.claiming(|mut session, Taken { gateway, mark }, again| {
+            let wants = &wants;
+            async move {
+                if again {
+                    let taken = claim::taken(&mut session, gateway, mark).await?;
+                    if !taken.is_empty() {
+                        return Ok(taken);
+                    }
+                }
+                claim::claim(session, now, wants, gateway, mark).await
+            }
+        })
+        .await
+    }
+
+    async fn release(&self, delivery: DeliveryId, claim: u32, due: Timestamp) -> Result<(), StoreError> {
+        self.unless_done(|session| record::release(session, delivery, claim, due)).await?;
+        self.keeper.tell();
+        Ok(())
+    }
+
+    async fn record(&self, record: Record) -> Result<(), StoreError> {
+        let part = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let bytes = part(&record.attempt.request) + part(&record.attempt.response) + part(&record.last);
+        self.recorder.run(record, bytes).await?;
+        self.keeper.tell();
+        Ok(())
+    }
+
+    async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+        self.unless_done(|session| record::settle(session, &settle)).await?;
+        self.keeper.tell();
+        Ok(())
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.again(|session| record::overdue(session, now, limit)).await
+    }
+
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.again(record::next_deadline).await
+    }
+
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        self.again(control::breakers).await
+    }
+
+    async fn put_breaker(&self, breaker: Breaker) -> Result<bool, StoreError> {
+        self.unless_done(|session| control::put_breaker(session, &breaker)).await
+    }
+
+    async fn next_due(&self, wants: Vec<Want>) -> Result<Option<Timestamp>, StoreError> {
+        self.again(|session| claim::next_due(session, &wants)).await
+    }
+
+    async fn put_status(&self, status: Status) -> Result<(), StoreError> {
+        self.again(|session| statuses::put(session, &status)).await
+    }
+
+    async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {
+        self.claiming(|mut session, Taken { gateway, mark }, again| async move {
+            if again {
+                let taken = statuses::taken(&mut session, gateway, mark).await?;
+                if !taken.is_empty() {
+                    return Ok(taken);
+                }
+            }
+            statuses::claim(&mut session, now, limit, gateway, mark).await
+        })
+        .await
+    }
+
+    async fn finish_status(&self, job: &StatusJob, end: StatusEnd, now: Timestamp) -> Result<(), StoreError> {
+        self.again(|session| statuses::finish(session, job, &end, now, self.lease.id())).await
+    }
+
+    async fn next_status_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.again(statuses::next_due).await
+    }
+
+    async fn events(&self, mut page: Page) -> Result<Vec<EventSummary>, StoreError> {
+        page.limit = page.limit.min(self.settings.page_max);
+        self.again(|session| query::events(session, &page)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
+        self.again(|session| query::event(session, id)).await
+    }
+
+    async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.again(query::backlog).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.again(|session| probe(session, self.lease.id())).await
+    }
+}
+
+async fn keep_sample(mut session: Session, sample: &Sample, keep: i64) -> Result<(), Fault> {
+    session.begin();
+    let Sample { source, received_at, reason, body } = sample;
+    let row = session
+        .row(
+            "INSERT INTO sample (source, received_at, reason, body) VALUES ($1, $2, $3, $4) RETURNING seq",
+            &[&text(source), &micros(*received_at), &text(reason), body],
+        )
+        .await?;
+    let seq: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    session.commit(&[("DELETE FROM sample WHERE seq <= $1", &[&(seq - keep)])]).await
+}
+
+async fn probe(mut session: Session, gateway: Uuid) -> Result<(), Fault> {
+    session
+        .write(
+            "INSERT INTO probe AS p (gateway, count) VALUES ($1, 1) ON CONFLICT (gateway) DO UPDATE SET count = p.count + 1",
+            &[&gateway],
+        )
+        .await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Control for PostgresStore {
+    async fn deliveries(
+        &self,
+        select: Select,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.again(|session| query::deliveries(session, &select, after, limit)).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
+        self.again(|session| query::delivery(session, id)).await
+    }
+
+    async fn replay(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let replayed = self.unless_done(|session| control::replay(session, &deliveries, due, gap)).await?;
+        self.keeper.tell();
+        Ok(replayed)
+    }
+
+    async fn cancel(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        now: Timestamp,
+        reason: String,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let cancelled = self.unless_done(|session| control::cancel(session, &deliveries, now, &reason)).await?;
+        self.keeper.tell();
+        Ok(cancelled)
+    }
+
+    async fn subscribe(
+        &self,
+        events: Vec<(EventId, Timestamp)>,
+        handler: String,
+        order: Order,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let made = self
+            .unless_done(|session| control::subscribe(session, &events, &handler, order, due, gap))
+            .await?;
+        self.keeper.tell();
+        Ok(made)
+    }
+
+    async fn pause(&self, pause: Pause) -> Result<(), StoreError> {
+        self.again(|session| control::pause(session, &pause)).await
+    }
+
+    async fn resume(&self, scope: Scope) -> Result<bool, StoreError> {
+        let ended = self.unless_done(|session| control::resume(session, &scope)).await?;
+        self.keeper.tell();
+        Ok(ended)
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.again(control::pauses).await
+    }
+
+    async fn lasts(&self, handler: String, subjects: Vec<Subject>) -> Result<Vec<Last>, StoreError> {
+        self.again(|session| control::lasts(session, &handler, &subjects)).await
+    }
+
+    async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
+        self.again(|session| prune::prune(session, &prune)).await
+    }
+
+    async fn note(&self, name: String) -> Result<Option<String>, StoreError> {
+        self.again(|mut session| {
+            let name = &name;
+            async move { control::note(&mut session, name).await }
+        })
+        .await
+    }
+
+    async fn put_note(&self, name: String, text: String) -> Result<(), StoreError> {
+        self.again(|session| control::put_note(session, &name, &text)).await
+    }
+
+    async fn dump(&self, after: Option<DumpCursor>, limit: usize) -> Result<DumpPage, StoreError> {
+        self.again(|session| dump::dump(session, after.clone(), limit)).await
+    }
+
+    async fn dump_size(&self) -> Result<u64, StoreError> {
+        self.again(dump::size).await
+    }
+
+    async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError> {
+        self.unless_done(|session| dump::load(session, &rows)).await
+    }
+
+    async fn loaded(&self, now: Timestamp) -> Result<(), StoreError> {
+        // takes as long as it takes
+        dump::loaded(&self.db, now).await.map_err(StoreError::from)
+    }
+}

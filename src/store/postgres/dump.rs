@@ -1,0 +1,418 @@
+//! All rows, on their way to another store or from one.
+//!
+//! The tables of all stores have the same names and columns, as far as they say what happened; what only helps to find the
+//! next (lanes, counts, digests) is made anew on arrival. Rows are read in the order in which they lie, which nothing changes
+//! as long as nothing else uses the store.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::connect::{Db, Session};
+use super::fault::Fault;
+use super::lane::{self, Into};
+use super::lease::Interrupted;
+use super::row::{self, text};
+use super::changes::Changes;
+use crate::event::{Event, EventId, Subject, SubjectKind};
+use crate::handler::Order;
+use crate::store::{DumpCursor, DumpPage, DumpRow, StoreError};
+
+/// A table that is moved.
+struct Table {
+    name: &'static str,
+    columns: &'static [Column],
+}
+
+/// A column, by what lies in it.
+#[derive(Clone, Copy)]
+enum Column {
+    Int4(&'static str),
+    Int2(&'static str),
+    Int(&'static str),
+    Text(&'static str),
+    Id(&'static str),
+    Bytes(&'static str),
+}
+
+use Column::{Bytes, Id, Int, Int2, Int4, Text};
+
+/// In an order in which what is referred to comes first.
+const TABLES: &[Table] = &[
+    Table {
+        name: "event",
+        columns: &[
+            Int("seq"),
+            Id("id"),
+            Text("source"),
+            Int("i_env"),
+            Int("i_event"),
+            Text("event_type"),
+            Text("subject_kind"),
+            Text("subject_id"),
+            Int("event_time"),
+            Int("received_at"),
+            Text("body"),
+        ],
+    },
+    Table {
+        name: "delivery",
+        columns: &[
+            Int("seq"),
+            Text("handler"),
+            Text("subject_kind"),
+            Text("subject_id"),
+            Int2("mode"),
+            Text("state"),
+            Int("at"),
+            Text("reason"),
+            Int4("attempts"),
+            Int("accepted_at"),
+            Int("rank"),
+            Int4("tries"),
+            Int("since"),
+            Int4("claims"),
+        ],
+    },
+    Table {
+        name: "attempt",
+        columns: &[
+            Int("delivery"),
+            Int4("number"),
+            Int("started_at"),
+            Int("ended_at"),
+            Text("outcome"),
+            Text("reason"),
+            Int("after"),
+            Text("request"),
+            Text("response"),
+            Text("class"),
+            Int("within"),
+            Int4("claim"),
+            Int("settled_at"),
+            Text("settled_outcome"),
+            Text("settled_class"),
+            Text("settled_reason"),
+            Int("settled_after"),
+            Text("settled_body"),
+        ],
+    },
+    Table { name: "awaiting", columns: &[Int("delivery"), Int4("claim"), Int("deadline"), Text("pb_data")] },
+    Table {
+        name: "last_delivered",
+        columns: &[Text("handler"), Text("subject_kind"), Text("subject_id"), Text("pb_data"), Int("at")],
+    },
+    Table {
+        name: "status",
+        columns: &[
+            Int("i_account"),
+            Text("service_group"),
+            Text("value"),
+            Text("message"),
+            Int("at"),
+            Int("version"),
+            Int4("attempts"),
+            Int("due"),
+            Text("reason"),
+            Int("written_at"),
+        ],
+    },
+    Table {
+        name: "sample",
+        columns: &[Int("seq"), Text("source"), Int("received_at"), Text("reason"), Bytes("body")],
+    },
+    Table { name: "pause", columns: &[Text("scope"), Text("name"), Int("at"), Text("reason")] },
+    Table {
+        name: "breaker",
+        columns: &[
+            Text("name"),
+            Text("state"),
+            Int("since"),
+            Int("until"),
+            Int4("openings"),
+            Text("reason"),
+            Int("version"),
+        ],
+    },
+    Table { name: "note", columns: &[Text("name"), Text("text")] },
+];
+
+impl Column {
+    const fn name(self) -> &'static str {
+        match self {
+            Int(name) | Int2(name) | Int4(name) | Text(name) | Id(name) | Bytes(name) => name,
+        }
+    }
+
+    /// As a number or a text, bytes as hexadecimal digits.
+    fn selected(self) -> String {
+        match self {
+            Int(name) | Int2(name) | Int4(name) => format!("t.{name}::int8"),
+            Text(name) => format!("t.{name}"),
+            Id(name) => format!("replace(t.{name}::text, '-', '')"),
+            Bytes(name) => format!("encode(t.{name}, 'hex')"),
+        }
+    }
+
+    /// The other way round, the column of what was given being so named.
+    fn inserted(self) -> String {
+        match self {
+            Int(name) | Text(name) => format!("w.{name}"),
+            Int2(name) => format!("w.{name}::int2"),
+            Int4(name) => format!("w.{name}::int4"),
+            Id(name) => format!("w.{name}::uuid"),
+            Bytes(name) => format!("decode(w.{name}, 'hex')"),
+        }
+    }
+
+    const fn is_number(self) -> bool {
+        matches!(self, Int(_) | Int2(_) | Int4(_))
+    }
+
+    /// These columns of the rows.
+    fn values(self, rows: &[DumpRow]) -> Result<Box<dyn ToSql + Sync + Send>, StoreError> {
+        let values = rows.iter().map(|row| row.columns.get(self.name()).unwrap_or(&Value::Null));
+        let wrong = || StoreError::Rejected(format!("{} isn't what such a column holds", self.name()));
+        if self.is_number() {
+            let number = |value: &Value| match value {
+                Value::Null => Ok(None),
+                value => value.as_i64().map(Some).ok_or_else(wrong),
+            };
+            return Ok(Box::new(values.map(number).collect::<Result<Vec<_>, _>>()?));
+        }
+        let word = |value: &Value| match value {
+            Value::Null => Ok(None),
+            Value::String(word) => Ok(Some(text(word).into_owned())),
+            _ => Err(wrong()),
+        };
+        Ok(Box::new(values.map(word).collect::<Result<Vec<_>, _>>()?))
+    }
+}
+
+fn list(columns: &[Column], each: impl Fn(Column) -> String) -> String {
+    columns.iter().map(|column| each(*column)).collect::<Vec<_>>().join(", ")
+}
+
+/// By the planner's counts, and for tables that it hasn't counted yet, by counting.
+pub(super) async fn size(mut session: Session) -> Result<u64, Fault> {
+    let mut size = 0;
+    for Table { name, .. } in TABLES {
+        let about = format!("SELECT greatest(reltuples, -1)::int8 FROM pg_class WHERE oid = '{name}'::regclass");
+        let mut rows: i64 = session.row(&about, &[]).await?.map_or(Ok(-1), |row| row.try_get(0))?;
+        if rows < 0 {
+            let counted = session.row(&format!("SELECT count(*) FROM {name}"), &[]).await?;
+            rows = counted.map_or(Ok(0), |row| row.try_get(0))?;
+        }
+        size += u64::try_from(rows).unwrap_or(0);
+    }
+    Ok(size)
+}
+
+/// How many blocks are looked at together.
+const BLOCKS: i64 = 16;
+
+pub(super) async fn dump(
+    mut session: Session,
+    after: Option<DumpCursor>,
+    limit: usize,
+) -> Result<DumpPage, Fault> {
+    let limit = limit.max(1);
+    let mut at = after.unwrap_or(DumpCursor { table: 0, after: 0 });
+    let mut rows = Vec::new();
+    while let Some(table) = TABLES.get(at.table) {
+        let sql = format!(
+            "SELECT (pg_relation_size('{name}') / current_setting('block_size')::int8)::int8", name = table.name
+        );
+        let blocks: i64 = session.row(&sql, &[]).await?.map_or(Ok(0), |row| row.try_get(0))?;
+        while at.after >> PLACES < blocks {
+            let room = limit - rows.len();
+            let found = part(&mut session, table, at.after, room, &mut rows).await?;
+            // no more in these blocks unless there was no room
+            at.after = match found {
+                Some(last) if rows.len() >= limit => last,
+                _ => ((at.after >> PLACES) + BLOCKS) << PLACES,
+            };
+            if rows.len() >= limit {
+                return Ok(DumpPage { rows, next: Some(at) });
+            }
+        }
+        at = DumpCursor { table: at.table + 1, after: 0 };
+    }
+    Ok(DumpPage { rows, next: None })
+}
+
+/// A row's place is its block and, in as many bits, its number in there.
+const PLACES: u32 = 16;
+
+/// Answers the place of the last row; none if there was none.
+async fn part(
+    session: &mut Session,
+    table: &Table,
+    after: i64,
+    room: usize,
+    rows: &mut Vec<DumpRow>,
+) -> Result<Option<i64>, Fault> {
+    let (block, place) = (after >> PLACES, after & ((1 << PLACES) - 1));
+    let sql = format!(
+        "SELECT split_part(trim(both '()' from t.ctid::text), ',', 1)::int8,
+            split_part(trim(both '()' from t.ctid::text), ',', 2)::int8, {}
+         FROM {} t WHERE t.ctid > $1::text::tid AND t.ctid < $2::text::tid ORDER BY t.ctid LIMIT $3",
+        list(table.columns, Column::selected),
+        table.name
+    );
+    let (from, to) = (format!("({block},{place})"), format!("({},0)", block + BLOCKS));
+    let mut last = None;
+    for row in session.rows(&sql, &[&from, &to, &row::limit(room)]).await? {
+        let mut read = row::Columns::of(&row);
+        last = Some((read.next::<i64>()? << PLACES) + read.next::<i64>()?);
+        let mut columns = Map::new();
+        for column in table.columns {
+            let value = if column.is_number() {
+                read.next::<Option<i64>>()?.map(Value::from)
+            } else {
+                read.maybe_text()?.map(Value::from)
+            };
+            columns.insert(column.name().to_owned(), value.unwrap_or_default());
+        }
+        rows.push(DumpRow { table: table.name.to_owned(), columns });
+    }
+    Ok(last)
+}
+
+/// Columns that only this store has.
+fn extra(table: &str, rows: &[DumpRow]) -> Result<(&'static str, &'static str, Vec<Box<dyn ToSql + Sync + Send>>), StoreError> {
+    Ok(match table {
+        "event" => (", same", "uuid", vec![Box::new(rows.iter().map(same).collect::<Result<Vec<_>, _>>()?)]),
+        "delivery" => {
+            let open = rows.iter().map(holds).collect::<Result<Vec<_>, _>>()?;
+            (", lane, open", "uuid,bool", vec![Box::new(lanes(rows)?), Box::new(open)])
+        }
+        "last_delivered" => (", lane", "uuid", vec![Box::new(lanes(rows)?)]),
+        _ => ("", "", Vec::new()),
+    })
+}
+
+fn word<'r>(row: &'r DumpRow, column: &str) -> Result<&'r str, StoreError> {
+    let found = row.columns.get(column).and_then(Value::as_str);
+    found.ok_or_else(|| StoreError::Rejected(format!("a row of {} without {column}", row.table)))
+}
+
+fn lanes(rows: &[DumpRow]) -> Result<Vec<Uuid>, StoreError> {
+    let lane = |row: &DumpRow| Ok(row::lane(word(row, "handler")?, word(row, "subject_kind")?, word(row, "subject_id")?));
+    rows.iter().map(lane).collect()
+}
+
+fn same(row: &DumpRow) -> Result<Option<Uuid>, StoreError> {
+    let number = |column| row.columns.get(column).and_then(Value::as_i64);
+    let kind = SubjectKind::from_word(word(row, "subject_kind")?);
+    let kind = kind.ok_or_else(|| StoreError::Rejected("an event about an unknown kind of subject".into()))?;
+    Ok(row::same(&Event {
+        id: EventId(Uuid::nil()),
+        source: word(row, "source")?.to_owned(),
+        i_env: number("i_env"),
+        i_event: number("i_event"),
+        event_type: word(row, "event_type")?.to_owned(),
+        subject: Subject { kind, id: word(row, "subject_id")?.to_owned() },
+        event_time: None,
+        received_at: Timestamp::UNIX_EPOCH,
+        body: String::new(),
+    }))
+}
+
+/// Whether this delivery holds its place in its lane.
+fn holds(row: &DumpRow) -> Result<bool, StoreError> {
+    let strict = row.columns.get("mode").and_then(Value::as_i64) == Some(row::mode(Order::Strict).into());
+    Ok(match word(row, "state")? {
+        "pending" | "in_flight" | "awaiting" => true,
+        "parked" => strict,
+        _ => false,
+    })
+}
+
+pub(super) async fn load(mut session: Session, rows: &[DumpRow]) -> Result<(), Fault> {
+    session.begin();
+    for part in rows.chunk_by(|one, other| one.table == other.table) {
+        let name = &part[0].table;
+        let table = TABLES
+            .iter()
+            .find(|table| table.name == name)
+            .ok_or_else(|| StoreError::Rejected(format!("there is no table {name:?}")))?;
+        let (more, types, extra) = extra(table.name, part)?;
+        let mut values = Vec::new();
+        for column in table.columns {
+            values.push(column.values(part)?);
+        }
+        values.extend(extra);
+        let types = table
+            .columns
+            .iter()
+            .map(|column| if column.is_number() { "int8" } else { "text" })
+            .chain(types.split(',').filter(|kind| !kind.is_empty()));
+        let places: Vec<_> = (1..).zip(types).map(|(n, kind)| format!("${n}::{kind}[]")).collect();
+        let sql = format!(
+            "INSERT INTO {name} ({names}{more}) SELECT {inserted}{more} FROM unnest({places}) AS w ({names}{more})",
+            names = list(table.columns, |column| column.name().to_owned()),
+            inserted = list(table.columns, Column::inserted),
+            places = places.join(", "),
+        );
+        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as _).collect();
+        session.rows(&sql, &values).await?;
+    }
+    session.commit(&[]).await
+}
+
+/// What helps to find the next: counts, lanes, and where numbers go on.
+const MAKE: [&str; 6] = [
+    "DELETE FROM tally_change",
+    "DELETE FROM tally",
+    "INSERT INTO tally (handler, state, count) SELECT handler, state, count(*) FROM delivery GROUP BY handler, state",
+    "SELECT setval('event_seq', greatest((SELECT max(seq) FROM event), (SELECT last_value FROM event_seq)))",
+    "SELECT setval(pg_get_serial_sequence('sample', 'seq'), max(seq)) FROM sample HAVING max(seq) IS NOT NULL",
+    "INSERT INTO lane (id, handler, subject_kind, subject_id, held, head, rank, due)
+     SELECT DISTINCT ON (d.lane) d.lane, d.handler, d.subject_kind, d.subject_id,
+        (SELECT h.seq FROM delivery h WHERE h.lane = d.lane AND h.open AND h.state <> 'pending' LIMIT 1), d.seq, d.rank, d.at
+     FROM delivery d WHERE d.open ORDER BY d.lane, d.rank, d.seq",
+];
+
+const ORPHANS: &str = "\
+    SELECT count(*) FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.seq = d.seq / 1024)";
+
+pub(super) async fn loaded(db: &Db, now: Timestamp) -> Result<(), Fault> {
+    let mut session = db.session().await?;
+    session.begin();
+    // millions of rows, once
+    session.rows("SET LOCAL statement_timeout = 0", &[]).await?;
+    let plans = "SELECT set_config(name, 'on', true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS w (name)";
+    session.rows(plans, &[]).await?;
+    let orphans: i64 = session.row(ORPHANS, &[]).await?.map_or(Ok(0), |row| row.try_get(0))?;
+    if orphans > 0 {
+        let words = format!("{orphans} deliveries have no event: the dump is incomplete");
+        return Err(StoreError::Rejected(words).into());
+    }
+    for sql in MAKE {
+        session.rows(sql, &[]).await?;
+    }
+    session.commit(&[]).await?;
+    recover(db, now).await
+}
+
+/// What was in flight in the other store is tried again.
+async fn recover(db: &Db, now: Timestamp) -> Result<(), Fault> {
+    let mut session = db.session().await?;
+    session.begin();
+    let found = session
+        .rows(
+            "SELECT d.seq FROM lane l JOIN delivery d ON d.seq = l.held WHERE d.state = 'in_flight' AND d.gateway IS NULL",
+            &[],
+        )
+        .await?;
+    let seqs: Vec<i64> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let placed = lane::lock_seqs(&mut session, &seqs, Into::Present).await?;
+    let interrupted: Vec<_> = placed.iter().filter_map(|placed| Interrupted::of(placed, now)).collect();
+    let mut changes = Changes::default();
+    for one in &interrupted {
+        one.record(&mut changes, now);
+    }
+    changes.commit(session).await
+}

@@ -1,0 +1,158 @@
+//! The store's own tasks: the lease is renewed, what others left is taken over, counts are summed up, and gateways nudge one
+//! another when there is something to do.
+//!
+//! A nudge is no more than that: whoever misses one looks by itself, a little later.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_postgres::{AsyncMessage, Client};
+use tokio_util::sync::CancellationToken;
+
+use super::connect::{Address, Db};
+use super::fault::Fault;
+use super::lease::{self, Lease, TakenOver};
+use crate::chain::chain;
+use crate::store::StoreError;
+
+/// What the tasks share.
+pub(super) struct Keeper {
+    pub(super) db: Db,
+    pub(super) address: Address,
+    pub(super) lease: Arc<Lease>,
+    /// Where gateways call one another.
+    pub(super) channel: String,
+    pub(super) heartbeat: Duration,
+    /// The shortest time between two calls of this gateway.
+    pub(super) nudge_every: Duration,
+    /// Others have called.
+    pub(super) nudge: Arc<Notify>,
+    /// This gateway has something to tell.
+    pub(super) news: Notify,
+    /// There are others.
+    pub(super) company: AtomicBool,
+}
+
+const FOLD: &str = "\
+    WITH mine AS MATERIALIZED (
+        SELECT pg_try_advisory_xact_lock(hashtext(current_schema()), 1) AS mine
+    ), gone AS (
+        DELETE FROM tally_change WHERE (SELECT mine FROM mine) RETURNING handler, state, by
+    )
+    INSERT INTO tally AS t (handler, state, count)
+    SELECT handler, state, sum(by)::int8 FROM gone GROUP BY handler, state
+    ON CONFLICT (handler, state) DO UPDATE SET count = t.count + excluded.count";
+
+impl Keeper {
+    /// Keeps the lease until `stop`.
+    pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let kept = tokio::select! {
+                () = stop.cancelled() => return,
+                kept = self.connected() => kept,
+            };
+            if let Err(error) = kept {
+                tracing::warn!(error = chain(&error), "the lease can't be renewed just now");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.heartbeat / 4) => {}
+            }
+        }
+    }
+
+    /// Until the connection breaks. It is one of its own: that all others are busy must not cost the lease.
+    async fn connected(&self) -> Result<(), StoreError> {
+        let client = self.listen().await?;
+        let mut ticks = tokio::time::interval(self.heartbeat);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let renewed = tokio::time::timeout(self.heartbeat, self.renew(&client)).await;
+            renewed.map_err(|_| StoreError::Unavailable)?.map_err(StoreError::from)?;
+            if let Err(error) = self.tidy(Timestamp::now()).await {
+                tracing::warn!(error = chain(&error), "the store couldn't be tidied; the next time");
+            }
+        }
+    }
+
+    async fn renew(&self, client: &Client) -> Result<(), Fault> {
+        self.lease.renew(client).await?;
+        let gateways = client.query_one("SELECT count(*) FROM gateway", &[]).await?;
+        self.company.store(gateways.try_get::<_, i64>(0)? > 1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes over, gives back, sums up.
+    pub(super) async fn tidy(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.lease.salvage(&self.db).await?;
+        self.take_over(now).await?;
+        self.db.again(true, || async { self.db.session().await?.write(FOLD, &[]).await }).await?;
+        Ok(())
+    }
+
+    pub(super) async fn take_over(&self, now: Timestamp) -> Result<TakenOver, StoreError> {
+        let me = self.lease.id();
+        let taken =
+            self.db.again(true, || async { lease::take_over(self.db.session().await?, me, now).await }).await?;
+        if taken.gateways > 0 {
+            let TakenOver { gateways, deliveries, statuses } = taken;
+            tracing::info!(gateways, deliveries, statuses, "taken up again what was interrupted");
+            self.nudge.notify_one();
+            self.tell();
+        }
+        Ok(taken)
+    }
+
+    async fn listen(&self) -> Result<Client, StoreError> {
+        let connected = self.address.config.connect(self.address.tls.clone()).await;
+        let (client, mut connection) = connected.map_err(Fault::from)?;
+        let nudge = Arc::clone(&self.nudge);
+        tokio::spawn(async move {
+            while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+                match message {
+                    Ok(AsyncMessage::Notification(_)) => nudge.notify_one(),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::debug!(error = chain(&error), "the connection that listens has ended");
+                        return;
+                    }
+                }
+            }
+        });
+        client.batch_execute(&format!("LISTEN {}", self.channel)).await.map_err(Fault::from)?;
+        // something may have been said before
+        self.nudge.notify_one();
+        Ok(client)
+    }
+
+    /// The others should look, soon.
+    pub(super) fn tell(&self) {
+        if self.company.load(Ordering::Relaxed) {
+            self.news.notify_one();
+        }
+    }
+
+    /// Calls the others when there is something to tell, not too often, until `stop`.
+    pub(super) async fn call(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.news.notified() => {}
+            }
+            let called = async {
+                self.db.session().await?.write("SELECT pg_notify($1, '')", &[&self.channel]).await
+            };
+            if let Err(fault) = called.await {
+                tracing::debug!(?fault, "the other gateways weren't nudged; they look by themselves");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.nudge_every) => {}
+            }
+        }
+    }
+}

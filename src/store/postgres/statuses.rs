@@ -1,0 +1,143 @@
+//! Statuses to be written back: one row per account and service group, the newest wins, one write at a time.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::connect::Session;
+use super::fault::Fault;
+use super::row::{self, Columns, micros, text};
+use crate::store::{Status, StatusEnd, StatusJob};
+
+pub(super) const PUT: &str = "\
+    INSERT INTO status AS s (i_account, service_group, value, message, at, version, attempts, due)
+    SELECT i_account, service_group, value, message, at, 1, 0, at
+    FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::int8[])
+        AS w (i_account, service_group, value, message, at)
+    ON CONFLICT (i_account, service_group) DO UPDATE SET value = excluded.value, message = excluded.message,
+        at = excluded.at, version = s.version + 1, attempts = 0, due = excluded.due, reason = NULL
+    WHERE excluded.at >= s.at";
+
+/// Columns of statuses, the newest of each account and group, in the order in which they are locked.
+#[derive(Debug, Default)]
+pub(super) struct Puts<'a> {
+    i_account: Vec<i64>,
+    group: Vec<Cow<'a, str>>,
+    value: Vec<&'static str>,
+    message: Vec<Option<Cow<'a, str>>>,
+    at: Vec<i64>,
+}
+
+impl<'a> Puts<'a> {
+    pub(super) fn of(statuses: &[&'a Status]) -> Self {
+        let mut newest = BTreeMap::<(i64, &str), &Status>::new();
+        for status in statuses {
+            let newer = newest.entry((status.i_account, &status.group)).or_insert(status);
+            if status.at >= newer.at {
+                *newer = status;
+            }
+        }
+        let mut puts = Self::default();
+        for status in newest.into_values() {
+            puts.i_account.push(status.i_account);
+            puts.group.push(text(&status.group));
+            puts.value.push(status.value.as_str());
+            puts.message.push(status.message.as_deref().map(text));
+            puts.at.push(micros(status.at));
+        }
+        puts
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 5] {
+        [&self.i_account, &self.group, &self.value, &self.message, &self.at]
+    }
+}
+
+pub(super) async fn put(mut session: Session, status: &Status) -> Result<(), Fault> {
+    session.write(PUT, &Puts::of(&[status]).values()).await?;
+    Ok(())
+}
+
+/// Under a live lease only: else what another gateway has set free would be taken by one that is thought dead.
+const CLAIM: &str = "\
+    WITH me AS MATERIALIZED (
+        SELECT 1 FROM gateway WHERE id = $3 AND lease_until > clock_timestamp() FOR KEY SHARE
+    ), due AS MATERIALIZED (
+        SELECT i_account, service_group FROM status
+        WHERE EXISTS (SELECT 1 FROM me) AND due IS NOT NULL AND writing IS NULL AND due <= $1
+        ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE status s SET writing = s.version, gateway = $3, taken = $4 FROM due
+        WHERE s.i_account = due.i_account AND s.service_group = due.service_group AND s.writing IS NULL
+        RETURNING s.i_account, s.service_group, s.value, s.message, s.at, s.attempts, s.version, s.due
+    )
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM me
+    UNION ALL
+    (SELECT i_account, service_group, value, message, at, attempts, version FROM taken ORDER BY due)";
+
+/// What a claim took whose answer got lost.
+const TAKEN: &str = "\
+    SELECT i_account, service_group, value, message, at, attempts, version FROM status
+    WHERE gateway = $1 AND taken = $2 ORDER BY due";
+
+pub(super) async fn claim(
+    session: &mut Session,
+    now: Timestamp,
+    limit: usize,
+    gateway: Uuid,
+    taken: Uuid,
+) -> Result<Vec<StatusJob>, Fault> {
+    let rows = session.write_rows(CLAIM, &[&micros(now), &row::limit(limit), &gateway, &taken]).await?;
+    let Some((_, found)) = rows.split_first() else { return Err(Fault::Lease) };
+    found.iter().map(job).collect()
+}
+
+pub(super) async fn taken(session: &mut Session, gateway: Uuid, taken: Uuid) -> Result<Vec<StatusJob>, Fault> {
+    session.rows(TAKEN, &[&gateway, &taken]).await?.iter().map(job).collect()
+}
+
+fn job(row: &tokio_postgres::Row) -> Result<StatusJob, Fault> {
+    let mut columns = Columns::of(row);
+    Ok(StatusJob { status: columns.status()?, attempts: columns.count()?, version: columns.next()? })
+}
+
+/// A newer status that came meanwhile has a due time of its own: then only the way is made free for it.
+const FINISH: &str = "\
+    UPDATE status SET writing = NULL, gateway = NULL, taken = NULL,
+        due        = CASE WHEN version = $3 THEN $4 ELSE due END,
+        attempts   = CASE WHEN version = $3 THEN attempts + 1 ELSE attempts END,
+        reason     = CASE WHEN version = $3 THEN $5 ELSE reason END,
+        written_at = coalesce($6, written_at)
+    WHERE i_account = $1 AND service_group = $2 AND writing = $3 AND gateway = $7";
+
+pub(super) async fn finish(
+    mut session: Session,
+    job: &StatusJob,
+    end: &StatusEnd,
+    now: Timestamp,
+    gateway: Uuid,
+) -> Result<(), Fault> {
+    let (due, reason, written_at) = match end {
+        StatusEnd::Written => (None, None, Some(micros(now))),
+        StatusEnd::Retry { at, reason } => (Some(micros(*at)), Some(text(reason)), None),
+        StatusEnd::GivenUp { reason } => (None, Some(text(reason)), None),
+    };
+    let Status { i_account, group, .. } = &job.status;
+    session.write(FINISH, &[i_account, &text(group), &job.version, &due, &reason, &written_at, &gateway]).await?;
+    Ok(())
+}
+
+const NEXT_DUE: &str =
+    "SELECT due FROM status WHERE due IS NOT NULL AND writing IS NULL ORDER BY due LIMIT 1";
+
+pub(super) async fn next_due(mut session: Session) -> Result<Option<Timestamp>, Fault> {
+    let found = session.row(NEXT_DUE, &[]).await?;
+    found.map(|row| Columns::of(&row).time()).transpose()
+}
