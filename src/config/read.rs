@@ -11,8 +11,8 @@ use toml::de::DeTable;
 use super::reader::{Reading, Section, Value, suggest};
 use super::{
     AuthInfo, CallbackListening, Config, ConnectorSettings, Credential, Dispatch, EspfAuth, Listen,
-    PortaBillingSettings, Problem, Retention, Secret, SoapPath, StatusEncoding, StatusWriting, StoreSettings,
-    Tls, Transport, defaults,
+    PortaBillingSettings, PostgresPlace, Problem, Retention, Secret, SoapPath, StatusEncoding, StatusWriting,
+    StoreSettings, Tls, Transport, defaults,
 };
 
 mod connector;
@@ -145,7 +145,51 @@ fn address(section: &Section<'_>, key: &'static str, default: SocketAddr) -> Opt
     address
 }
 
+fn postgres(section: &Section<'_>) -> Option<PostgresPlace> {
+    let url = section.need("url", "{ env = \"SOAPSTONE_DATABASE\" }");
+    let url = url.and_then(|value| section.secret_of("url", value));
+    let complete = url.is_some();
+    let default = PostgresPlace::new(url.unwrap_or_else(|| Secret::new("")));
+    let text = |key| section.get(key).and_then(|value| section.text_of(key, value)).map(str::to_owned);
+    let schema = section.get("schema").and_then(|value| {
+        let name = section.text_of("schema", value)?;
+        let right = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && name.len() <= 40
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if !right {
+            let what = format!("\"{name}\" can't be a schema's name");
+            section.problem(value.at, what, "use small letters, digits and `_`, 40 at most");
+        }
+        right.then(|| name.to_owned())
+    });
+    let settings = PostgresPlace {
+        schema: schema.unwrap_or(default.schema),
+        name: text("name"),
+        ca_file: section.certificates("ca_file"),
+        migrate: section.flag("migrate", default.migrate),
+        connections: section.count("connections", default.connections, 2..=1000),
+        batches: section.count("batches", default.batches, 1..=100),
+        connect_timeout: section.duration("connect_timeout", default.connect_timeout, MILLISECOND..=HOUR),
+        timeout: section.duration("timeout", default.timeout, MILLISECOND..=HOUR),
+        tries: section.count("tries", default.tries, 1..=100),
+        heartbeat: section.duration("heartbeat", default.heartbeat, MILLISECOND..=HOUR),
+        lease: section.duration("lease", default.lease, MILLISECOND..=HOUR),
+        url: default.url,
+    };
+    if settings.lease < settings.heartbeat * 2 {
+        let what = format!("`lease` in {} is shorter than two heartbeats", section.name);
+        section.problem(
+            section.at,
+            what,
+            "one heartbeat that is late must not end it: make it three or more",
+        );
+    }
+    section.finish();
+    complete.then_some(settings)
+}
+
 fn store(section: &Section<'_>) -> Option<StoreSettings> {
+    let postgres = section.section("postgres").map(|section| postgres(&section));
     let path = match section.get("path") {
         Some(value) => section.path_of("path", value),
         None => Some(section.folder().join(defaults::STORE_PATH)),
@@ -165,6 +209,10 @@ fn store(section: &Section<'_>) -> Option<StoreSettings> {
         samples: section.count("samples", default.samples, 0..=1_000_000),
         sample_limit: section.size("sample_limit", default.sample_limit, 0..=MIB),
         page_max: section.count("page_max", default.page_max, 1..=10_000),
+        postgres: match postgres {
+            Some(postgres) => Some(postgres?),
+            None => None,
+        },
         path: default.path,
     };
     section.finish();

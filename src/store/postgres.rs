@@ -53,9 +53,9 @@ use self::row::{micros, text};
 pub use self::schema::{Step, apply, plan};
 use super::number::DELIVERIES;
 use super::{
-    Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail, EventSummary,
-    Last, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status, StatusEnd, StatusJob, Store,
-    StoreError, Subscription, Want,
+    Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
+    EventSummary, Last, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status, StatusEnd,
+    StatusJob, Store, StoreError, Subscription, Want,
 };
 use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
@@ -457,7 +457,8 @@ impl Control for PostgresStore {
         now: Timestamp,
         reason: String,
     ) -> Result<Vec<DeliveryId>, StoreError> {
-        let cancelled = self.unless_done(|session| control::cancel(session, &deliveries, now, &reason)).await?;
+        let cancelled =
+            self.unless_done(|session| control::cancel(session, &deliveries, now, &reason)).await?;
         self.keeper.tell();
         Ok(cancelled)
     }

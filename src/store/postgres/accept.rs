@@ -96,7 +96,8 @@ impl<'a> NewDeliveries<'a> {
         if self.seq.is_empty() {
             return session.commit(&[]).await;
         }
-        let (handlers, by): (Vec<_>, Vec<_>) = self.tally.iter().map(|(handler, by)| (text(handler), *by)).unzip();
+        let (handlers, by): (Vec<_>, Vec<_>) =
+            self.tally.iter().map(|(handler, by)| (text(handler), *by)).unzip();
         let states = vec!["pending"; handlers.len()];
         let (latest, when): (Vec<_>, Vec<_>) = self.latest.iter().map(|(lane, at)| (*lane, *at)).unzip();
         let insert: Values<'_> = &[

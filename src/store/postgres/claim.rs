@@ -107,7 +107,8 @@ pub(super) async fn claim(
     if claimed.len() < heads.len() {
         // A head that isn't pending: nothing should come to that, but if it did the lane must not stand still.
         tracing::error!(missing = heads.len() - claimed.len(), "lanes with wrong heads are put right");
-        let lanes = session.rows("SELECT id FROM lane WHERE head = ANY ($1) AND held IS NULL", &[&heads]).await?;
+        let lanes =
+            session.rows("SELECT id FROM lane WHERE head = ANY ($1) AND held IS NULL", &[&heads]).await?;
         let lanes: Vec<Uuid> = lanes.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         session.commit(&[(ADVANCE, &[&lanes])]).await?;
     } else {

@@ -96,8 +96,10 @@ impl Keeper {
 
     pub(super) async fn take_over(&self, now: Timestamp) -> Result<TakenOver, StoreError> {
         let me = self.lease.id();
-        let taken =
-            self.db.again(true, || async { lease::take_over(self.db.session().await?, me, now).await }).await?;
+        let taken = self
+            .db
+            .again(true, || async { lease::take_over(self.db.session().await?, me, now).await })
+            .await?;
         if taken.gateways > 0 {
             let TakenOver { gateways, deliveries, statuses } = taken;
             tracing::info!(gateways, deliveries, statuses, "taken up again what was interrupted");
@@ -143,9 +145,8 @@ impl Keeper {
                 () = stop.cancelled() => return,
                 () = self.news.notified() => {}
             }
-            let called = async {
-                self.db.session().await?.write("SELECT pg_notify($1, '')", &[&self.channel]).await
-            };
+            let called =
+                async { self.db.session().await?.write("SELECT pg_notify($1, '')", &[&self.channel]).await };
             if let Err(fault) = called.await {
                 tracing::debug!(?fault, "the other gateways weren't nudged; they look by themselves");
             }

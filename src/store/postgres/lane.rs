@@ -94,7 +94,11 @@ pub(super) enum Into {
 
 /// Begins a transaction and locks the lanes of these deliveries; answers those deliveries, in no particular order. One whose number
 /// is another store's isn't among them.
-pub(super) async fn lock(session: &mut Session, ids: &[DeliveryId], lanes: Into) -> Result<Vec<Placed>, Fault> {
+pub(super) async fn lock(
+    session: &mut Session,
+    ids: &[DeliveryId],
+    lanes: Into,
+) -> Result<Vec<Placed>, Fault> {
     let seqs: Vec<i64> = ids.iter().map(|id| delivery_seq(*id)).collect();
     session.begin();
     let mut placed = lock_seqs(session, &seqs, lanes).await?;
@@ -103,7 +107,11 @@ pub(super) async fn lock(session: &mut Session, ids: &[DeliveryId], lanes: Into)
 }
 
 /// The same in a transaction that has begun, by the deliveries' numbers.
-pub(super) async fn lock_seqs(session: &mut Session, seqs: &[i64], lanes: Into) -> Result<Vec<Placed>, Fault> {
+pub(super) async fn lock_seqs(
+    session: &mut Session,
+    seqs: &[i64],
+    lanes: Into,
+) -> Result<Vec<Placed>, Fault> {
     session.rows(if lanes == Into::Any { ENTER } else { LOCK }, &[&seqs]).await?;
     session.rows(PLACED, &[&seqs]).await?.iter().map(Placed::read).collect()
 }

@@ -43,7 +43,8 @@ impl Statement {
 }
 
 /// Texts can be too long for an index, so their hashes are in there.
-const OF_SUBJECT: &str = " AND hashtextextended(e.subject_id, 0) = hashtextextended(?, 0) AND e.subject_id = ?";
+const OF_SUBJECT: &str =
+    " AND hashtextextended(e.subject_id, 0) = hashtextextended(?, 0) AND e.subject_id = ?";
 const OF_TYPE: &str = " AND hashtextextended(e.event_type, 0) = hashtextextended(?, 0) AND e.event_type = ?";
 
 pub(super) async fn events(mut session: Session, page: &Page) -> Result<Vec<EventSummary>, Fault> {
@@ -127,8 +128,11 @@ async fn deliveries_of(session: &mut Session, seqs: &[i64]) -> Result<Vec<(i64, 
     session.rows(DELIVERIES_OF, &[&seqs]).await?.iter().map(|row| Columns::of(row).delivery()).collect()
 }
 
-const ATTEMPTS_OF: &str =
-    concat!("SELECT delivery, ", attempt_columns!(), " FROM attempt WHERE delivery = ANY ($1) ORDER BY delivery, number");
+const ATTEMPTS_OF: &str = concat!(
+    "SELECT delivery, ",
+    attempt_columns!(),
+    " FROM attempt WHERE delivery = ANY ($1) ORDER BY delivery, number"
+);
 
 async fn attempts_of(session: &mut Session, seqs: &[i64]) -> Result<HashMap<i64, Vec<Attempt>>, Fault> {
     let mut attempts = HashMap::<i64, Vec<Attempt>>::new();

@@ -99,7 +99,11 @@ pub(super) async fn claim(
     found.iter().map(job).collect()
 }
 
-pub(super) async fn taken(session: &mut Session, gateway: Uuid, taken: Uuid) -> Result<Vec<StatusJob>, Fault> {
+pub(super) async fn taken(
+    session: &mut Session,
+    gateway: Uuid,
+    taken: Uuid,
+) -> Result<Vec<StatusJob>, Fault> {
     session.rows(TAKEN, &[&gateway, &taken]).await?.iter().map(job).collect()
 }
 
@@ -130,7 +134,9 @@ pub(super) async fn finish(
         StatusEnd::GivenUp { reason } => (None, Some(text(reason)), None),
     };
     let Status { i_account, group, .. } = &job.status;
-    session.write(FINISH, &[i_account, &text(group), &job.version, &due, &reason, &written_at, &gateway]).await?;
+    session
+        .write(FINISH, &[i_account, &text(group), &job.version, &due, &reason, &written_at, &gateway])
+        .await?;
     Ok(())
 }
 
