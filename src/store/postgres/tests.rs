@@ -1,6 +1,7 @@
 //! What this store promises besides what all stores do: gateways side by side.
 
-mod server;
+mod rates;
+pub(crate) mod server;
 
 use super::*;
 use crate::store::conformance::{Bench, at, conformance};
