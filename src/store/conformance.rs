@@ -25,9 +25,9 @@ pub(crate) trait Bench: Send + Sync {
     async fn reopen(&mut self, now: Timestamp);
 }
 
-/// A test for each promise; `$bench` makes a store, or says that it can't here.
+/// A test for each promise; `$bench` makes a store, or says that it can't here. `$quick` makes one for the many cases of the model.
 macro_rules! conformance {
-    ($bench:path) => {
+    ($bench:path, $quick:path) => {
         $crate::store::conformance::promises! {
             $bench:
             way::the_same_event_is_kept_once_even_if_it_comes_twice_at_the_same_moment,
@@ -45,6 +45,7 @@ macro_rules! conformance {
             order::what_happened_first_goes_first_whenever_it_came,
             order::where_the_order_is_latest_a_newer_one_supersedes_those_that_wait,
             order::where_the_order_is_latest_one_that_fails_gives_way_to_a_newer,
+            order::where_the_order_is_latest_one_that_waits_again_supersedes_an_older,
             order::a_released_delivery_waits_and_has_not_been_tried,
             callbacks::a_delivery_awaits_its_callback_and_holds_its_lane,
             callbacks::a_callback_counts_once,
@@ -71,7 +72,7 @@ macro_rules! conformance {
 
         #[test]
         fn nothing_overtakes_and_nothing_is_lost() {
-            $crate::store::conformance::model::nothing_overtakes_and_nothing_is_lost($bench);
+            $crate::store::conformance::model::nothing_overtakes_and_nothing_is_lost($quick);
         }
     };
 }

@@ -123,6 +123,16 @@ pub(crate) async fn where_the_order_is_latest_one_that_fails_gives_way_to_a_newe
     assert_eq!(replayed, []);
 }
 
+pub(crate) async fn where_the_order_is_latest_one_that_waits_again_supersedes_an_older(bench: impl Bench) {
+    let newer = accept_latest(&bench, 2, 2).await;
+    let flying = claim_one(&bench, "a", 2).await;
+    let older = accept_latest(&bench, 3, 1).await;
+    let by = id_of(&bench, &newer).await;
+    bench.store().record(failed(&flying, 60)).await.expect("recorded");
+    let expected = [State::Pending { due: at(60) }, State::Superseded { at: at(2), by }];
+    assert_eq!(states(&bench, &[newer, older]).await, expected);
+}
+
 pub(crate) async fn a_released_delivery_waits_and_has_not_been_tried(bench: impl Bench) {
     bench.store().accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
     let claimed = claim_one(&bench, "a", 1).await;

@@ -91,7 +91,7 @@ fn config(settings: &PostgresSettings) -> Result<Config, StoreError> {
     options.push_str(&format!(
         "-c search_path={schema} -c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
          -c statement_timeout={statement} -c lock_timeout={lock} -c idle_in_transaction_session_timeout={lease} \
-         -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c client_encoding=UTF8",
+         -c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c client_encoding=UTF8",
         schema = settings.schema,
         statement = millis(settings.verb_max),
         lock = millis(settings.patience),

@@ -1,11 +1,12 @@
 //! What this store promises besides what all stores do: gateways side by side.
 
-mod server;
+mod rates;
+pub(crate) mod server;
 
 use super::*;
-use crate::store::conformance::{Bench, conformance};
+use crate::store::conformance::{Bench, at, conformance};
 
-conformance!(bench);
+conformance!(bench, forgetful);
 
 /// A store in a schema of its own.
 pub(crate) struct Own {
@@ -13,10 +14,10 @@ pub(crate) struct Own {
     store: PostgresStore,
 }
 
-fn settings() -> Option<PostgresSettings> {
-    let url = server::server()?.url();
+fn settings(server: &server::Server) -> PostgresSettings {
+    let url = server.url();
     let schema = format!("t{}", Uuid::new_v4().simple());
-    Some(PostgresSettings { schema, samples: 3, ..PostgresSettings::new(url) })
+    PostgresSettings { schema, samples: 3, ..PostgresSettings::new(url) }
 }
 
 async fn open(settings: &PostgresSettings, now: Timestamp) -> PostgresStore {
@@ -24,9 +25,19 @@ async fn open(settings: &PostgresSettings, now: Timestamp) -> PostgresStore {
 }
 
 async fn bench() -> Option<Own> {
-    let settings = settings()?;
-    let store = open(&settings, crate::store::conformance::at(0)).await;
-    Some(Own { settings, store })
+    Some(Own::new(settings(server::server()?)).await)
+}
+
+/// For the many cases of the model.
+async fn forgetful() -> Option<Own> {
+    Some(Own::new(settings(server::forgetful()?)).await)
+}
+
+impl Own {
+    async fn new(settings: PostgresSettings) -> Self {
+        let store = open(&settings, at(0)).await;
+        Self { settings, store }
+    }
 }
 
 #[async_trait]

@@ -337,7 +337,7 @@ pub(super) fn go_on(db: &Batch, placed: &Placed, onward: Onward<'_>) -> Result<(
     let Placed { place, .. } = *placed;
     let lane = placed.lane();
     let newer = match onward.state {
-        State::Pending { .. } => lane::newer(db, lane, place)?,
+        State::Pending { .. } => lane::give_way(db, lane, place, onward.at)?,
         _ => None,
     };
     let superseded = newer.map(|by| State::Superseded { at: onward.at, by });

@@ -135,22 +135,20 @@ fn supersede_older(
 
 const CLOSE: &str = "UPDATE delivery SET state = ?2, at = ?3, reason = ?4, open = 0, head = 0 WHERE seq = ?1";
 
-/// The newest that waits behind `me`, where the order is latest: one that fails needn't be tried again then.
-pub(super) fn newer(db: &Batch, lane: Lane<'_>, me: Place) -> Result<Option<DeliveryId>, StoreError> {
+/// `me` is to wait again. Where the order is latest: those that wait and are older are superseded by it; answers one that is newer,
+/// which supersedes it.
+pub(super) fn give_way(
+    db: &Batch,
+    lane: Lane<'_>,
+    me: Place,
+    now: Timestamp,
+) -> Result<Option<DeliveryId>, StoreError> {
     if me.order != Order::Latest {
         return Ok(None);
     }
-    let newest = db
-        .prepare_cached(NEWEST)?
-        .query_row(params![lane.handler, lane.kind, lane.id], Present::read)
-        .optional()?;
-    newest.filter(|newest| me.is_before(newest.place)).map(|newest| id_of(db, newest.place.seq)).transpose()
+    let id = id_of(db, me.seq)?;
+    supersede_older(db, lane, me, id, now)
 }
-
-pub(super) const NEWEST: &str = "\
-    SELECT seq, rank, mode, 1, head FROM delivery
-    WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1 AND state = 'pending'
-    ORDER BY rank DESC, seq DESC LIMIT 1";
 
 /// The head has gone, or there was none: the first that is open is it now.
 pub(super) fn advance(db: &Batch, lane: Lane<'_>) -> Result<(), StoreError> {

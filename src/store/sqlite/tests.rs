@@ -6,7 +6,7 @@ mod rates;
 use super::*;
 use crate::store::conformance::{Bench, at, conformance, event, to, want};
 
-conformance!(bench);
+conformance!(bench, bench);
 
 async fn bench() -> Option<Temp> {
     Some(Temp::new())

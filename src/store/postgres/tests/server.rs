@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// A server that runs.
 pub(crate) struct Server {
+    /// Whether it waits for the disk.
+    fsync: bool,
     folder: PathBuf,
     bin: PathBuf,
     user: Option<(u32, u32)>,
@@ -22,7 +24,17 @@ pub(crate) struct Server {
 /// The server of this process; none where PostgreSQL isn't installed, unless it is required.
 pub(crate) fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| bin().map(|bin| Server::start(&bin))).as_ref();
+    started(&SERVER, true)
+}
+
+/// Another, which forgets when the power fails.
+pub(crate) fn forgetful() -> Option<&'static Server> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    started(&SERVER, false)
+}
+
+fn started(server: &'static OnceLock<Option<Server>>, fsync: bool) -> Option<&'static Server> {
+    let server = server.get_or_init(|| bin().map(|bin| Server::start(&bin, fsync))).as_ref();
     if server.is_none() {
         let required = std::env::var_os("SOAPSTONE_REQUIRE_POSTGRES").is_some_and(|value| value != "0");
         assert!(!required, "PostgreSQL 15 or later isn't installed (initdb, postgres)");
@@ -62,14 +74,14 @@ fn somebody() -> Option<(u32, u32)> {
 }
 
 impl Server {
-    fn start(bin: &Path) -> Self {
+    fn start(bin: &Path, fsync: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("soapstone-pg-").tempdir().expect("a folder").keep();
         let user = somebody();
         #[cfg(unix)]
         if let Some((user, group)) = user {
             std::os::unix::fs::chown(&folder, Some(user), Some(group)).expect("a folder of somebody else's");
         }
-        let server = Self { folder, bin: bin.to_owned(), user, running: Mutex::new(None) };
+        let server = Self { fsync, folder, bin: bin.to_owned(), user, running: Mutex::new(None) };
         let made = server
             .command(&bin.join("initdb"))
             .args([
@@ -102,7 +114,7 @@ impl Server {
     /// Starts it, beneath a shell that ends it when this process has ended, however that came about.
     fn run(&self) {
         const SCRIPT: &str = r#"
-            "$0" -D "$1/data" -k "$1" -c listen_addresses= -c port=5432 -c fsync=on -c max_connections=200 \
+            "$0" -D "$1/data" -k "$1" -c listen_addresses= -c port=5432 -c fsync=$2 -c max_connections=200 \
                 -c shared_buffers=64MB -c log_min_messages=fatal >"$1/log" 2>&1 &
             server=$!
             read -r line
@@ -114,6 +126,7 @@ impl Server {
             .args(["-c", SCRIPT])
             .arg(self.bin.join("postgres"))
             .arg(&self.folder)
+            .arg(if self.fsync { "on" } else { "off" })
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -26,7 +26,6 @@ async fn every_verb_goes_by_an_index() {
         (inbox::SAME_EVENT.to_owned(), "event_same"),
         (lane::FIRST.to_owned(), "delivery_lane"),
         (lane::WAITING.to_owned(), "delivery_lane"),
-        (lane::NEWEST.to_owned(), "delivery_lane"),
         (lane::HOLD.to_owned(), "delivery_lane"),
         (lane::HEADED.to_owned(), "delivery_lane"),
         (deliveries::OVERDUE.to_owned(), "awaiting_deadline"),

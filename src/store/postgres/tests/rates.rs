@@ -1,0 +1,146 @@
+//! How fast the store is, for whoever changes it: `cargo test --release -p soapstone --lib postgres::tests::rates -- --ignored
+//! --nocapture`.
+//!
+//! Each figure stands beside that of the plain way in the same run: as many connections as callers, and for each event one
+//! transaction that inserts it, its delivery and its lane by themselves. `RATES_FILL` says with how many pending deliveries
+//! acceptance and claims are measured (100 000).
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use super::*;
+use crate::store::conformance::{delivered, event, to, want};
+
+/// The `number`th event: numbers rise, accounts come in no order, the time is the clock's.
+fn numbered(number: u32) -> Event {
+    let account = number.wrapping_mul(2_654_435_761) >> 8;
+    let body = format!(
+        "{{\"event_type\":\"Subscriber/Updated\",\"variables\":{{\"i_event\":{number},\"i_account\":{account}}}}}"
+    );
+    Event { body, ..event(Some(number.into()), account, Timestamp::now()) }
+}
+
+/// Has `callers` at once take numbers up to `count`, and do what is to be done with each; answers how many a second.
+#[allow(clippy::cast_precision_loss)]
+async fn at_once<F>(callers: usize, count: u32, each: impl Fn(usize, u32) -> F + Clone + Send + 'static) -> f64
+where
+    F: Future<Output = ()> + Send,
+{
+    let began = Instant::now();
+    let counter = Arc::new(AtomicU32::new(0));
+    let tasks = (0..callers).map(|caller| {
+        let (each, counter) = (each.clone(), Arc::clone(&counter));
+        tokio::spawn(async move {
+            loop {
+                let number = counter.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return;
+                }
+                each(caller, number).await;
+            }
+        })
+    });
+    futures::future::try_join_all(tasks).await.expect("done");
+    f64::from(count) / began.elapsed().as_secs_f64()
+}
+
+async fn accept(store: &Arc<PostgresStore>, callers: usize, from: u32, count: u32) -> f64 {
+    let store = Arc::clone(store);
+    let each = move |_, number| {
+        let store = Arc::clone(&store);
+        async move {
+            store.accept(numbered(from + number), to("a")).await.expect("accepted");
+        }
+    };
+    at_once(callers, count, each).await
+}
+
+/// One INSERT for each event, and nothing else.
+const PLAIN: &str = "\
+    INSERT INTO event (seq, id, same, source, i_env, i_event, event_type, subject_kind, subject_id, event_time, received_at, body)
+    VALUES (nextval('event_seq'), $1, $2, $3, NULL, $4, $5, 'account', $6, $7, $7, $8)";
+
+async fn plain(settings: &PostgresSettings, callers: usize, from: u32, count: u32) -> f64 {
+    let address = Address::new(settings).expect("an address");
+    let mut clients = Vec::new();
+    for _ in 0..callers {
+        let client = address.connect().await.expect("a connection");
+        let statement = client.prepare(PLAIN).await.expect("prepared");
+        clients.push((client, statement));
+    }
+    let clients = Arc::new(clients);
+    let each = move |caller: usize, number| {
+        let clients = Arc::clone(&clients);
+        async move {
+            let (client, statement) = &clients[caller];
+            let event = numbered(from + number);
+            let (same, at) = (row::same(&event), micros(event.received_at));
+            let Event { id, source, i_event, event_type, subject, body, .. } = event;
+            client
+                .execute(statement, &[&id.0, &same, &source, &i_event, &event_type, &subject.id, &at, &body])
+                .await
+                .expect("inserted");
+        }
+    };
+    at_once(callers, count, each).await
+}
+
+/// Claims and records until `count` are done, `batch` at a time.
+async fn work_off(store: &PostgresStore, batch: usize, count: usize) -> f64 {
+    let began = Instant::now();
+    let mut done = 0;
+    while done < count {
+        let claimed = store.claim(Timestamp::now(), want("a", batch)).await.expect("claimed");
+        done += claimed.len();
+        let records = claimed.iter().map(|one| store.record(delivered(one)));
+        futures::future::try_join_all(records).await.expect("recorded");
+    }
+    #[allow(clippy::cast_precision_loss)]
+    let done = done as f64;
+    done / began.elapsed().as_secs_f64()
+}
+
+#[allow(clippy::print_stdout)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures, proves nothing"]
+async fn rates_of_acceptance() {
+    let Some(server) = server::server() else { return };
+    let plainly = Own::new(settings(server)).await;
+    for callers in [1, 16, 64] {
+        let own = Own::new(settings(server)).await;
+        let store = Arc::new(own.store);
+        // by turns, since disks change their minds
+        let (mut ours, mut theirs) = (0.0, 0.0);
+        let (turns, count) = (4, if callers == 1 { 500 } else { 4000 });
+        for turn in 0..turns {
+            let from = (u32::try_from(callers).expect("few") * 10 + turn) * 100_000;
+            ours += accept(&store, callers, from, count).await / f64::from(turns);
+            theirs += plain(&plainly.settings, callers, from, count).await / f64::from(turns);
+        }
+        println!("accept, {callers:>3} callers: {ours:>7.0}/s; one INSERT each: {theirs:>7.0}/s; ratio {:.1}", ours / theirs);
+        store.close().await;
+    }
+}
+
+#[allow(clippy::print_stdout)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures, proves nothing"]
+async fn rates_with_much_pending() {
+    let Some(server) = server::server() else { return };
+    let fill = std::env::var("RATES_FILL").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let own = Own::new(settings(server)).await;
+    let store = Arc::new(own.store);
+    for pending in [0, fill] {
+        accept(&store, 256, 1_000_000, pending).await;
+        let accepted = accept(&store, 16, pending * 2, 8000).await;
+        let mut rates = Vec::new();
+        for batch in [16, 128] {
+            rates.push(work_off(&store, batch, 2000).await);
+        }
+        println!(
+            "{pending:>8} pending: accept {accepted:>7.0}/s, claim and record {:>6.0}/s at 16, {:>6.0}/s at 128",
+            rates[0], rates[1]
+        );
+    }
+    store.close().await;
+}
