@@ -85,7 +85,8 @@ async fn have_delivered(bench: &impl Bench, order: Order, ranks: &[i64]) -> Vec<
 pub(crate) async fn a_replay_delivers_again_from_the_beginning(mut bench: impl Bench) {
     let done = have_delivered(&bench, Order::Skip, &[1, 2]).await;
     bench.store().accept(event(None, 2, at(3)), to("a")).await.expect("accepted");
-    let pending = bench.store().deliveries(Select::default(), Some(done[1].delivery.id), 9).await.expect("an answer");
+    let pending =
+        bench.store().deliveries(Select::default(), Some(done[1].delivery.id), 9).await.expect("an answer");
     let unknown = DeliveryId::at(at(1));
     let asked = vec![done[1].delivery.id, pending[0].id, unknown, done[0].delivery.id, done[1].delivery.id];
     let gap = Duration::from_secs(10);
@@ -154,13 +155,17 @@ pub(crate) async fn a_handler_that_came_later_gets_events(bench: impl Bench) {
     }
     let asked = [events.clone(), vec![(EventId::at(at(1)), at(1)), events[0]]].concat();
     let gap = Duration::from_secs(5);
-    let made = bench.store().subscribe(asked.clone(), "b".into(), Order::Skip, at(100), gap).await.expect("made");
+    let made =
+        bench.store().subscribe(asked.clone(), "b".into(), Order::Skip, at(100), gap).await.expect("made");
     assert_eq!(made.len(), 2, "one has it, one isn't known, one comes twice");
     assert_eq!(bench.store().subscribe(asked, "b".into(), Order::Skip, at(200), gap).await, Ok(vec![]));
     let detail = bench.store().event(events[2].0).await.expect("an answer").expect("the event");
     assert_eq!(detail.deliveries.len(), 2);
     let of_b = &detail.deliveries[1].0;
-    assert_eq!((of_b.id, of_b.handler.as_str(), &of_b.state), (made[1], "b", &State::Pending { due: at(105) }));
+    assert_eq!(
+        (of_b.id, of_b.handler.as_str(), &of_b.state),
+        (made[1], "b", &State::Pending { due: at(105) })
+    );
     assert_eq!((of_b.accepted_at, of_b.since), (at(3), at(105)));
     // the one that was there has rank 0; then by rank, whoever was made first
     let first = claim_one(&bench, "b", 999).await;
@@ -201,7 +206,11 @@ pub(crate) async fn deliveries_are_found_by_what_they_are(bench: impl Bench) {
         let after = after.map(|n: usize| ids[n]);
         let found = bench.store().deliveries(select.clone(), after, limit).await.expect("an answer");
         let found: Vec<_> = found.iter().map(|one| one.id).collect();
-        assert_eq!(found, expected.iter().map(|n: &usize| ids[*n]).collect::<Vec<_>>(), "{select:?} {after:?}");
+        assert_eq!(
+            found,
+            expected.iter().map(|n: &usize| ids[*n]).collect::<Vec<_>>(),
+            "{select:?} {after:?}"
+        );
     }
     assert!(bench.store().delivery(DeliveryId::at(at(0))).await.expect("an answer").is_none());
     let detail = bench.store().delivery(ids[0]).await.expect("an answer").expect("it");
@@ -270,7 +279,9 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_needed(mut bench: impl
     let pruned = bench.store().prune(before(0, 3, 2)).await.expect("pruned");
     assert_eq!((pruned.events, pruned.bodies, pruned.more), (0, 2, true));
     let mut bodies = 2;
-    while let Pruned { bodies: more, more: true, .. } = bench.store().prune(before(0, 3, 2)).await.expect("pruned") {
+    while let Pruned { bodies: more, more: true, .. } =
+        bench.store().prune(before(0, 3, 2)).await.expect("pruned")
+    {
         bodies += more;
     }
     assert!((4..=5).contains(&bodies));

@@ -19,26 +19,61 @@ use crate::delivery::{DeliveryId, Failure, Settlement};
 use crate::handler::{Retries, RetrySchedule};
 
 /// Handlers by name, with their order.
-const HANDLERS: [(&str, Order); 3] = [("skip", Order::Skip), ("strict", Order::Strict), ("latest", Order::Latest)];
+const HANDLERS: [(&str, Order); 3] =
+    [("skip", Order::Skip), ("strict", Order::Strict), ("latest", Order::Latest)];
 
 #[derive(Debug, Clone)]
 enum Step {
     /// About an account, for handlers by their bits; it happened so many seconds ago.
-    Accept { account: u32, handlers: usize, ago: i64 },
-    AcceptAgain { which: Index },
-    Claim { handler: usize, limit: usize },
-    End { which: Index, outcome: Outcome },
+    Accept {
+        account: u32,
+        handlers: usize,
+        ago: i64,
+    },
+    AcceptAgain {
+        which: Index,
+    },
+    Claim {
+        handler: usize,
+        limit: usize,
+    },
+    End {
+        which: Index,
+        outcome: Outcome,
+    },
     /// An outcome that was recorded before is recorded once more.
-    EndAgain { which: Index },
-    Release { which: Index, seconds: i64 },
-    CallBack { which: Index, outcome: Outcome },
+    EndAgain {
+        which: Index,
+    },
+    Release {
+        which: Index,
+        seconds: i64,
+    },
+    CallBack {
+        which: Index,
+        outcome: Outcome,
+    },
     Overdue,
-    Replay { which: Vec<Index>, gap: u64 },
-    Cancel { which: Vec<Index> },
-    Subscribe { which: Vec<Index>, handler: usize },
-    Pause { what: usize },
-    Resume { what: usize },
-    Wait { seconds: i64 },
+    Replay {
+        which: Vec<Index>,
+        gap: u64,
+    },
+    Cancel {
+        which: Vec<Index>,
+    },
+    Subscribe {
+        which: Vec<Index>,
+        handler: usize,
+    },
+    Pause {
+        what: usize,
+    },
+    Resume {
+        what: usize,
+    },
+    Wait {
+        seconds: i64,
+    },
     Crash,
 }
 
@@ -173,7 +208,9 @@ impl<B: Bench> Model<'_, B> {
         if HANDLERS[lane.0].1 != Order::Latest {
             return;
         }
-        let Some(newest) = self.lane(lane).filter(|one| one.waits()).max_by_key(|one| one.place()) else { return };
+        let Some(newest) = self.lane(lane).filter(|one| one.waits()).max_by_key(|one| one.place()) else {
+            return;
+        };
         let by = newest.id;
         for one in self.all.iter_mut().filter(|one| one.lane == lane && one.waits() && one.id != by) {
             one.state = State::Superseded { at, by };
@@ -240,8 +277,11 @@ impl<B: Bench> Model<'_, B> {
         let rank = self.now - SignedDuration::from_secs(ago);
         let made = Event { event_time: Some(rank), ..event(i_event, self.account(account), self.now) };
         let wanted: Vec<_> = (0..HANDLERS.len()).filter(|handler| handlers & (1 << handler) != 0).collect();
-        let subscription =
-            |handler: &usize| Subscription { handler: self.handler(*handler), order: HANDLERS[*handler].1, rank };
+        let subscription = |handler: &usize| Subscription {
+            handler: self.handler(*handler),
+            order: HANDLERS[*handler].1,
+            rank,
+        };
         let subscriptions = wanted.iter().map(subscription).collect();
         let answer = self.bench.store().accept(made.clone(), subscriptions).await;
         assert_eq!(answer, Ok(Accepted::New(made.id)));
@@ -488,13 +528,16 @@ impl<B: Bench> Model<'_, B> {
         let backlog = self.bench.store().backlog().await.expect("an answer");
         for handler in 0..HANDLERS.len() {
             let counted = |word: &str| {
-                let of_handler = self.all.iter().filter(|one| one.lane.0 == handler && one.state.word() == word);
+                let of_handler =
+                    self.all.iter().filter(|one| one.lane.0 == handler && one.state.word() == word);
                 u64::try_from(of_handler.count()).expect("few")
             };
             let name = self.handler(handler);
             let found = backlog.iter().find(|one| one.handler == name);
             let tallied = found.map_or([0; 7], |one| {
-                let Backlog { pending, in_flight, awaiting, delivered, parked, superseded, cancelled, .. } = *one;
+                let Backlog {
+                    pending, in_flight, awaiting, delivered, parked, superseded, cancelled, ..
+                } = *one;
                 [pending, in_flight, awaiting, delivered, parked, superseded, cancelled]
             });
             assert_eq!(tallied, State::WORDS.map(counted));
@@ -533,8 +576,11 @@ where
     B: Bench,
     F: Future<Output = Option<B>>,
 {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let Some(bench) = runtime.block_on(bench()) else { return };
     let shared = AssertUnwindSafe(Mutex::new((bench, 0)));
     let given = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());

@@ -35,9 +35,15 @@ async fn move_to(store: &dyn Control, rows: &[DumpRow], now: i64) {
 async fn fill(bench: &impl Bench) {
     let store = bench.store();
     for number in 0..40_u32 {
-        let made = Event { body: format!("{{\"a\u{0}\u{1}ü\":{number}}}"), ..event(Some(number.into()), number % 9, at(1)) };
+        let made = Event {
+            body: format!("{{\"a\u{0}\u{1}ü\":{number}}}"),
+            ..event(Some(number.into()), number % 9, at(1))
+        };
         let order = [Order::Skip, Order::Strict, Order::Latest][number as usize % 3];
-        store.accept(made, [with("a", order, (7 * i64::from(number)) % 40), to("b")].concat()).await.expect("accepted");
+        store
+            .accept(made, [with("a", order, (7 * i64::from(number)) % 40), to("b")].concat())
+            .await
+            .expect("accepted");
     }
     for claimed in claim(bench, "a", 9).await {
         let record = match claimed.delivery.subject.id.as_str() {
@@ -64,7 +70,9 @@ pub(crate) async fn everything_moves_to_another_store_and_back(mut bench: impl B
     bench.reopen(at(50)).await;
     let ours = rows(bench.store(), 13).await;
     assert_eq!(bench.store().dump_size().await.expect("an answer") > 0, !ours.is_empty());
-    for table in ["event", "delivery", "attempt", "awaiting", "last_delivered", "status", "sample", "pause", "breaker"] {
+    for table in
+        ["event", "delivery", "attempt", "awaiting", "last_delivered", "status", "sample", "pause", "breaker"]
+    {
         assert!(ours.iter().any(|row| row.table == table), "nothing of {table}");
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -74,9 +82,14 @@ pub(crate) async fn everything_moves_to_another_store_and_back(mut bench: impl B
     let theirs = rows(&other, 11).await;
     assert_eq!(sorted(ours.clone()), sorted(theirs.clone()));
     // both go on in the same way
-    let next = |claimed: Vec<Claimed>| claimed.into_iter().map(|one| (one.delivery, one.claim, one.event)).collect::<Vec<_>>();
+    let next = |claimed: Vec<Claimed>| {
+        claimed.into_iter().map(|one| (one.delivery, one.claim, one.event)).collect::<Vec<_>>()
+    };
     for handler in ["a", "b"] {
-        let (one, two) = tokio::join!(bench.store().claim(at(70), want(handler, 99)), other.claim(at(70), want(handler, 99)));
+        let (one, two) = tokio::join!(
+            bench.store().claim(at(70), want(handler, 99)),
+            other.claim(at(70), want(handler, 99))
+        );
         assert_eq!(next(one.expect("claimed")), next(two.expect("claimed")), "{handler}");
     }
     other.close().await;
@@ -85,7 +98,8 @@ pub(crate) async fn everything_moves_to_another_store_and_back(mut bench: impl B
 /// From the embedded store into this one, which is empty.
 pub(crate) async fn everything_moves_in(bench: impl Bench) {
     let folder = tempfile::tempdir().expect("a folder");
-    let other = SqliteStore::open(&folder.path().join("other.db"), StoreSettings::default(), at(0)).expect("a store");
+    let other =
+        SqliteStore::open(&folder.path().join("other.db"), StoreSettings::default(), at(0)).expect("a store");
     let other = Embedded(other);
     fill(&other).await;
     let flying = claim(&other, "b", 9).await;
@@ -100,10 +114,14 @@ pub(crate) async fn everything_moves_in(bench: impl Bench) {
     assert_eq!(delivery.state, State::Pending { due: at(60) });
     assert_eq!((delivery.attempts, delivery.tries, attempts.len()), (1, 0, 1));
     other.0.close().await;
-    let other = SqliteStore::open(&folder.path().join("other.db"), StoreSettings::default(), at(60)).expect("a store");
+    let other = SqliteStore::open(&folder.path().join("other.db"), StoreSettings::default(), at(60))
+        .expect("a store");
     assert_eq!(sorted(rows(&other, 100).await), sorted(rows(bench.store(), 100).await));
     let sum = |backlog: Vec<Backlog>| format!("{backlog:?}");
-    assert_eq!(sum(other.backlog().await.expect("an answer")), sum(bench.store().backlog().await.expect("an answer")));
+    assert_eq!(
+        sum(other.backlog().await.expect("an answer")),
+        sum(bench.store().backlog().await.expect("an answer"))
+    );
     // numbers go on after the highest
     let made = event(None, 77, at(61));
     assert_eq!(bench.store().accept(made.clone(), to("z")).await, Ok(Accepted::New(made.id)));

@@ -23,11 +23,14 @@ pub(crate) async fn a_parked_delivery_lets_the_next_pass_unless_the_order_is_str
     assert_eq!(strict.oldest_pending, Some(at(2)));
 }
 
-
 pub(crate) async fn what_happened_first_goes_first_whenever_it_came(bench: impl Bench) {
     // in the order of arrival, with when they happened
     for rank in [5, 9, 1, 5] {
-        bench.store().accept(event(Some(rank), 1, at(10)), with("a", Order::Skip, rank)).await.expect("accepted");
+        bench
+            .store()
+            .accept(event(Some(rank), 1, at(10)), with("a", Order::Skip, rank))
+            .await
+            .expect("accepted");
         // the same event is known: so give it another number
         let other = Event { i_event: Some(100 + rank), ..event(None, 1, at(10)) };
         bench.store().accept(other, with("b", Order::Skip, rank)).await.expect("accepted");
@@ -80,7 +83,11 @@ pub(crate) async fn where_the_order_is_latest_a_newer_one_supersedes_those_that_
     let by = id_of(&bench, &second).await;
     assert_eq!(
         states(&bench, &[first, second.clone(), late]).await,
-        [State::Superseded { at: at(2), by }, State::Pending { due: at(2) }, State::Superseded { at: at(3), by }]
+        [
+            State::Superseded { at: at(2), by },
+            State::Pending { due: at(2) },
+            State::Superseded { at: at(3), by }
+        ]
     );
     let backlog = bench.store().backlog().await.expect("an answer").remove(0);
     assert_eq!((backlog.pending, backlog.superseded), (1, 2));
@@ -111,7 +118,8 @@ pub(crate) async fn where_the_order_is_latest_one_that_fails_gives_way_to_a_newe
     assert_eq!(states(&bench, &[second]).await, [State::Pending { due: at(60) }]);
     // a superseded one isn't replayed while a newer one waits
     let id = id_of(&bench, &first).await;
-    let replayed = bench.store().replay(vec![id], at(70), std::time::Duration::ZERO).await.expect("an answer");
+    let replayed =
+        bench.store().replay(vec![id], at(70), std::time::Duration::ZERO).await.expect("an answer");
     assert_eq!(replayed, []);
 }
 

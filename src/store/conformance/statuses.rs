@@ -49,7 +49,6 @@ pub(crate) async fn a_status_that_could_not_be_written_comes_again_or_is_given_u
     assert_eq!(bench.store().next_status_due().await.expect("an answer"), None);
 }
 
-
 pub(crate) async fn an_attempt_and_its_status_are_kept_together(bench: impl Bench) {
     for account in 1..=3 {
         bench.store().accept(event(None, account, at(1)), to("a")).await.expect("accepted");

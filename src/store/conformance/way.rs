@@ -121,7 +121,9 @@ pub(crate) async fn what_was_delivered_last_comes_with_the_next_claim_of_that_su
     assert_eq!(other[0].last, None);
 }
 
-pub(crate) async fn what_was_in_flight_is_pending_after_a_crash_and_the_attempt_counts(mut bench: impl Bench) {
+pub(crate) async fn what_was_in_flight_is_pending_after_a_crash_and_the_attempt_counts(
+    mut bench: impl Bench,
+) {
     bench.store().accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
     let claimed = bench.store().claim(at(3), want("a", 1)).await.expect("claimed").remove(0);
     bench.reopen(at(8)).await;

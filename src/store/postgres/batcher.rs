@@ -115,10 +115,15 @@ async fn run<J, A>(
     drop(places.acquire_many(all).await);
 }
 
-fn gather<J, A>(first: Waiting<J, A>, jobs: &mut mpsc::Receiver<Waiting<J, A>>, limits: Limits) -> Vec<Waiting<J, A>> {
+fn gather<J, A>(
+    first: Waiting<J, A>,
+    jobs: &mut mpsc::Receiver<Waiting<J, A>>,
+    limits: Limits,
+) -> Vec<Waiting<J, A>> {
     let mut bytes = first.bytes;
     let mut batch = vec![first];
-    while batch.len() < limits.batch && bytes < limits.bytes
+    while batch.len() < limits.batch
+        && bytes < limits.bytes
         && let Ok(next) = jobs.try_recv()
     {
         bytes = bytes.saturating_add(next.bytes);
@@ -146,7 +151,9 @@ where
             for (job, caller) in jobs.iter().zip(callers) {
                 let alone = work(Arc::from([job.clone()])).await;
                 // a caller that has gone away needs no answer
-                let _ = caller.send(alone.and_then(|mut answers| answers.pop().unwrap_or(Err(StoreError::Unavailable))));
+                let _ = caller.send(
+                    alone.and_then(|mut answers| answers.pop().unwrap_or(Err(StoreError::Unavailable))),
+                );
             }
             return;
         }

@@ -206,7 +206,13 @@ impl<'a> Changes<'a> {
         settlements.body.push(settlement.body.as_deref().map(text));
     }
 
-    pub(super) fn wait(&mut self, placed: &Placed, claim: u32, deadline: Timestamp, pb_data: Option<&'a str>) {
+    pub(super) fn wait(
+        &mut self,
+        placed: &Placed,
+        claim: u32,
+        deadline: Timestamp,
+        pb_data: Option<&'a str>,
+    ) {
         self.awaiting.delivery.push(placed.seq);
         self.awaiting.claim.push(small(claim));
         self.awaiting.deadline.push(micros(deadline));
@@ -241,11 +247,7 @@ impl<'a> Changes<'a> {
         let last = &self.lasts;
         let puts = Puts::of(&self.statuses);
         let parts: [(bool, &str, Values<'_>); 10] = [
-            (
-                seq.is_empty(),
-                GO_ON,
-                &[seq, state, at, reason, attempts, tries, since, open],
-            ),
+            (seq.is_empty(), GO_ON, &[seq, state, at, reason, attempts, tries, since, open]),
             (
                 attempt.delivery.is_empty(),
                 KEEP_ATTEMPTS,

@@ -262,7 +262,9 @@ impl Session {
 fn uncertain(error: tokio_postgres::Error) -> Fault {
     match error.code() {
         // shutting down: said before or after
-        Some(code) if code.code().starts_with("57P") || code.code().starts_with("08") => Fault::Uncertain(error),
+        Some(code) if code.code().starts_with("57P") || code.code().starts_with("08") => {
+            Fault::Uncertain(error)
+        }
         None if is_cut(&error) => Fault::Uncertain(error),
         _ => Fault::Database(error),
     }

@@ -23,7 +23,10 @@ use crate::store::{Last, Pause, Scope, Subscription};
 /// The time of the n-th that is spread.
 fn spread(due: Timestamp, gap: Duration, n: usize) -> Timestamp {
     let after = gap.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
-    SignedDuration::try_from(after).ok().and_then(|after| due.checked_add(after).ok()).unwrap_or(Timestamp::MAX)
+    SignedDuration::try_from(after)
+        .ok()
+        .and_then(|after| due.checked_add(after).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// The newest that waits in each of these lanes.
@@ -47,7 +50,10 @@ pub(super) async fn replay(
     for placed in ids.iter().filter_map(|id| by_id.remove(id)) {
         let ended = matches!(
             placed.state,
-            State::Delivered { .. } | State::Parked { .. } | State::Superseded { .. } | State::Cancelled { .. }
+            State::Delivered { .. }
+                | State::Parked { .. }
+                | State::Superseded { .. }
+                | State::Cancelled { .. }
         );
         let waits = newest.get(&placed.lane).filter(|_| placed.order == Order::Latest);
         if ended && waits.is_none_or(|newest| *newest < placed.place()) {
@@ -168,7 +174,8 @@ pub(super) async fn resume(mut session: Session, scope: &Scope) -> Result<bool, 
 }
 
 pub(super) async fn pauses(mut session: Session) -> Result<Vec<Pause>, Fault> {
-    let rows = session.rows("SELECT scope, name, at, reason FROM pause ORDER BY at, scope, name", &[]).await?;
+    let rows =
+        session.rows("SELECT scope, name, at, reason FROM pause ORDER BY at, scope, name", &[]).await?;
     rows.iter().map(read_pause).collect()
 }
 
@@ -179,7 +186,11 @@ fn read_pause(row: &Row) -> Result<Pause, Fault> {
     Ok(Pause { scope, at: columns.time()?, reason: columns.maybe_text()? })
 }
 
-pub(super) async fn lasts(mut session: Session, handler: &str, subjects: &[Subject]) -> Result<Vec<Last>, Fault> {
+pub(super) async fn lasts(
+    mut session: Session,
+    handler: &str,
+    subjects: &[Subject],
+) -> Result<Vec<Last>, Fault> {
     let lanes: Vec<_> =
         subjects.iter().map(|subject| row::lane(handler, subject.kind.as_str(), &subject.id)).collect();
     let rows = session

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::changes::Changes;
 use super::connect::{Db, Session};
 use super::fault::Fault;
 use super::lane::{self, Into};
 use super::lease::Interrupted;
 use super::row::{self, text};
-use super::changes::Changes;
 use crate::event::{Event, EventId, Subject, SubjectKind};
 use crate::handler::Order;
 use crate::store::{DumpCursor, DumpPage, DumpRow, StoreError};
@@ -198,7 +198,8 @@ fn list(columns: &[Column], each: impl Fn(Column) -> String) -> String {
 pub(super) async fn size(mut session: Session) -> Result<u64, Fault> {
     let mut size = 0;
     for Table { name, .. } in TABLES {
-        let about = format!("SELECT greatest(reltuples, -1)::int8 FROM pg_class WHERE oid = '{name}'::regclass");
+        let about =
+            format!("SELECT greatest(reltuples, -1)::int8 FROM pg_class WHERE oid = '{name}'::regclass");
         let mut rows: i64 = session.row(&about, &[]).await?.map_or(Ok(-1), |row| row.try_get(0))?;
         if rows < 0 {
             let counted = session.row(&format!("SELECT count(*) FROM {name}"), &[]).await?;
@@ -222,7 +223,8 @@ pub(super) async fn dump(
     let mut rows = Vec::new();
     while let Some(table) = TABLES.get(at.table) {
         let sql = format!(
-            "SELECT (pg_relation_size('{name}') / current_setting('block_size')::int8)::int8", name = table.name
+            "SELECT (pg_relation_size('{name}') / current_setting('block_size')::int8)::int8",
+            name = table.name
         );
         let blocks: i64 = session.row(&sql, &[]).await?.map_or(Ok(0), |row| row.try_get(0))?;
         while at.after >> PLACES < blocks {
@@ -281,7 +283,10 @@ async fn part(
 }
 
 /// Columns that only this store has.
-fn extra(table: &str, rows: &[DumpRow]) -> Result<(&'static str, &'static str, Vec<Box<dyn ToSql + Sync + Send>>), StoreError> {
+fn extra(
+    table: &str,
+    rows: &[DumpRow],
+) -> Result<(&'static str, &'static str, Vec<Box<dyn ToSql + Sync + Send>>), StoreError> {
     Ok(match table {
         "event" => (", same", "uuid", vec![Box::new(rows.iter().map(same).collect::<Result<Vec<_>, _>>()?)]),
         "delivery" => {
@@ -299,14 +304,17 @@ fn word<'r>(row: &'r DumpRow, column: &str) -> Result<&'r str, StoreError> {
 }
 
 fn lanes(rows: &[DumpRow]) -> Result<Vec<Uuid>, StoreError> {
-    let lane = |row: &DumpRow| Ok(row::lane(word(row, "handler")?, word(row, "subject_kind")?, word(row, "subject_id")?));
+    let lane = |row: &DumpRow| {
+        Ok(row::lane(word(row, "handler")?, word(row, "subject_kind")?, word(row, "subject_id")?))
+    };
     rows.iter().map(lane).collect()
 }
 
 fn same(row: &DumpRow) -> Result<Option<Uuid>, StoreError> {
     let number = |column| row.columns.get(column).and_then(Value::as_i64);
     let kind = SubjectKind::from_word(word(row, "subject_kind")?);
-    let kind = kind.ok_or_else(|| StoreError::Rejected("an event about an unknown kind of subject".into()))?;
+    let kind =
+        kind.ok_or_else(|| StoreError::Rejected("an event about an unknown kind of subject".into()))?;
     Ok(row::same(&Event {
         id: EventId(Uuid::nil()),
         source: word(row, "source")?.to_owned(),

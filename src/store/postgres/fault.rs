@@ -37,7 +37,10 @@ impl Fault {
 
     /// What was read isn't what was written: somebody else wrote, or the disk lies.
     pub(super) fn strange(what: &str, found: impl std::fmt::Display) -> Self {
-        Self::Store(StoreError::Failed(format!("the database holds {found:?} where {what} should be", found = found.to_string())))
+        Self::Store(StoreError::Failed(format!(
+            "the database holds {found:?} where {what} should be",
+            found = found.to_string()
+        )))
     }
 }
 

@@ -159,7 +159,8 @@ pub(super) async fn take_over(mut session: Session, me: Uuid, now: Timestamp) ->
     let found = session.rows("SELECT seq FROM delivery WHERE gateway = ANY ($1)", &[&gateways]).await?;
     let seqs: Vec<i64> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let placed = lane::lock_seqs(&mut session, &seqs, Into::Present).await?;
-    let theirs = placed.iter().filter(|placed| placed.gateway.is_some_and(|gateway| gateways.contains(&gateway)));
+    let theirs =
+        placed.iter().filter(|placed| placed.gateway.is_some_and(|gateway| gateways.contains(&gateway)));
     let interrupted: Vec<_> = theirs.filter_map(|placed| Interrupted::of(placed, now)).collect();
     let mut changes = Changes::default();
     for one in &interrupted {
@@ -189,7 +190,9 @@ pub(super) struct Interrupted<'p> {
 impl<'p> Interrupted<'p> {
     pub(super) fn of(placed: &'p Placed, now: Timestamp) -> Option<Self> {
         let (state, outcome) = placed.state.interrupted(now);
-        let (State::InFlight { since: started_at }, Some(outcome)) = (&placed.state, outcome) else { return None };
+        let (State::InFlight { since: started_at }, Some(outcome)) = (&placed.state, outcome) else {
+            return None;
+        };
         let attempt = Attempt {
             number: placed.attempts + 1,
             started_at: *started_at,

@@ -43,7 +43,8 @@ impl Statement {
 }
 
 /// Texts can be too long for an index, so their hashes are in there.
-const OF_SUBJECT: &str = " AND hashtextextended(e.subject_id, 0) = hashtextextended(?, 0) AND e.subject_id = ?";
+const OF_SUBJECT: &str =
+    " AND hashtextextended(e.subject_id, 0) = hashtextextended(?, 0) AND e.subject_id = ?";
 const OF_TYPE: &str = " AND hashtextextended(e.event_type, 0) = hashtextextended(?, 0) AND e.event_type = ?";
 
 pub(super) async fn events(mut session: Session, page: &Page) -> Result<Vec<EventSummary>, Fault> {
@@ -70,7 +71,7 @@ async fn seq_of(session: &mut Session, id: EventId) -> Result<Option<i64>, Fault
 }
 
 /// The index on what isn't delivered goes by handler, so each handler's newest are looked up and merged.
-const IN_STATE: &str = "\
+pub(super) const IN_STATE: &str = "\
     SELECT DISTINCT d.seq / 1024 AS event
     FROM (SELECT handler FROM tally UNION SELECT handler FROM tally_change) h
     CROSS JOIN LATERAL (
@@ -127,8 +128,11 @@ async fn deliveries_of(session: &mut Session, seqs: &[i64]) -> Result<Vec<(i64, 
     session.rows(DELIVERIES_OF, &[&seqs]).await?.iter().map(|row| Columns::of(row).delivery()).collect()
 }
 
-const ATTEMPTS_OF: &str =
-    concat!("SELECT delivery, ", attempt_columns!(), " FROM attempt WHERE delivery = ANY ($1) ORDER BY delivery, number");
+const ATTEMPTS_OF: &str = concat!(
+    "SELECT delivery, ",
+    attempt_columns!(),
+    " FROM attempt WHERE delivery = ANY ($1) ORDER BY delivery, number"
+);
 
 async fn attempts_of(session: &mut Session, seqs: &[i64]) -> Result<HashMap<i64, Vec<Attempt>>, Fault> {
     let mut attempts = HashMap::<i64, Vec<Attempt>>::new();
@@ -236,7 +240,7 @@ const TALLY: &str = "\
         SELECT handler, state, count FROM tally UNION ALL SELECT handler, state, by FROM tally_change) t
     GROUP BY handler, state";
 
-const OLDEST_PENDING: &str = "\
+pub(super) const OLDEST_PENDING: &str = "\
     SELECT h.handler, (
         SELECT d.accepted_at FROM delivery d
         WHERE d.handler = h.handler AND d.state = 'pending' AND d.state <> 'delivered' ORDER BY d.seq LIMIT 1)

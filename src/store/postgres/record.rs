@@ -38,7 +38,9 @@ async fn once(db: &Db, records: &[&Record]) -> Result<Vec<Result<(), StoreError>
     let mut answers = Vec::with_capacity(records.len());
     for record in records {
         answers.push(match known(&placed, record.delivery) {
-            Ok(placed) if has_ended(placed, record.claim) => is_recorded(&mut session, placed, record).await?,
+            Ok(placed) if has_ended(placed, record.claim) => {
+                is_recorded(&mut session, placed, record).await?
+            }
             Ok(placed) => take_down(placed, record, &mut changes),
             Err(error) => Err(error),
         });
@@ -68,7 +70,11 @@ async fn is_recorded(
     Ok(found.map(|_| ()).ok_or(StoreError::Overtaken(record.delivery)))
 }
 
-fn take_down<'a>(placed: &'a Placed, record: &'a Record, changes: &mut Changes<'a>) -> Result<(), StoreError> {
+fn take_down<'a>(
+    placed: &'a Placed,
+    record: &'a Record,
+    changes: &mut Changes<'a>,
+) -> Result<(), StoreError> {
     let Record { attempt, state, .. } = record;
     if attempt.number != placed.attempts + 1 || matches!(state, State::InFlight { .. }) {
         return Err(StoreError::Rejected(format!(
@@ -104,7 +110,9 @@ pub(super) async fn release(
 ) -> Result<(), Fault> {
     let placed = lane::lock(&mut session, &[delivery], Into::Present).await?;
     let placed = known(&placed, delivery)?;
-    let State::InFlight { since: at } = placed.state else { return Err(StoreError::Overtaken(delivery).into()) };
+    let State::InFlight { since: at } = placed.state else {
+        return Err(StoreError::Overtaken(delivery).into());
+    };
     if placed.claims != claim {
         return Err(StoreError::Overtaken(delivery).into());
     }
@@ -123,7 +131,8 @@ pub(super) async fn settle(mut session: Session, settle: &Settle) -> Result<(), 
     }
     let pb_data = match settle.state {
         State::Delivered { .. } => {
-            let found = session.row("SELECT pb_data FROM awaiting WHERE delivery = $1", &[&placed.seq]).await?;
+            let found =
+                session.row("SELECT pb_data FROM awaiting WHERE delivery = $1", &[&placed.seq]).await?;
             found.map(|row| Columns::of(&row).maybe_text()).transpose()?.flatten()
         }
         _ => None,
@@ -142,7 +151,7 @@ pub(super) async fn settle(mut session: Session, settle: &Settle) -> Result<(), 
     changes.commit(session).await
 }
 
-const OVERDUE: &str = concat!(
+pub(super) const OVERDUE: &str = concat!(
     "SELECT ",
     delivery_columns!(),
     ", ",
@@ -152,7 +161,11 @@ const OVERDUE: &str = concat!(
     WHERE a.deadline <= $1 ORDER BY a.deadline LIMIT $2"
 );
 
-pub(super) async fn overdue(mut session: Session, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, Fault> {
+pub(super) async fn overdue(
+    mut session: Session,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Claimed>, Fault> {
     let rows = session.rows(OVERDUE, &[&micros(now), &row::limit(limit)]).await?;
     rows.iter().map(|row| Ok(Columns::of(row).claimed()?.1)).collect()
 }

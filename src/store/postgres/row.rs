@@ -268,7 +268,8 @@ impl<'r> Columns<'r> {
             "refused" => Outcome::Refused { reason },
             "retry" => {
                 let known = class.and_then(Failure::from_word);
-                let class = known.ok_or_else(|| Fault::strange("a kind of failure", class.unwrap_or("nothing")))?;
+                let class =
+                    known.ok_or_else(|| Fault::strange("a kind of failure", class.unwrap_or("nothing")))?;
                 Outcome::Retry { class, reason, after }
             }
             _ => return Err(Fault::strange("an outcome", word)),

@@ -66,7 +66,7 @@ pub(super) async fn put(mut session: Session, status: &Status) -> Result<(), Fau
 }
 
 /// Under a live lease only: else what another gateway has set free would be taken by one that is thought dead.
-const CLAIM: &str = "\
+pub(super) const CLAIM: &str = "\
     WITH me AS MATERIALIZED (
         SELECT 1 FROM gateway WHERE id = $3 AND lease_until > clock_timestamp() FOR KEY SHARE
     ), due AS MATERIALIZED (
@@ -83,7 +83,7 @@ const CLAIM: &str = "\
     (SELECT i_account, service_group, value, message, at, attempts, version FROM taken ORDER BY due)";
 
 /// What a claim took whose answer got lost.
-const TAKEN: &str = "\
+pub(super) const TAKEN: &str = "\
     SELECT i_account, service_group, value, message, at, attempts, version FROM status
     WHERE gateway = $1 AND taken = $2 ORDER BY due";
 
@@ -99,7 +99,11 @@ pub(super) async fn claim(
     found.iter().map(job).collect()
 }
 
-pub(super) async fn taken(session: &mut Session, gateway: Uuid, taken: Uuid) -> Result<Vec<StatusJob>, Fault> {
+pub(super) async fn taken(
+    session: &mut Session,
+    gateway: Uuid,
+    taken: Uuid,
+) -> Result<Vec<StatusJob>, Fault> {
     session.rows(TAKEN, &[&gateway, &taken]).await?.iter().map(job).collect()
 }
 
@@ -130,11 +134,13 @@ pub(super) async fn finish(
         StatusEnd::GivenUp { reason } => (None, Some(text(reason)), None),
     };
     let Status { i_account, group, .. } = &job.status;
-    session.write(FINISH, &[i_account, &text(group), &job.version, &due, &reason, &written_at, &gateway]).await?;
+    session
+        .write(FINISH, &[i_account, &text(group), &job.version, &due, &reason, &written_at, &gateway])
+        .await?;
     Ok(())
 }
 
-const NEXT_DUE: &str =
+pub(super) const NEXT_DUE: &str =
     "SELECT due FROM status WHERE due IS NOT NULL AND writing IS NULL ORDER BY due LIMIT 1";
 
 pub(super) async fn next_due(mut session: Session) -> Result<Option<Timestamp>, Fault> {

@@ -260,4 +260,3 @@ async fn commits_are_on_the_disk_before_anybody_hears_of_them() {
     };
     assert_eq!(temp.store.writer.run(settings).await.expect("read"), (2, "wal".into()));
 }
-

@@ -22,7 +22,11 @@ fn numbered(number: u32) -> Event {
 
 /// Has `callers` at once take numbers up to `count`, and do what is to be done with each; answers how many a second.
 #[allow(clippy::cast_precision_loss)]
-async fn at_once<F>(callers: usize, count: u32, each: impl Fn(usize, u32) -> F + Clone + Send + 'static) -> f64
+async fn at_once<F>(
+    callers: usize,
+    count: u32,
+    each: impl Fn(usize, u32) -> F + Clone + Send + 'static,
+) -> f64
 where
     F: Future<Output = ()> + Send,
 {
@@ -117,7 +121,10 @@ async fn rates_of_acceptance() {
             ours += accept(&store, callers, from, count).await / f64::from(turns);
             theirs += plain(&plainly.settings, callers, from, count).await / f64::from(turns);
         }
-        println!("accept, {callers:>3} callers: {ours:>7.0}/s; one INSERT each: {theirs:>7.0}/s; ratio {:.1}", ours / theirs);
+        println!(
+            "accept, {callers:>3} callers: {ours:>7.0}/s; one INSERT each: {theirs:>7.0}/s; ratio {:.1}",
+            ours / theirs
+        );
         store.close().await;
     }
 }

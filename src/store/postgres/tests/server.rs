@@ -48,7 +48,9 @@ fn bin() -> Option<PathBuf> {
     let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut versions: Vec<(u32, PathBuf)> = debian
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
-        .filter(|(version, bin)| *version >= 15 && bin.join("initdb").exists() && bin.join("postgres").exists())
+        .filter(|(version, bin)| {
+            *version >= 15 && bin.join("initdb").exists() && bin.join("postgres").exists()
+        })
         .collect();
     versions.sort();
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -82,7 +84,14 @@ impl Server {
         let server = Self { fsync, folder, bin: bin.to_owned(), user, running: Mutex::new(None) };
         let made = server
             .command(&bin.join("initdb"))
-            .args(["--username=soapstone", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+            .args([
+                "--username=soapstone",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                "-D",
+            ])
             .arg(server.folder.join("data"))
             .output()
             .expect("initdb");
