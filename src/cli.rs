@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 mod call;
 mod check;
 mod demo;
+mod moves;
 mod operate;
 mod serve;
 mod show;
@@ -57,6 +58,12 @@ enum Command {
     Resume(operate::Scope),
     /// Show what waits, what is paused, and how the circuit breakers stand.
     State(operate::State),
+    /// Show what a newer program changes in the store's tables, or apply it.
+    Migrate(moves::Migrate),
+    /// Write all that is in the store to a file; the gateway must be stopped.
+    Export(moves::Export),
+    /// Fill an empty store, of whatever kind, from such a file.
+    Import(moves::Import),
     /// Run a PortaBilling to develop against.
     Simulate(simulate::Args),
     /// Show the whole way of events, with a simulated PortaBilling and external system.
@@ -125,6 +132,9 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Pause(args) => with_runtime("warn", operate::pause(args)),
         Command::Resume(args) => with_runtime("warn", operate::resume(args)),
         Command::State(args) => with_runtime("warn", operate::state(args)),
+        Command::Migrate(args) => with_runtime("warn", moves::migrate(args)),
+        Command::Export(args) => with_runtime("warn", moves::export(args)),
+        Command::Import(args) => with_runtime("warn", moves::import(args)),
         Command::Simulate(args) => with_runtime("info", simulate::run(args)),
         // the demo's outages are on purpose, and its figures say what they did
         Command::Demo(args) => with_runtime("off", demo::run(args)),

@@ -20,13 +20,15 @@ mod reader;
 mod secret;
 mod units;
 
-pub use portabilling::client::{AuthInfo, EspfAuth, SoapPath, StatusEncoding, Transport};
+pub use portabilling::client::{AuthInfo, EspfAuth, SoapPath, StatusEncoding, Tls, Transport};
 pub use secret::Secret;
 
 use crate::breaker::BreakerSettings;
 use crate::dispatch::DispatchSettings;
 use crate::handler::{Handler, RetrySchedule};
 use crate::status::StatusSettings;
+use crate::store::open::Place;
+use crate::store::postgres::PostgresSettings;
 use crate::store::sqlite;
 use effective::{as_breaker, as_handlers, as_optional_url, as_retry, as_url, as_urls};
 use units::{serialize_duration, serialize_size};
@@ -115,10 +117,10 @@ impl Default for Listen {
     }
 }
 
-/// `[store]`: the embedded store.
+/// `[store]`: the embedded store, or a database for several gateways.
 #[derive(Debug, Clone, Serialize)]
 pub struct StoreSettings {
-    /// Its file.
+    /// The embedded store's file.
     pub path: PathBuf,
     /// How many requests may wait for the writer.
     pub queue: u64,
@@ -153,6 +155,63 @@ pub struct StoreSettings {
     pub sample_limit: u64,
     /// How many events a page of the operator's API has at most.
     pub page_max: u64,
+    /// The database; none: the embedded store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<PostgresPlace>,
+}
+
+/// `[store.postgres]`: a database for several gateways.
+#[derive(Debug, Clone, Serialize)]
+pub struct PostgresPlace {
+    /// Where it is, user and password included.
+    pub url: Secret,
+    /// The schema that everything is in.
+    pub schema: String,
+    /// What this gateway is called there; none: the machine's name.
+    pub name: Option<String>,
+    /// Certificates to trust besides the system's (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// Whether a start brings older tables up to date.
+    pub migrate: bool,
+    /// The most connections, besides one for the lease.
+    pub connections: u64,
+    /// How many batches of events, and how many of attempts, are written at the same time.
+    pub batches: u64,
+    /// How long a new connection may take.
+    #[serde(serialize_with = "serialize_duration")]
+    pub connect_timeout: Duration,
+    /// How long a request may take, all tries together.
+    #[serde(serialize_with = "serialize_duration")]
+    pub timeout: Duration,
+    /// How often a request is tried that fails because the database is busy or the connection broke.
+    pub tries: u64,
+    /// How often the lease is renewed.
+    #[serde(serialize_with = "serialize_duration")]
+    pub heartbeat: Duration,
+    /// How long a gateway may be silent before others take over what it has in hand.
+    #[serde(serialize_with = "serialize_duration")]
+    pub lease: Duration,
+}
+
+impl PostgresPlace {
+    /// The defaults of the store itself.
+    pub fn new(url: Secret) -> Self {
+        let default = PostgresSettings::new("");
+        Self {
+            url,
+            schema: default.schema,
+            name: None,
+            ca_file: None,
+            migrate: default.migrate,
+            connections: default.connections as u64,
+            batches: default.accept_at_once as u64,
+            connect_timeout: default.connect_timeout,
+            timeout: default.verb_max,
+            tries: default.tries.into(),
+            heartbeat: default.heartbeat,
+            lease: default.lease,
+        }
+    }
 }
 
 /// SQLite's pages, in which it counts its log.
@@ -178,6 +237,42 @@ impl StoreSettings {
             samples: signed(default.samples),
             sample_limit: default.sample_bytes as u64,
             page_max: default.page_max as u64,
+            postgres: None,
+        }
+    }
+
+    /// Where the store is.
+    pub fn place(&self) -> Place {
+        match &self.postgres {
+            Some(postgres) => Place::Postgres(Box::new(self.database(postgres))),
+            None => Place::Sqlite(self.path.clone(), self.sqlite()),
+        }
+    }
+
+    fn database(&self, postgres: &PostgresPlace) -> PostgresSettings {
+        let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let default = PostgresSettings::new(postgres.url.expose());
+        PostgresSettings {
+            schema: postgres.schema.clone(),
+            name: postgres.name.clone().unwrap_or(default.name),
+            // the configuration has been checked: it can be read
+            ca_pem: postgres.ca_file.as_ref().and_then(|file| std::fs::read(file).ok()).unwrap_or_default(),
+            migrate: postgres.migrate,
+            connections: size(postgres.connections),
+            accept_at_once: size(postgres.batches),
+            record_at_once: size(postgres.batches),
+            connect_timeout: postgres.connect_timeout,
+            verb_max: postgres.timeout,
+            tries: u32::try_from(postgres.tries).unwrap_or(u32::MAX),
+            heartbeat: postgres.heartbeat,
+            lease: postgres.lease,
+            queue: size(self.queue),
+            batch_max: size(self.batch_max),
+            patience: self.patience,
+            samples: i64::try_from(self.samples).unwrap_or(i64::MAX),
+            sample_bytes: size(self.sample_limit),
+            page_max: size(self.page_max),
+            ..default
         }
     }
 
@@ -251,6 +346,14 @@ pub struct PortaBillingSettings {
     pub answer_limit: u64,
     /// Certificates to trust besides the system's (PEM).
     pub ca_file: Option<PathBuf>,
+    /// Our own certificate, with those that lead to its authority (PEM).
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key (PEM).
+    pub client_key: Option<Secret>,
+    /// The oldest TLS that is spoken.
+    pub min_tls: Tls,
+    /// The newest.
+    pub max_tls: Tls,
     /// Whether any certificate will do. Whoever stands between can then read and change everything.
     pub danger_accept_invalid_certs: bool,
 }
@@ -277,6 +380,10 @@ impl PortaBillingSettings {
             cache_ttl: defaults::CACHE_TTL,
             answer_limit: defaults::PORTABILLING_ANSWER_LIMIT,
             ca_file: None,
+            client_certificate: None,
+            client_key: None,
+            min_tls: Tls::V1_2,
+            max_tls: Tls::V1_3,
             danger_accept_invalid_certs: false,
         }
     }

@@ -31,7 +31,7 @@ use crate::http::operator::Operator;
 use crate::http::server::{Limits, serve};
 use crate::status::StatusWriter;
 use crate::status::espf::EspfApi;
-use crate::store::sqlite::SqliteStore;
+use crate::store::open::Opened;
 use crate::store::{Control, Store, StoreError};
 use crate::telemetry::Telemetry;
 
@@ -45,7 +45,7 @@ pub struct Gateway {
     pub operator: SocketAddr,
     /// What is counted and measured.
     pub telemetry: Arc<Telemetry>,
-    store: Arc<SqliteStore>,
+    store: Opened,
     intake_stop: CancellationToken,
     work_stop: CancellationToken,
     operator_stop: CancellationToken,
@@ -86,7 +86,8 @@ impl Gateway {
     pub async fn start_observed(config: Config, also: Option<Arc<dyn Observer>>) -> Result<Self, StartError> {
         let telemetry = Arc::new(Telemetry::new());
         let store = open_store(&config).await?;
-        let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let control = store.store();
+        let shared = Arc::clone(&control) as Arc<dyn Store>;
         let observer: Arc<dyn Observer> = Arc::new(Counted::new(Arc::clone(&telemetry), also));
         let client = portabilling(&config.portabilling)?.observed(counted::calls(Arc::clone(&telemetry)));
 
@@ -94,8 +95,9 @@ impl Gateway {
         let enrich = Arc::new(PortaBilling::new(client.clone(), config.portabilling.cache_ttl));
         let mut dispatcher = Dispatcher::new(Arc::clone(&shared), enrich, routes, dispatch_settings(&config));
         dispatcher.observer = Arc::clone(&observer);
+        dispatcher.nudge = store.nudge().unwrap_or_default();
         dispatcher.callbacks = config.callback.as_ref().map(callbacks);
-        let callbacks = callback_intake(&config, &dispatcher, Arc::clone(&store) as Arc<dyn Control>);
+        let callbacks = callback_intake(&config, &dispatcher, control);
         let accepted = Arc::clone(&dispatcher.nudge);
         let sink = Arc::new(EspfApi::new(client.clone()));
         let mut statuses = StatusWriter::new(Arc::clone(&shared), sink, config.status.settings());
@@ -126,7 +128,7 @@ impl Gateway {
         gateway.workers.spawn(dispatcher.run(gateway.work_stop.clone()));
         gateway.workers.spawn(statuses.run(gateway.work_stop.clone()));
         gateway.workers.spawn(housekeeping::keep_house(
-            Arc::clone(&gateway.store) as Arc<dyn Control>,
+            gateway.store.store(),
             config.retention.clone(),
             wall_clock(),
             gateway.work_stop.clone(),
@@ -151,7 +153,7 @@ impl Gateway {
             &config.listen,
             &config.intakes,
             config.handlers,
-            Arc::clone(&self.store) as Arc<dyn Store>,
+            self.store.store() as Arc<dyn Store>,
             Arc::clone(&self.telemetry),
             accepted,
             self.intake_stop.clone(),
@@ -173,8 +175,8 @@ impl Gateway {
 
     fn open_operator(&self, config: &Config, listener: TcpListener, nudge: Arc<Notify>) {
         let operator = Operator {
-            store: Arc::clone(&self.store) as Arc<dyn Store>,
-            control: Arc::clone(&self.store) as Arc<dyn Control>,
+            store: self.store.store() as Arc<dyn Store>,
+            control: self.store.store(),
             handlers: config.handlers.clone(),
             nudge,
             now: wall_clock(),
@@ -189,7 +191,7 @@ impl Gateway {
 
     /// The store, for whoever wants to look.
     pub fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as Arc<dyn Store>
+        self.store.store() as Arc<dyn Store>
     }
 
     /// Stops: no more events are taken, deliveries that are under way end, then the store is closed.
@@ -208,14 +210,10 @@ impl Gateway {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<SqliteStore>, StartError> {
-    let (path, settings) = (config.store.path.clone(), config.store.sqlite());
-    let shown = path.display().to_string();
-    let opened =
-        tokio::task::spawn_blocking(move || SqliteStore::open(&path, settings, Timestamp::now())).await;
-    let failed = |source| StartError::Store { path: shown.clone(), source };
-    let store = opened.map_err(|error| failed(StoreError::Failed(error.to_string())))?.map_err(failed)?;
-    Ok(Arc::new(store))
+async fn open_store(config: &Config) -> Result<Opened, StartError> {
+    let place = config.store.place();
+    let path = place.shown();
+    place.open(Timestamp::now()).await.map_err(|source| StartError::Store { path, source })
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
@@ -299,10 +297,15 @@ pub fn portabilling(from: &PortaBillingSettings) -> Result<Client, StartError> {
     settings.retries = 0;
     settings.calls_per_second = (from.calls_per_second > 0).then_some(from.calls_per_second as f64);
     settings.limits.message_bytes = usize::try_from(from.answer_limit).unwrap_or(usize::MAX);
+    (settings.min_tls, settings.max_tls) = (from.min_tls, from.max_tls);
     settings.danger_accept_invalid_certs = from.danger_accept_invalid_certs;
     let setup = |source| StartError::Setup { what: "the client of PortaBilling".into(), source };
     if let Some(file) = &from.ca_file {
         settings.ca_pem.push(pem(file).map_err(|error| setup(error.into()))?);
+    }
+    if let (Some(file), Some(key)) = (&from.client_certificate, &from.client_key) {
+        let certificate = pem(file).map_err(|error| setup(error.into()))?;
+        settings.client_pem = Some([&certificate, b"\n".as_slice(), key.expose().as_bytes()].concat().into());
     }
     Client::new(settings).map_err(|error| setup(error.into()))
 }

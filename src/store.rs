@@ -7,6 +7,7 @@
 mod conformance;
 mod control;
 mod number;
+pub mod open;
 pub mod postgres;
 pub mod sqlite;
 

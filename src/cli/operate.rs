@@ -296,7 +296,7 @@ async fn many(
     which: &Which,
     complete: impl Fn(&mut Value, u64),
 ) -> Result<u64, CliError> {
-    if ids.is_empty() == !which.says_something() {
+    if ids.is_empty() != which.says_something() {
         let what = "name deliveries by their ids, or choose them by options such as --state parked";
         return Err(CliError::Usage(what.into()));
     }

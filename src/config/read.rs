@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -11,8 +11,8 @@ use toml::de::DeTable;
 use super::reader::{Reading, Section, Value, suggest};
 use super::{
     AuthInfo, CallbackListening, Config, ConnectorSettings, Credential, Dispatch, EspfAuth, Listen,
-    PortaBillingSettings, Problem, Retention, Secret, SoapPath, StatusEncoding, StatusWriting, StoreSettings,
-    Transport, defaults,
+    PortaBillingSettings, PostgresPlace, Problem, Retention, Secret, SoapPath, StatusEncoding, StatusWriting,
+    StoreSettings, Tls, Transport, defaults,
 };
 
 mod connector;
@@ -145,7 +145,51 @@ fn address(section: &Section<'_>, key: &'static str, default: SocketAddr) -> Opt
     address
 }
 
+fn postgres(section: &Section<'_>) -> Option<PostgresPlace> {
+    let url = section.need("url", "{ env = \"SOAPSTONE_DATABASE\" }");
+    let url = url.and_then(|value| section.secret_of("url", value));
+    let complete = url.is_some();
+    let default = PostgresPlace::new(url.unwrap_or_else(|| Secret::new("")));
+    let text = |key| section.get(key).and_then(|value| section.text_of(key, value)).map(str::to_owned);
+    let schema = section.get("schema").and_then(|value| {
+        let name = section.text_of("schema", value)?;
+        let right = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && name.len() <= 40
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if !right {
+            let what = format!("\"{name}\" can't be a schema's name");
+            section.problem(value.at, what, "use small letters, digits and `_`, 40 at most");
+        }
+        right.then(|| name.to_owned())
+    });
+    let settings = PostgresPlace {
+        schema: schema.unwrap_or(default.schema),
+        name: text("name"),
+        ca_file: section.certificates("ca_file"),
+        migrate: section.flag("migrate", default.migrate),
+        connections: section.count("connections", default.connections, 2..=1000),
+        batches: section.count("batches", default.batches, 1..=100),
+        connect_timeout: section.duration("connect_timeout", default.connect_timeout, MILLISECOND..=HOUR),
+        timeout: section.duration("timeout", default.timeout, MILLISECOND..=HOUR),
+        tries: section.count("tries", default.tries, 1..=100),
+        heartbeat: section.duration("heartbeat", default.heartbeat, MILLISECOND..=HOUR),
+        lease: section.duration("lease", default.lease, MILLISECOND..=HOUR),
+        url: default.url,
+    };
+    if settings.lease < settings.heartbeat * 2 {
+        let what = format!("`lease` in {} is shorter than two heartbeats", section.name);
+        section.problem(
+            section.at,
+            what,
+            "one heartbeat that is late must not end it: make it three or more",
+        );
+    }
+    section.finish();
+    complete.then_some(settings)
+}
+
 fn store(section: &Section<'_>) -> Option<StoreSettings> {
+    let postgres = section.section("postgres").map(|section| postgres(&section));
     let path = match section.get("path") {
         Some(value) => section.path_of("path", value),
         None => Some(section.folder().join(defaults::STORE_PATH)),
@@ -165,6 +209,10 @@ fn store(section: &Section<'_>) -> Option<StoreSettings> {
         samples: section.count("samples", default.samples, 0..=1_000_000),
         sample_limit: section.size("sample_limit", default.sample_limit, 0..=MIB),
         page_max: section.count("page_max", default.page_max, 1..=10_000),
+        postgres: match postgres {
+            Some(postgres) => Some(postgres?),
+            None => None,
+        },
         path: default.path,
     };
     section.finish();
@@ -254,6 +302,8 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
     let encodings = [("form", StatusEncoding::Form), ("json", StatusEncoding::Json)];
     let espf_auth = [("bearer", EspfAuth::Bearer), ("basic", EspfAuth::Basic)];
     let espf_url = section.get("espf_url").and_then(|value| section.url_of("espf_url", value));
+    let (client_certificate, client_key) = client_certificate(section);
+    let (min_tls, max_tls) = tls(section, &default);
     let settings = PortaBillingSettings {
         other_urls: urls(section, "other_urls"),
         espf_url,
@@ -270,6 +320,10 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
         cache_ttl: section.duration("cache_ttl", default.cache_ttl, Duration::ZERO..=HOUR),
         answer_limit: section.size("answer_limit", default.answer_limit, 64 * 1024..=1024 * MIB),
         ca_file: section.certificates("ca_file"),
+        client_certificate,
+        client_key,
+        min_tls,
+        max_tls,
         danger_accept_invalid_certs: section.flag("danger_accept_invalid_certs", false),
         url: default.url,
         login: default.login,
@@ -277,6 +331,50 @@ fn portabilling(section: &Section<'_>) -> Option<PortaBillingSettings> {
     };
     section.finish();
     complete.then_some(settings)
+}
+
+/// Our own certificate and its key: both or neither.
+fn client_certificate(section: &Section<'_>) -> (Option<PathBuf>, Option<Secret>) {
+    let (file, key) = (section.get("client_certificate"), section.get("client_key"));
+    let (present, missing) = match (file, key) {
+        (Some(file), None) => (Some(file), "client_key"),
+        (None, Some(key)) => (Some(key), "client_certificate"),
+        _ => (None, ""),
+    };
+    if let Some(present) = present {
+        let what = format!("{} lacks `{missing}`", section.name);
+        section.problem(
+            present.at,
+            what,
+            "a client certificate is of no use without its key, nor the key without it",
+        );
+    }
+    let secret = key.and_then(|key| section.secret_of("client_key", key));
+    // one that is protected by a password says so, and is no use to us
+    let is_key = |secret: &Secret| {
+        secret.expose().contains("PRIVATE KEY-----") && !secret.expose().contains("ENCRYPTED")
+    };
+    if let (Some(secret), Some(key)) = (&secret, key)
+        && !is_key(secret)
+    {
+        let what = format!("`client_key` in {} holds no private key in PEM format", section.name);
+        section.problem(key.at, what, "give one with -----BEGIN PRIVATE KEY----- in it, without a password");
+    }
+    (section.certificates("client_certificate"), secret)
+}
+
+/// The oldest and the newest TLS.
+fn tls(section: &Section<'_>, default: &PortaBillingSettings) -> (Tls, Tls) {
+    let versions = [("1.2", Tls::V1_2), ("1.3", Tls::V1_3)];
+    let min = section.choice("min_tls", default.min_tls, &versions);
+    let max = section.choice("max_tls", default.max_tls, &versions);
+    if min > max
+        && let Some(value) = section.get("min_tls").or_else(|| section.get("max_tls"))
+    {
+        let what = format!("`min_tls` in {} is above `max_tls`", section.name);
+        section.problem(value.at, what, "allow one version at least");
+    }
+    (min, max)
 }
 
 fn credential(section: &Section<'_>) -> Option<Credential> {

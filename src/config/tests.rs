@@ -106,6 +106,38 @@ fn a_file_of_certificates_has_to_hold_one() {
 }
 
 #[test]
+fn a_client_certificate_needs_its_key_and_the_newest_tls_is_not_older_than_the_oldest() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("client.pem"), include_str!("tests/client.pem")).unwrap();
+    std::fs::write(
+        folder.path().join("client.key"),
+        "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----",
+    )
+    .unwrap();
+    let with = |lines: &str| {
+        let text = MINIMAL.replace("[[intake]]", &format!("{lines}\n[[intake]]"));
+        Config::parse("t", &text, folder.path(), &env).map_err(|error| error.to_string())
+    };
+    let certificate = "client_certificate = \"client.pem\"";
+    let key = "client_key = { file = \"client.key\" }";
+    let right = format!("{certificate}\n{key}\nmin_tls = \"1.3\"");
+    let config = with(&right).unwrap();
+    assert!(config.portabilling.client_key.is_some() && config.portabilling.min_tls == Tls::V1_3);
+    let effective = config.effective().unwrap();
+    assert!(effective.contains("client.key") && !effective.contains("PRIVATE"), "{effective}");
+    for (lines, says) in [
+        (certificate, "[portabilling] lacks `client_key`"),
+        (key, "[portabilling] lacks `client_certificate`"),
+        (&format!("{certificate}\nclient_key = {{ env = \"SET\" }}"), "holds no private key in PEM format"),
+        ("max_tls = \"1.2\"\nmin_tls = \"1.3\"", "`min_tls` in [portabilling] is above `max_tls`"),
+        ("min_tls = \"1.1\"", "unknown value \"1.1\" for `min_tls`"),
+    ] {
+        let error = with(lines).unwrap_err();
+        assert!(error.contains(says) && !error.contains("secret-of"), "{error}");
+    }
+}
+
+#[test]
 fn whatever_is_broken_in_a_configuration_is_told_and_never_a_panic() {
     let lines: Vec<&str> = EXAMPLE.lines().collect();
     let mut wrong = 0;

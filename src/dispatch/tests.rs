@@ -2,6 +2,8 @@
 //!
 //! The clock is held: time passes when the test moves it and nudges.
 
+mod outages;
+
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

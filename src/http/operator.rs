@@ -180,9 +180,13 @@ impl Operator {
         Ok(Page { before, limit, event_type: query.r#type, subject: query.subject, state: query.state })
     }
 
-    fn store_failed(&self, error: &StoreError) -> Response {
+    fn note_failure(&self, error: &StoreError) {
         self.telemetry.store_error();
         tracing::error!(%error, "the store doesn't answer the operator");
+    }
+
+    fn store_failed(&self, error: &StoreError) -> Response {
+        self.note_failure(error);
         error_response(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
     }
 }

@@ -106,6 +106,19 @@ impl Default for StoreSettings {
     }
 }
 
+pub use schema::plan;
+
+/// Applies the steps that [`plan`] names; answers which.
+///
+/// # Errors
+/// As [`SqliteStore::open`].
+pub fn apply(path: &Path, settings: &StoreSettings) -> Result<Vec<(i64, &'static str)>, StoreError> {
+    let _lock = lock(path)?;
+    let steps = plan(path)?;
+    schema::migrate(&mut connect(path, settings)?)?;
+    Ok(steps)
+}
+
 /// The embedded store.
 #[derive(Debug)]
 pub struct SqliteStore {

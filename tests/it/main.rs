@@ -14,4 +14,5 @@ mod peers;
 mod portabilling;
 mod server;
 mod simulator;
+mod tls;
 mod whole_way;

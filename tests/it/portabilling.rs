@@ -12,7 +12,7 @@ use portabilling::account::{
     UpdateAccountRequest,
 };
 use portabilling::client::{
-    AccountStatus, AuthInfo, Client, Credentials, JsonBody, NewEvent, Settings, Transport,
+    AccountStatus, AuthInfo, Client, Credentials, JsonBody, NewEvent, Realm, Settings, Transport,
 };
 use portabilling::fault::Class;
 use portabilling::invoice::{GetInvoiceInfo, GetInvoiceInfoRequest, InvoiceInfo};
@@ -62,7 +62,33 @@ async fn every_way_to_authenticate_is_taken_over_both_transports_and_gives_the_s
             client.log_out().await;
         }
     }
-    assert_eq!(answers.len(), 10);
+    let SessionSettings { login, token, .. } = SessionSettings::default();
+    let by_token = client(&simulator, |settings| settings.credentials = Credentials::token(login, token));
+    answers.push(info(&by_token).await.unwrap().unwrap());
+    let other = by_token.login_to_realm("16045550001", Realm::Account).await.unwrap();
+    assert!(other.settings().url.ends_with(":8445"), "the realm's port");
+    // here the realms have one port
+    let credentials = other.settings().credentials.clone();
+    answers.push(
+        info(&client(&simulator, |settings| settings.credentials = credentials)).await.unwrap().unwrap(),
+    );
+    let request = LoginRequest {
+        login: Some("demo".into()),
+        password: Some(SessionSettings::default().password),
+        ..Default::default()
+    };
+    let given = by_token.call::<Login>(&request).await.unwrap();
+    for (credentials, auth_info) in [
+        (Credentials::session(given.session_id.unwrap()), AuthInfo::SessionId),
+        (Credentials::access_token(given.access_token.clone().unwrap()), AuthInfo::AccessToken),
+        (Credentials::access_token(given.access_token.unwrap()), AuthInfo::Bearer),
+    ] {
+        let theirs = client(&simulator, |settings| {
+            (settings.credentials, settings.auth_info) = (credentials, auth_info)
+        });
+        answers.push(info(&theirs).await.unwrap().unwrap());
+    }
+    assert_eq!(answers.len(), 15);
     assert!(answers.iter().all(|account| *account == answers[0]));
     assert_eq!(answers[0].i_account, Some(ACCOUNT));
 }

@@ -4,6 +4,7 @@ mod cable;
 mod data;
 pub(crate) mod external;
 mod failures;
+mod operating;
 mod order;
 mod portabilling;
 mod restart;

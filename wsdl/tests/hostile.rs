@@ -160,8 +160,17 @@ fn is_maybe_sent(error: &Error) -> bool {
     matches!(&error.cause, Cause::Call(call) if matches!(**call, CallError::MaybeSent(_)))
 }
 
+/// The most memory that this process has had so far, in bytes, where the system says it (Linux).
+fn peak() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches("kB").trim().parse::<usize>().ok().map(|kilobytes| kilobytes << 10)
+}
+
 #[tokio::test]
 async fn whatever_goes_wrong_after_it_was_sent_it_is_not_sent_again_unless_it_only_reads() {
+    bomb();
+    let before = peak();
     for transport in [Transport::Soap, Transport::Json] {
         for manner in [
             Manner::HalfOpen,
@@ -188,6 +197,9 @@ async fn whatever_goes_wrong_after_it_was_sent_it_is_not_sent_again_unless_it_on
             assert_eq!(server.requests.load(Ordering::SeqCst), 1 + again, "{manner:?}");
         }
     }
+    // the bombs hold 64 MiB each, the endless answers anything
+    let grown = peak().zip(before).map_or(0, |(after, before)| after - before);
+    assert!(grown < 24 * LIMIT, "{grown}");
 }
 
 #[tokio::test]

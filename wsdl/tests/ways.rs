@@ -16,7 +16,7 @@ use portabilling::account::{
 };
 use portabilling::cdr::{GetCallRecording, GetCallRecordingRequest};
 use portabilling::client::{
-    AuthInfo, Cause, Client, Credentials, JsonBody, Realm, Settings, StatusEncoding, Transport,
+    AuthInfo, Cause, Client, Credentials, EspfAuth, JsonBody, Realm, Settings, StatusEncoding, Transport,
 };
 use portabilling::fault::Class;
 use portabilling::session::{Login, LoginResponse};
@@ -376,4 +376,49 @@ async fn the_espf_api_and_the_api_2_are_asked_where_they_are() {
     client.api2().one("products", "a/b", &[]).await.unwrap();
     assert_eq!(wire.paths().pop().unwrap(), "http://pb.test/api/v2/products/a%2Fb");
     assert_eq!(wire.paths().iter().filter(|path| path.ends_with("/login")).count(), 2);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_refused_with_a_call_is_not_sent_again_before_a_pause() {
+    let refused = || Ok(fault("Server.Session.auth_failed"));
+    let wire = Wire::new([refused(), Ok(answer(401, "text/plain", ""))]);
+    let client = wire.client(|settings| {
+        settings.transport = Transport::Json;
+        settings.auth_info = AuthInfo::Inline;
+    });
+    assert_eq!(info(&client).await.unwrap_err().class(), Some(Class::LoginRefused));
+    for _ in 0..3 {
+        let error = info(&client).await.unwrap_err();
+        assert!(matches!(error.cause, Cause::LoginPause(left, _) if left.as_secs() > 1), "{error:?}");
+        assert_eq!(error.class(), Some(Class::LoginRefused));
+    }
+    assert_eq!(wire.paths().len(), 1, "a lock-out isn't courted");
+    let client = wire.client(|settings| settings.espf_auth = EspfAuth::Basic);
+    for _ in 0..3 {
+        let error = client.service_groups().await.unwrap_err();
+        assert!(error.may_work_later() && !error.may_have_been_carried_out(), "{error:?}");
+    }
+    assert_eq!(wire.paths().len(), 2);
+}
+
+#[tokio::test]
+async fn portabilling_is_asked_how_long_a_token_lives_where_the_settings_want_that() {
+    let lifetime = || Ok(answer(200, "application/json", r#"{"access_token_lifetime":"0.0"}"#));
+    let short = || Ok(answer(200, "application/json", r#"{"access_token_lifetime":"1"}"#));
+    let none = || Ok(answer(500, "application/json", "<html>"));
+    for (said, logins) in [(lifetime(), 1), (none(), 1), (short(), 2)] {
+        let wire = Wire::new([said]);
+        let client = wire.client(|settings| {
+            settings.transport = Transport::Json;
+            settings.ask_lifetime = true;
+            settings.refresh = false;
+        });
+        info(&client).await.unwrap();
+        // the login says 900 s
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        info(&client).await.unwrap();
+        let paths = wire.paths();
+        let asked = |method: &str| paths.iter().filter(|path| path.ends_with(method)).count();
+        assert_eq!((asked("/login"), asked("/get_access_token_lifetime")), (logins, logins), "{paths:?}");
+    }
 }

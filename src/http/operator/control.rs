@@ -69,7 +69,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn select(&self) -> Result<Select, Response> {
+    fn select(&self) -> Result<Select, Refusal> {
         if let Some(state) = self.state.as_deref().filter(|state| !delivery::State::WORDS.contains(state)) {
             let known = delivery::State::WORDS.join(", ");
             return Err(bad(&format!("unknown state {state:?}; known are {known}")));
@@ -85,29 +85,36 @@ impl Selection {
     }
 }
 
-fn bad(what: &str) -> Response {
-    error_response(StatusCode::BAD_REQUEST, what)
+/// Why something isn't done.
+struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        error_response(self.0, &self.1)
+    }
+}
+
+fn bad(what: &str) -> Refusal {
+    Refusal(StatusCode::BAD_REQUEST, what.to_owned())
 }
 
 /// The body of a request, or why it isn't one.
-fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Response> {
+fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
     match body {
         Ok(Json(body)) => Ok(body),
-        Err(rejection) => Err(error_response(rejection.status(), &rejection.body_text())),
+        Err(rejection) => Err(Refusal(rejection.status(), rejection.body_text())),
     }
-}
-
-/// Either way it is the answer.
-fn answer(result: Result<Response, Response>) -> Response {
-    result.unwrap_or_else(|response| response)
 }
 
 impl Operator {
-    fn failed(&self) -> impl Fn(StoreError) -> Response + '_ {
-        |error| self.store_failed(&error)
+    fn failed(&self) -> impl Fn(StoreError) -> Refusal + '_ {
+        |error| {
+            self.note_failure(&error);
+            Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        }
     }
 
-    fn limit(&self, limit: Option<usize>) -> Result<usize, Response> {
+    fn limit(&self, limit: Option<usize>) -> Result<usize, Refusal> {
         let limit = limit.unwrap_or(self.page_max);
         match (1..=self.page_max).contains(&limit) {
             true => Ok(limit),
@@ -119,16 +126,13 @@ impl Operator {
 async fn deliveries(
     State(operator): State<Arc<Operator>>,
     query: Result<Query<Selection>, QueryRejection>,
-) -> Response {
-    let page = async {
-        let Query(selection) = query.map_err(|rejection| bad(&rejection.body_text()))?;
-        let limit = operator.limit(selection.limit.or(Some(super::PAGE.min(operator.page_max))))?;
-        let after = selection.after.map(DeliveryId);
-        let found = operator.control.deliveries(selection.select()?, after, limit).await;
-        let found = found.map_err(operator.failed())?;
-        Ok(Json(DeliveryPage::new(&found, limit)).into_response())
-    };
-    answer(page.await)
+) -> Result<Response, Refusal> {
+    let Query(selection) = query.map_err(|rejection| bad(&rejection.body_text()))?;
+    let limit = operator.limit(selection.limit.or(Some(super::PAGE.min(operator.page_max))))?;
+    let after = selection.after.map(DeliveryId);
+    let found = operator.control.deliveries(selection.select()?, after, limit).await;
+    let found = found.map_err(operator.failed())?;
+    Ok(Json(DeliveryPage::new(&found, limit)).into_response())
 }
 
 async fn delivery(State(operator): State<Arc<Operator>>, Path(id): Path<String>) -> Response {
@@ -168,7 +172,7 @@ struct Spread {
 
 impl Spread {
     /// When the first is due, and how long after it the next.
-    fn due(self, now: Timestamp) -> Result<(Timestamp, Duration), Response> {
+    fn due(self, now: Timestamp) -> Result<(Timestamp, Duration), Refusal> {
         let gap = match self.rate {
             None => Duration::ZERO,
             Some(rate) => Duration::try_from_secs_f64(1.0 / rate)
@@ -184,18 +188,14 @@ impl Spread {
 async fn replay(
     State(operator): State<Arc<Operator>>,
     request: Result<Json<Replay>, JsonRejection>,
-) -> Response {
-    let work = async {
-        let Replay { ids, select, spread } = body(request)?;
-        let (due, gap) = spread.due((operator.now)())?;
-        let (ids, next) = operator.chosen(ids, select).await?;
-        let looked_at = ids.len();
-        let replayed = operator.control.replay(ids, due, gap).await.map_err(operator.failed())?;
-        operator.nudge.notify_one();
-        Ok(Json(json!({ "replayed": texts(&replayed), "looked_at": looked_at, "next": next }))
-            .into_response())
-    };
-    answer(work.await)
+) -> Result<Response, Refusal> {
+    let Replay { ids, select, spread } = body(request)?;
+    let (due, gap) = spread.due((operator.now)())?;
+    let (ids, next) = operator.chosen(ids, select).await?;
+    let looked_at = ids.len();
+    let replayed = operator.control.replay(ids, due, gap).await.map_err(operator.failed())?;
+    operator.nudge.notify_one();
+    Ok(Json(json!({ "replayed": texts(&replayed), "looked_at": looked_at, "next": next })).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -211,18 +211,14 @@ struct Cancel {
 async fn cancel(
     State(operator): State<Arc<Operator>>,
     request: Result<Json<Cancel>, JsonRejection>,
-) -> Response {
-    let work = async {
-        let Cancel { ids, select, reason } = body(request)?;
-        let (ids, next) = operator.chosen(ids, select).await?;
-        let looked_at = ids.len();
-        let now = (operator.now)();
-        let cancelled = operator.control.cancel(ids, now, reason).await.map_err(operator.failed())?;
-        operator.nudge.notify_one();
-        Ok(Json(json!({ "cancelled": texts(&cancelled), "looked_at": looked_at, "next": next }))
-            .into_response())
-    };
-    answer(work.await)
+) -> Result<Response, Refusal> {
+    let Cancel { ids, select, reason } = body(request)?;
+    let (ids, next) = operator.chosen(ids, select).await?;
+    let looked_at = ids.len();
+    let now = (operator.now)();
+    let cancelled = operator.control.cancel(ids, now, reason).await.map_err(operator.failed())?;
+    operator.nudge.notify_one();
+    Ok(Json(json!({ "cancelled": texts(&cancelled), "looked_at": looked_at, "next": next })).into_response())
 }
 
 impl Operator {
@@ -231,7 +227,7 @@ impl Operator {
         &self,
         ids: Option<Vec<Uuid>>,
         select: Option<Selection>,
-    ) -> Result<(Vec<DeliveryId>, Option<String>), Response> {
+    ) -> Result<(Vec<DeliveryId>, Option<String>), Refusal> {
         match (ids, select) {
             (Some(ids), None) if ids.len() <= self.page_max => {
                 Ok((ids.into_iter().map(DeliveryId).collect(), None))
@@ -276,33 +272,30 @@ struct Subscribe {
 async fn subscribe(
     State(operator): State<Arc<Operator>>,
     request: Result<Json<Subscribe>, JsonRejection>,
-) -> Response {
-    let work = async {
-        let request = body(request)?;
-        let handler = operator.handlers.iter().find(|handler| handler.name == request.handler);
-        let handler = handler.ok_or_else(|| bad(&format!("there is no handler {:?}", request.handler)))?;
-        let (due, gap) = request.spread.due((operator.now)())?;
-        let (events, next) = operator.events_for(&request).await?;
-        let looked_at = events.len();
-        // only what it would have got
-        let wanted = events.iter().filter(|event| handler.wants(&event.event_type));
-        let events = wanted.map(|event| (event.id, event.rank(handler.order_by))).collect();
-        let made = operator.control.subscribe(events, handler.name.clone(), handler.order, due, gap).await;
-        let made = made.map_err(operator.failed())?;
-        operator.nudge.notify_one();
-        Ok(Json(json!({ "made": texts(&made), "looked_at": looked_at, "next": next })).into_response())
-    };
-    answer(work.await)
+) -> Result<Response, Refusal> {
+    let request = body(request)?;
+    let handler = operator.handlers.iter().find(|handler| handler.name == request.handler);
+    let handler = handler.ok_or_else(|| bad(&format!("there is no handler {:?}", request.handler)))?;
+    let (due, gap) = request.spread.due((operator.now)())?;
+    let (events, next) = operator.events_for(&request).await?;
+    let looked_at = events.len();
+    // only what it would have got
+    let wanted = events.iter().filter(|event| handler.wants(&event.event_type));
+    let events = wanted.map(|event| (event.id, event.rank(handler.order_by))).collect();
+    let made = operator.control.subscribe(events, handler.name.clone(), handler.order, due, gap).await;
+    let made = made.map_err(operator.failed())?;
+    operator.nudge.notify_one();
+    Ok(Json(json!({ "made": texts(&made), "looked_at": looked_at, "next": next })).into_response())
 }
 
 impl Operator {
     async fn events_for(
         &self,
         request: &Subscribe,
-    ) -> Result<(Vec<crate::event::Event>, Option<String>), Response> {
+    ) -> Result<(Vec<crate::event::Event>, Option<String>), Refusal> {
         if let Some(id) = request.event {
             let found = self.store.event(EventId(id)).await.map_err(self.failed())?;
-            let found = found.ok_or_else(|| error_response(StatusCode::NOT_FOUND, "no such event"))?;
+            let found = found.ok_or_else(|| Refusal(StatusCode::NOT_FOUND, "no such event".into()))?;
             return Ok((vec![found.event], None));
         }
         let limit = self.limit(request.limit)?;
@@ -336,7 +329,7 @@ pub struct ScopeWords {
 
 impl Operator {
     /// Named handlers and connectors have to be there: a slip would pause nothing.
-    fn scope(&self, words: &ScopeWords) -> Result<Scope, Response> {
+    fn scope(&self, words: &ScopeWords) -> Result<Scope, Refusal> {
         let kinds = SubjectKind::ALL.map(SubjectKind::as_str).join(", ");
         let scope = Scope::from_words(&words.scope, &words.name).ok_or_else(|| {
             bad(&format!(
@@ -360,30 +353,24 @@ impl Operator {
 async fn pause(
     State(operator): State<Arc<Operator>>,
     request: Result<Json<ScopeWords>, JsonRejection>,
-) -> Response {
-    let work = async {
-        let words = body(request)?;
-        let scope = operator.scope(&words)?;
-        let pause = Pause { scope, at: (operator.now)(), reason: words.reason };
-        operator.control.pause(pause).await.map_err(operator.failed())?;
-        Ok(Json(json!({ "paused": true })).into_response())
-    };
-    answer(work.await)
+) -> Result<Response, Refusal> {
+    let words = body(request)?;
+    let scope = operator.scope(&words)?;
+    let pause = Pause { scope, at: (operator.now)(), reason: words.reason };
+    operator.control.pause(pause).await.map_err(operator.failed())?;
+    Ok(Json(json!({ "paused": true })).into_response())
 }
 
 async fn resume(
     State(operator): State<Arc<Operator>>,
     request: Result<Json<ScopeWords>, JsonRejection>,
-) -> Response {
-    let work = async {
-        let words = body(request)?;
-        // a pause outlives the handler that it was for, so its name needn't be known any more
-        let scope = Scope::from_words(&words.scope, &words.name).ok_or_else(|| bad("that is no scope"))?;
-        let was_paused = operator.control.resume(scope).await.map_err(operator.failed())?;
-        operator.nudge.notify_one();
-        Ok(Json(json!({ "was_paused": was_paused })).into_response())
-    };
-    answer(work.await)
+) -> Result<Response, Refusal> {
+    let words = body(request)?;
+    // a pause outlives the handler that it was for, so its name needn't be known any more
+    let scope = Scope::from_words(&words.scope, &words.name).ok_or_else(|| bad("that is no scope"))?;
+    let was_paused = operator.control.resume(scope).await.map_err(operator.failed())?;
+    operator.nudge.notify_one();
+    Ok(Json(json!({ "was_paused": was_paused })).into_response())
 }
 
 async fn pauses(State(operator): State<Arc<Operator>>) -> Response {

@@ -419,7 +419,10 @@ impl<B: Bench> Model<'_, B> {
         if self.all.is_empty() {
             return;
         }
-        let asked: Vec<_> = which.iter().map(|which| which.index(self.all.len())).collect();
+        let mut asked: Vec<_> = which.iter().map(|which| which.index(self.all.len())).collect();
+        // Of several that enter a lane together, nobody says which supersedes which.
+        let mut entered = BTreeSet::new();
+        asked.retain(|at| self.all[*at].order() != Order::Latest || entered.insert(self.all[*at].lane));
         let ids = asked.iter().map(|at| self.all[*at].id).collect();
         let (due, gap) = (self.now, Duration::from_secs(gap));
         let answer = self.bench.store().replay(ids, due, gap).await.expect("replayed");
@@ -467,7 +470,9 @@ impl<B: Bench> Model<'_, B> {
         if self.events.is_empty() {
             return;
         }
-        let asked: Vec<_> = which.iter().map(|which| which.index(self.events.len())).collect();
+        let mut asked: Vec<_> = which.iter().map(|which| which.index(self.events.len())).collect();
+        let mut entered = BTreeSet::new();
+        asked.retain(|at| HANDLERS[handler].1 != Order::Latest || entered.insert(self.events[*at].1));
         let rank = |at: usize| self.events[at].0.event_time.expect("a time");
         let events = asked.iter().map(|at| (self.events[*at].0.id, rank(*at))).collect();
         let (due, gap) = (self.now, Duration::from_secs(3));

@@ -18,3 +18,4 @@ mod scenario;
 #[path = "../../../codegen/tests/it/library.rs"]
 mod served;
 mod servers;
+mod soaplite;

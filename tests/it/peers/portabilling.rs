@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
+use portabilling::account::{GetAccountInfo, GetAccountInfoRequest};
+use portabilling::client::{AuthInfo, Client, Credentials, Settings};
 use serde_json::{Value as Json, json};
-use soapstone::simulator::{Simulator, SimulatorSettings};
+use soapstone::simulator::{SessionSettings, Simulator, SimulatorSettings};
 
 use super::installed;
 
@@ -39,9 +41,15 @@ async fn every_foreign_client_works_with_the_simulated_portabilling_over_its_own
 
 /// What the client printed: operation → what came out.
 fn run(client: &str, command: &[&str], url: &str) -> serde_json::Map<String, Json> {
+    let said = said(client, command, &[url]);
+    assert_eq!(said.len(), 10, "{client}: {said:?}");
+    said
+}
+
+fn said(client: &str, command: &[&str], arguments: &[&str]) -> serde_json::Map<String, Json> {
     let output = Command::new(command[0])
         .args(&command[1..])
-        .arg(url)
+        .args(arguments)
         .env("LAB_NODE", client)
         .current_dir(installed::folder())
         .stdin(Stdio::null())
@@ -49,10 +57,54 @@ fn run(client: &str, command: &[&str], url: &str) -> serde_json::Map<String, Jso
         .unwrap_or_else(|error| panic!("{client}: {error}"));
     let text = String::from_utf8_lossy(&output.stdout);
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
-    let said: serde_json::Map<String, Json> =
-        lines.filter_map(|line| Some((line["op"].as_str()?.to_string(), line.clone()))).collect();
-    assert_eq!(said.len(), 10, "{client}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    let said = lines.filter_map(|line| Some((line["op"].as_str()?.to_string(), line.clone()))).collect();
+    assert!(output.status.success(), "{client}: {text}{}", String::from_utf8_lossy(&output.stderr));
     said
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn php_says_who_it_is_in_every_way_in_which_our_client_does_and_sees_the_same_account() {
+    if !installed::has("php") {
+        return;
+    }
+    let sessions = SessionSettings::default();
+    let local = SocketAddr::from(([127, 0, 0, 1], 0));
+    let settings = SimulatorSettings { accounts: ACCOUNTS, sessions: sessions.clone() };
+    let simulator = Simulator::start(local, settings).await.expect("a free port");
+    let url = simulator.url();
+    let (login, password, token) = (sessions.login, sessions.password, sessions.token);
+    let arguments = [url.clone(), login.clone(), password.clone(), token.clone()];
+    let php = move || said("php", &["php", "clients/ways.php"], &arguments.each_ref().map(String::as_str));
+    let said = tokio::task::spawn_blocking(php).await.unwrap();
+    let by_password = || Credentials::password(login.clone(), password.clone());
+    let by_token = || Credentials::token(login.clone(), token.clone());
+    for (name, credentials, way) in [
+        ("session_id", by_password(), AuthInfo::SessionId),
+        ("api_token", by_token(), AuthInfo::SessionId),
+        ("access_token", by_password(), AuthInfo::AccessToken),
+        ("inline", by_password(), AuthInfo::Inline),
+        ("inline_token", by_token(), AuthInfo::Inline),
+        ("bearer", by_password(), AuthInfo::Bearer),
+        ("refreshed", by_password(), AuthInfo::Bearer),
+        ("cookie", by_password(), AuthInfo::Cookie),
+        ("realm", by_password(), AuthInfo::SessionId),
+    ] {
+        let client = Client::new(Settings { auth_info: way, ..Settings::new(&url, credentials) }).unwrap();
+        let request = GetAccountInfoRequest { i_account: Some(1_000_001), ..Default::default() };
+        let account = client.call::<GetAccountInfo>(&request).await.unwrap().account_info.unwrap();
+        assert_eq!(said[name]["out"], json!([account.id, account.lastname]), "{name}: {:?}", said[name]);
+    }
+    assert!(said["ping"]["out"].as_i64() > Some(0), "{:?}", said["ping"]);
+    assert_eq!(said["logout"]["out"], 1);
+    for (name, code) in [
+        ("wrong_inline", "Server.Session.auth_failed"),
+        ("wrong_bearer", "Client.Session.check_auth.failed_to_process_access_token"),
+        ("nothing", "Client.check_auth.envelope_missed"),
+        ("ended", "Server.Session.check_auth.auth_failed"),
+    ] {
+        let fault = said[name]["fault"].as_str().unwrap_or_default();
+        assert_eq!(fault.rsplit(':').next(), Some(code), "{name}: {:?}", said[name]);
+    }
 }
 
 fn judge(client: &str, said: &serde_json::Map<String, Json>) {

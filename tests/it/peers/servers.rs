@@ -23,15 +23,21 @@ const SERVERS: [&str; 7] = [
 ];
 
 /// A server that runs until it is dropped.
-struct Server {
+pub struct Server {
     process: Child,
     open: Option<ChildStdin>,
-    url: String,
+    pub url: String,
 }
 
 impl Server {
     fn start(name: &str, manner: Manner) -> Self {
+        Self::with(name, manner, &[])
+    }
+
+    /// The same, with something in its environment.
+    pub fn with(name: &str, manner: Manner, environment: &[(&str, &str)]) -> Self {
         let mut command = installed::script("serve");
+        command.envs(environment.iter().copied());
         let command = command.args([name, manner.name()]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("python3 runs");
         let mut url = String::new();

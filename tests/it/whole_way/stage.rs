@@ -140,6 +140,7 @@ breaker = {{ first = "20ms", longest = "100ms", slow_start = "0s" }}
             "PORTABILLING" => Some(SessionSettings::default().password),
             "ESPF" => Some("secret".to_owned()),
             "CONNECTOR" => Some("t0ken".to_owned()),
+            "CALLBACK" => Some("signs what is called back".to_owned()),
             _ => None,
         };
         let config = Config::parse("stage.toml", &self.text, self.folder.path(), &secrets);
@@ -155,6 +156,13 @@ breaker = {{ first = "20ms", longest = "100ms", slow_start = "0s" }}
 
     pub(crate) fn take_gateway(&mut self) -> Gateway {
         self.gateway.take().unwrap()
+    }
+
+    /// Starts the gateway anew with something more in its configuration.
+    pub(crate) async fn add(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.stop_gateway().await;
+        self.start_gateway().await;
     }
 
     /// From now on the external system is behind this address.

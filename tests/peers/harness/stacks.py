@@ -19,6 +19,8 @@ SERVERS = {
     "node-soap": ("rpc doc", "node servers/node_server.js {style} {port} {wsdl}", {}, "/soap/"),
     "strong-soap": ("rpc doc", "node servers/node_server.js {style} {port} {wsdl}", {"LAB_NODE": "strong-soap"}, "/soap/"),
 }
+# a PortaBilling with a memory, which doesn't keep the lab's contract
+PORTABILLING = {"portabilling": ("rpc", "perl servers/portabilling.pl {port} {wsdl}", {}, "")}
 CLIENTS = {
     "soaplite": ("rpc doc", "perl clients/soaplite_client.pl {mode} {style} {wsdl} {url}", {}),
     "php": ("rpc doc", "php clients/php_client.php {mode} {style} {wsdl} {url}", {}),

@@ -86,6 +86,8 @@ pub use serde;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
+mod tls;
+#[cfg(feature = "client")]
 pub mod transport;
 #[cfg(feature = "client")]
 pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Reply, Transport};

@@ -9,7 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::attempts::{Attempts, Needs};
+use super::attempts::Needs;
 use super::espf::judge;
 use super::{Client, Error};
 
@@ -52,28 +52,20 @@ impl Api2 {
     async fn get(&self, path: &str, fields: &[&str], query: &[(&str, &str)]) -> Result<Value, Error> {
         const METHOD: &str = "get";
         let client = &self.client;
-        let asked = async {
-            let mut attempts = Attempts::new(client, Needs::Token, true);
-            loop {
-                let turn = attempts.next().await?;
-                let url = format!("{}{}", turn.site.url, self.path(path, fields, query));
-                let mut request = Request::get(url)
-                    .header(ACCEPT, "application/json")
-                    .body(Bytes::new())
-                    .map_err(|error| super::Cause::not_sent(error.into()))?;
-                if let Some(session) = &turn.session {
-                    request.headers_mut().insert(AUTHORIZATION, Client::bearer(session)?);
-                }
-                let read = |answer: http::Response<Bytes>| {
-                    serde_json::from_slice(answer.body())
-                        .map_err(|error| super::exchange::unreadable(&answer, &error.to_string()))
-                };
-                match client.send(request).await.and_then(judge).and_then(read) {
-                    Ok(value) => return Ok(value),
-                    Err(cause) => attempts.after(turn, cause).await?,
-                }
+        let path = self.path(path, fields, query);
+        let path = path.as_str();
+        let asked = client.attempt(Needs::Token, true, |turn| async move {
+            let mut request = Request::get(format!("{}{path}", turn.site.url))
+                .header(ACCEPT, "application/json")
+                .body(Bytes::new())
+                .map_err(|error| super::Cause::not_sent(error.into()))?;
+            if let Some(session) = &turn.session {
+                request.headers_mut().insert(AUTHORIZATION, Client::bearer(session)?);
             }
-        };
+            let answer = judge(client.send(request).await?)?;
+            serde_json::from_slice(answer.body())
+                .map_err(|error| super::exchange::unreadable(&answer, &error.to_string()))
+        });
         client.reported("API2", METHOD, asked).await
     }
 

@@ -1,6 +1,7 @@
 //! When a call is made again: after a new login, at another site, or because it certainly did no harm.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::SemaphorePermit;
 
@@ -15,6 +16,8 @@ use super::{Cause, Client};
 pub(crate) enum Needs {
     /// Nothing: a login.
     Nothing,
+    /// Login and secret, which the caller adds itself.
+    Secret,
     /// What the settings say.
     Proof,
     /// The access token of a session.
@@ -40,6 +43,28 @@ pub(crate) struct Turn {
     login: Option<Arc<Login>>,
 }
 
+impl Client {
+    /// Sends it until it is answered, or shouldn't be sent again.
+    pub(crate) async fn attempt<T, F>(
+        &self,
+        needs: Needs,
+        only_reads: bool,
+        mut send: impl FnMut(Arc<Turn>) -> F,
+    ) -> Result<T, Cause>
+    where
+        F: Future<Output = Result<T, Cause>>,
+    {
+        let mut attempts = Attempts::new(self, needs, only_reads);
+        loop {
+            let turn = Arc::new(attempts.next().await?);
+            match send(Arc::clone(&turn)).await {
+                Ok(answer) => return Ok(answer),
+                Err(cause) => attempts.after(&turn, cause).await?,
+            }
+        }
+    }
+}
+
 impl<'c> Attempts<'c> {
     pub(crate) fn new(client: &'c Client, needs: Needs, only_reads: bool) -> Self {
         let sites_left = client.inner.sites.len() - 1;
@@ -56,10 +81,11 @@ impl<'c> Attempts<'c> {
                 Turn { site: Arc::clone(&site), proof: Proof::default(), session: None, login: None };
             match self.needs {
                 Needs::Nothing => return Ok(without),
-                Needs::Proof if self.client.settings().auth_info == AuthInfo::Inline => {
+                Needs::Secret | Needs::Proof if self.is_inline() => {
+                    site.sessions.may_go_inline(Instant::now())?;
                     return Ok(Turn { proof: self.client.proof(&Session::default()), ..without });
                 }
-                Needs::Proof | Needs::Token => {}
+                Needs::Secret | Needs::Proof | Needs::Token => {}
             }
             match self.client.session(&site).await {
                 Ok((session, login)) => {
@@ -73,7 +99,7 @@ impl<'c> Attempts<'c> {
     }
 
     /// Whether to go on with another [`Self::next`]; if not, the cause is the end.
-    pub(crate) async fn after(&mut self, turn: Turn, cause: Cause) -> Result<(), Cause> {
+    pub(crate) async fn after(&mut self, turn: &Turn, cause: Cause) -> Result<(), Cause> {
         if let Some(login) = &turn.login
             && cause.asks_for_login()
             && self.client.settings().credentials.secret.can_log_in()
@@ -83,6 +109,9 @@ impl<'c> Attempts<'c> {
             turn.site.sessions.discard(login);
             self.logged_in_again = true;
             return Ok(());
+        }
+        if self.is_inline() {
+            turn.site.sessions.failed_inline(&cause);
         }
         if cause.asks_for_another_site() && self.leave(&turn.site) {
             return Ok(());
@@ -94,6 +123,15 @@ impl<'c> Attempts<'c> {
             return Ok(());
         }
         Err(cause)
+    }
+
+    /// Whether the call bears login and secret itself.
+    fn is_inline(&self) -> bool {
+        match self.needs {
+            Needs::Secret => true,
+            Needs::Proof => self.client.settings().auth_info == AuthInfo::Inline,
+            Needs::Nothing | Needs::Token => false,
+        }
     }
 
     fn leave(&mut self, site: &Site) -> bool {

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 use soapstone_soap::{Base64, Call, Structure};
 
+use super::exchange::read_answer;
 use super::session::{Life, Session};
 use super::settings::{AuthInfo, Realm, Secret};
 use super::site::Site;
@@ -121,6 +123,7 @@ impl Client {
             None => before.session_id.clone(),
         };
         session.cookies = before.cookies.clone();
+        self.ask_lifetime(site, &mut session, began).await;
         Ok(session)
     }
 
@@ -147,7 +150,26 @@ impl Client {
         };
         let mut session = made(given, began);
         session.cookies = cookies(&headers);
+        self.ask_lifetime(site, &mut session, began).await;
         Ok(session)
+    }
+
+    /// Lets PortaBilling say how long the session's token lives, where the settings want that.
+    async fn ask_lifetime(&self, site: &Site, session: &mut Session, began: Instant) {
+        const METHOD: &str = "get_access_token_lifetime";
+        if !self.settings().ask_lifetime {
+            return;
+        }
+        let answer = self.json(site, "Session", METHOD, &self.proof(session), "{}").await;
+        let said = answer.and_then(|answer| read_answer(&answer, |body| serde_json::from_slice(body)));
+        match said.map(|said: Value| seconds(&said)) {
+            Ok(Some(seconds)) => {
+                let asked = Life::new(began, Duration::from_secs(seconds));
+                session.life = session.life.into_iter().chain(asked).min_by_key(|life| life.end);
+            }
+            Ok(None) => tracing::debug!(site = site.url, "{METHOD} names no seconds"),
+            Err(error) => tracing::debug!(site = site.url, %error, "{METHOD} isn't answered"),
+        }
     }
 
     async fn ask<C: Call>(
@@ -256,6 +278,21 @@ fn lifetime(expires_in: Option<i64>, access_token: &str, expires_at: Option<&str
     said.or_else(claimed).or_else(until)
 }
 
+/// The seconds in an answer whose form isn't known: itself, a member that is called so, or the only one.
+fn seconds(answer: &Value) -> Option<u64> {
+    let number = match answer {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Object(members) => {
+            let named = |name: &String| name.contains("lifetime") || name == "expires_in";
+            let named = members.iter().find(|(name, _)| named(name)).map(|(_, value)| value);
+            seconds(named.or_else(|| members.values().next().filter(|_| members.len() == 1))?)
+        }
+        _ => None,
+    };
+    number.filter(|seconds| *seconds > 0)
+}
+
 /// The old session, to be renewed a little later.
 fn postponed(session: Session) -> Session {
     let life = session.life.map(|life| {
@@ -275,6 +312,8 @@ fn cookies(headers: &HeaderMap) -> SecretString {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -284,6 +323,23 @@ mod tests {
             headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
         }
         assert_eq!(cookies(&headers).expose_secret(), "session_id=abc; access_token=d.e.f");
+    }
+
+    #[test]
+    fn seconds_are_found_in_an_answer_of_any_form() {
+        for (answer, found) in [
+            (json!({ "success": 1, "access_token_lifetime": "900" }), Some(900)),
+            (json!({ "success": 1, "expires_in": 900 }), Some(900)),
+            (json!({ "value": { "lifetime": 900 } }), Some(900)),
+            (json!(" 900 "), Some(900)),
+            (json!({ "success": 1, "other": 900 }), None),
+            (json!({ "lifetime": 0 }), None),
+            (json!({ "lifetime": -1 }), None),
+            (json!([900]), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(seconds(&answer), found, "{answer}");
+        }
     }
 
     #[test]

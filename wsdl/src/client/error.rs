@@ -60,7 +60,27 @@ pub enum Cause {
     File(String),
 }
 
+/// Whose fault it is that a call has failed: where to look first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The request's: it can't be written, or PortaBilling doesn't take it.
+    Request,
+    /// That of who we are: login, secret, session or permission.
+    Credentials,
+    /// PortaBilling's.
+    PortaBilling,
+    /// That of what lies between: the network, TLS, a proxy.
+    Between,
+    /// Our own: too many calls at once, a file that can't be kept.
+    Ours,
+}
+
 impl Error {
+    /// Whose fault it is.
+    pub fn whose(&self) -> Whose {
+        self.cause.whose()
+    }
+
     /// The fault, where PortaBilling has answered with one.
     pub fn fault(&self) -> Option<&Fault> {
         self.cause.fault()
@@ -120,6 +140,22 @@ impl Cause {
         }
     }
 
+    fn whose(&self) -> Whose {
+        match self {
+            Cause::Login(cause) | Cause::LoginPause(_, cause) => cause.whose(),
+            Cause::Queue(_) | Cause::File(_) => Whose::Ours,
+            Cause::Unreadable { .. } => Whose::Between,
+            Cause::Status { status: 401 | 403, .. } => Whose::Credentials,
+            Cause::Status { status: 400..500, .. } => Whose::Request,
+            Cause::Status { .. } => Whose::PortaBilling,
+            Cause::Call(error) => match &**error {
+                CallError::Encode(_) => Whose::Request,
+                CallError::Fault(typed) => FaultCode::from(&*typed.fault).class().whose(),
+                _ => Whose::Between,
+            },
+        }
+    }
+
     pub(crate) fn class(&self) -> Option<Class> {
         self.fault().map(|fault| FaultCode::from(fault).class())
     }
@@ -170,9 +206,47 @@ impl Cause {
     }
 }
 
+impl Class {
+    fn whose(self) -> Whose {
+        match self {
+            Class::Validation | Class::Duplicate | Class::NotFound => Whose::Request,
+            Class::SiteBusy | Class::Unknown => Whose::PortaBilling,
+            Class::LoginRefused | Class::LockedOut | Class::PasswordExpired => Whose::Credentials,
+            Class::SessionEnded | Class::RefreshRefused | Class::Permission => Whose::Credentials,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_error_says_whose_fault_it_is() {
+        let error = |cause| Error { service: "Account", method: "get_account_info", cause };
+        let status = |status| Cause::Status { status, message: String::new() };
+        let lost = || Cause::Call(Arc::new(CallError::MaybeSent("reset".into())));
+        let page = || Cause::Unreadable { status: 502, reason: String::new(), raw: String::new() };
+        for (error, whose) in [
+            (with("Server.Session.auth_failed"), Whose::Credentials),
+            (with("Server.Account.permission_denied"), Whose::Credentials),
+            (with("Client.Account.too_short.account_info.login"), Whose::Request),
+            (with("Server.Account.duplicate_id"), Whose::Request),
+            (with("standalone_mode"), Whose::PortaBilling),
+            (with("Server.Account.internal"), Whose::PortaBilling),
+            (error(status(401)), Whose::Credentials),
+            (error(status(404)), Whose::Request),
+            (error(status(503)), Whose::PortaBilling),
+            (error(lost()), Whose::Between),
+            (error(page()), Whose::Between),
+            (error(Cause::not_sent("refused".into())), Whose::Between),
+            (error(Cause::Login(Arc::new(lost()))), Whose::Between),
+            (error(Cause::Queue(20)), Whose::Ours),
+            (error(Cause::File(String::new())), Whose::Ours),
+        ] {
+            assert_eq!(error.whose(), whose, "{error:?}");
+        }
+    }
 
     fn with(code: &str) -> Error {
         let cause = Cause::Call(Arc::new(CallError::Fault(Fault::new(code, "").into())));

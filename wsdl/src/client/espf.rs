@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::attempts::{Attempts, Needs, Turn};
+use super::attempts::{Needs, Turn};
 use super::settings::{EspfAuth, StatusEncoding};
 use super::{Cause, Client, Error};
 use crate::loose::{flag, number};
@@ -133,22 +133,16 @@ impl Client {
         path: String,
         body: Option<(&'static str, Bytes)>,
     ) -> Result<Response<Bytes>, Error> {
-        let asked = async {
-            let needs = match self.settings().espf_auth {
-                EspfAuth::Bearer => Needs::Token,
-                EspfAuth::Basic => Needs::Nothing,
-            };
-            // writing the same status twice does no harm; inserting an event twice does
-            let mut attempts = Attempts::new(self, needs, verb == Method::GET);
-            loop {
-                let turn = attempts.next().await?;
-                let request = self.espf_request(&turn, verb.clone(), &path, body.as_ref())?;
-                match self.send(request).await.and_then(judge) {
-                    Ok(answer) => return Ok(answer),
-                    Err(cause) => attempts.after(turn, cause).await?,
-                }
-            }
+        let needs = match self.settings().espf_auth {
+            EspfAuth::Bearer => Needs::Token,
+            EspfAuth::Basic => Needs::Secret,
         };
+        // writing the same status twice does no harm; inserting an event twice does
+        let (verb, path, body) = (&verb, path.as_str(), body.as_ref());
+        let asked = self.attempt(needs, verb == Method::GET, |turn| async move {
+            let request = self.espf_request(&turn, verb.clone(), path, body)?;
+            judge(self.send(request).await?)
+        });
         self.reported("ESPF", method, asked).await
     }
 

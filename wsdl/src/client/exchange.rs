@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use soapstone_soap::{CallError, Fault, Json, NotSent, Operation, Structure, fill_json};
-use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt as _};
 
 use super::auth::Proof;
 use super::settings::{JsonBody, Transport};
@@ -65,7 +65,7 @@ impl Client {
         Ok(std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// A transport that adds headers to each request and keeps those of the answer.
+    /// A transport that adds headers to each request and keeps those of an answer that sets cookies.
     pub(crate) fn bearing(
         &self,
         headers: HeaderMap,
@@ -78,7 +78,9 @@ impl Client {
             let (carrier, seen) = (client.inner.carrier.transport.clone(), Arc::clone(&seen));
             async move {
                 let answer = carrier.oneshot(request).await?;
-                answer.headers().clone_into(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
+                if answer.headers().contains_key(SET_COOKIE) {
+                    answer.headers().clone_into(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
+                }
                 Ok(answer)
             }
         }))
@@ -118,17 +120,21 @@ impl Client {
 
     pub(crate) async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Cause> {
         self.trace(&mut request);
-        let sent = self.inner.carrier.transport.clone().oneshot(request).await;
-        sent.map_err(|error| match error.downcast::<NotSent>() {
-            Ok(not_sent) => Cause::not_sent(not_sent.0),
-            Err(error) => Cause::Call(Arc::new(CallError::MaybeSent(error))),
-        })
+        self.inner.carrier.transport.clone().oneshot(request).await.map_err(unanswered)
     }
 
     pub(crate) fn trace(&self, request: &mut Request<Bytes>) {
         if self.settings().trace_headers {
             trace::mark(request.headers_mut());
         }
+    }
+}
+
+/// What a transport's error means.
+pub(crate) fn unanswered(error: BoxError) -> Cause {
+    match error.downcast::<NotSent>() {
+        Ok(not_sent) => Cause::not_sent(not_sent.0),
+        Err(error) => Cause::Call(Arc::new(CallError::MaybeSent(error))),
     }
 }
 

@@ -6,9 +6,9 @@
 use serde_json::{Map, Value};
 use soapstone_soap::{Structure, fill_json};
 
-use super::attempts::{Attempts, Needs};
+use super::attempts::Needs;
 use super::exchange::read_answer;
-use super::{Cause, Client, Error};
+use super::{Client, Error};
 
 /// What an extended list is asked for: any JSON object.
 pub type Criteria = Map<String, Value>;
@@ -73,20 +73,13 @@ impl Client {
         method: &'static str,
         params: &Value,
     ) -> Result<Value, Error> {
-        let asked = async {
-            // no parameters are an object, never a list
-            let params = if params.is_null() { "{}".to_string() } else { params.to_string() };
-            let mut attempts = Attempts::new(self, Needs::Proof, super::only_reads(method));
-            loop {
-                let turn = attempts.next().await?;
-                let answer = self.json(&turn.site, service, method, &turn.proof, &params).await;
-                let read = |body: &[u8]| serde_json::from_slice(body);
-                match answer.and_then(|answer| read_answer(&answer, read)) {
-                    Ok(value) => return Ok::<Value, Cause>(value),
-                    Err(cause) => attempts.after(turn, cause).await?,
-                }
-            }
-        };
+        // no parameters are an object, never a list
+        let params = if params.is_null() { "{}".to_string() } else { params.to_string() };
+        let params = params.as_str();
+        let asked = self.attempt(Needs::Proof, super::only_reads(method), |turn| async move {
+            let answer = self.json(&turn.site, service, method, &turn.proof, params).await?;
+            read_answer(&answer, |body| serde_json::from_slice(body))
+        });
         self.reported(service, method, asked).await
     }
 }

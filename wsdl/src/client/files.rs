@@ -9,8 +9,8 @@ use http::{HeaderMap, Request, Response};
 use soapstone_soap::{Call, CallError, Json, transport};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use super::attempts::{Attempts, Needs};
-use super::exchange::{fault, unreadable};
+use super::attempts::Needs;
+use super::exchange::{fault, unanswered, unreadable};
 use super::{Cause, Client, Error};
 
 /// A file that is being received.
@@ -63,18 +63,12 @@ impl Client {
         let asked = async {
             let params =
                 serde_json::to_string(&Json(request)).map_err(|error| Cause::not_sent(error.into()))?;
-            let mut attempts = Attempts::new(self, Needs::Proof, super::only_reads(method));
-            loop {
-                let turn = attempts.next().await?;
-                let request = self.json_request(&turn.site, service, method, &turn.proof, &params)?;
-                match self.begin(request).await {
-                    Ok((headers, body)) => {
-                        let limit = self.settings().download_bytes;
-                        return Ok(Download::new(&headers, body, limit, (service, method)));
-                    }
-                    Err(cause) => attempts.after(turn, cause).await?,
-                }
-            }
+            let params = params.as_str();
+            let begun = self.attempt(Needs::Proof, super::only_reads(method), |turn| async move {
+                self.begin(self.json_request(&turn.site, service, method, &turn.proof, params)?).await
+            });
+            let (headers, body) = begun.await?;
+            Ok(Download::new(&headers, body, self.settings().download_bytes, (service, method)))
         };
         self.reported(service, method, asked).await
     }
@@ -91,12 +85,7 @@ impl Client {
         let mut request =
             reqwest::Request::try_from(request).map_err(|error| Cause::not_sent(error.into()))?;
         *request.timeout_mut() = Some(self.settings().download_timeout);
-        let answer = http.execute(request).await.map_err(|error| {
-            let not_sent = error.is_connect() || error.is_builder();
-            let error = error.without_url().into();
-            let call = if not_sent { CallError::NotSent(error) } else { CallError::MaybeSent(error) };
-            Cause::Call(call.into())
-        })?;
+        let answer = http.execute(request).await.map_err(|error| unanswered(transport::failure(error)))?;
         if is_file(answer.status(), answer.headers()) {
             return Ok((answer.headers().clone(), Body::Streamed(answer)));
         }

@@ -40,6 +40,7 @@ mod pace;
 mod session;
 mod settings;
 mod site;
+mod tls;
 mod trace;
 
 use std::sync::Arc;
@@ -49,7 +50,7 @@ use soapstone_soap::{Call, Exchange, Operation, Structure};
 use tracing::Instrument as _;
 
 pub use api2::Api2;
-pub use error::{Cause, Error};
+pub use error::{Cause, Error, Whose};
 pub use espf::{AccountStatus, MESSAGE_LIMIT, NewEvent, ServiceGroup};
 pub use extended::{Criteria, Rows};
 pub use files::Download;
@@ -58,6 +59,8 @@ pub use settings::{
     Api2Paths, AuthInfo, Credentials, EspfAuth, EspfPaths, JsonBody, Realm, Secret, Settings, SoapPath,
     StatusEncoding, Tls, Transport,
 };
+
+pub use tls::SetupError;
 
 use self::attempts::{Attempts, Needs};
 use self::http::Carrier;
@@ -98,8 +101,8 @@ impl Client {
     /// A client over HTTP; nothing is sent before the first call.
     ///
     /// # Errors
-    /// Certificates that can't be read.
-    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+    /// Certificates that can't be read, and other settings of TLS that don't go together.
+    pub fn new(settings: Settings) -> Result<Self, SetupError> {
         let carrier = Carrier::new(&settings)?;
         Ok(Self::with(settings, carrier, None))
     }
@@ -150,13 +153,14 @@ impl Client {
     ) -> Result<(), Error> {
         let (service, method) = (operation.service, operation.name);
         let needs = if operation.header().is_some() { Needs::Proof } else { Needs::Nothing };
+        // the others go through `attempt`; what is filled from outside can't
         let called = async {
             let mut attempts = Attempts::new(self, needs, only_reads(method));
             loop {
                 let turn = attempts.next().await?;
                 match self.exchange(&turn.site, operation, &turn.proof, request, response).await {
                     Ok(_) => return Ok(()),
-                    Err(cause) => attempts.after(turn, cause).await?,
+                    Err(cause) => attempts.after(&turn, cause).await?,
                 }
             }
         };

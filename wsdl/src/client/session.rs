@@ -50,6 +50,8 @@ impl Session {
 /// The sessions of one site: the one in use, or the login that is under way or was refused.
 pub(crate) struct Sessions {
     current: Mutex<Arc<Login>>,
+    /// What became of login and secret that a call bears itself, if they were refused.
+    inline: Mutex<Option<Refusal>>,
     /// How long a login isn't repeated after a refusal, and after one that has to do with a lock-out.
     pause: Duration,
     lockout_pause: Duration,
@@ -71,7 +73,8 @@ struct Refusal {
 
 impl Sessions {
     pub(crate) fn new(settings: &Settings) -> Self {
-        Self { current: Mutex::default(), pause: settings.login_pause, lockout_pause: settings.lockout_pause }
+        let (pause, lockout_pause) = (settings.login_pause, settings.lockout_pause);
+        Self { current: Mutex::default(), inline: Mutex::default(), pause, lockout_pause }
     }
 
     /// The session in use, made by `make` where there is none or it is to be renewed (`make` is then given the old one);
@@ -102,13 +105,34 @@ impl Sessions {
             Some(Ok(session)) if session.is_to_be_renewed(now) => Some(session.clone()),
             Some(Ok(session)) if session.has_ended(now) => None,
             Some(Ok(_)) => return Ok(Arc::clone(&current)),
-            Some(Err(refusal)) => match self.left(refusal, now) {
-                Some(left) => return Err(Cause::LoginPause(left, Arc::clone(&refusal.cause))),
-                None => None,
-            },
+            Some(Err(refusal)) => {
+                self.heed(refusal, now)?;
+                None
+            }
         };
         *current = Arc::new(Login { before, result: OnceCell::new() });
         Ok(Arc::clone(&current))
+    }
+
+    /// Whether login and secret may go out with a call: not for a while after they were refused, which counts as a login.
+    pub(crate) fn may_go_inline(&self, now: Instant) -> Result<(), Cause> {
+        let refused = self.inline.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        refused.map_or(Ok(()), |refusal| self.heed(&refusal, now))
+    }
+
+    /// A call that bore login and secret has failed.
+    pub(crate) fn failed_inline(&self, cause: &Cause) {
+        if cause.asks_for_login() || cause.class().is_some_and(Class::refuses_login) {
+            let refusal = Refusal { cause: Arc::new(cause.clone()), at: Instant::now() };
+            *self.inline.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+        }
+    }
+
+    fn heed(&self, refusal: &Refusal, now: Instant) -> Result<(), Cause> {
+        match self.left(refusal, now) {
+            Some(left) => Err(Cause::LoginPause(left, Arc::clone(&refusal.cause))),
+            None => Ok(()),
+        }
     }
 
     /// A login that wasn't answered may be tried again at once; one that was refused, not.
@@ -116,6 +140,7 @@ impl Sessions {
         let pause = match refusal.cause.class() {
             Some(Class::LockedOut | Class::PasswordExpired) => self.lockout_pause,
             Some(Class::LoginRefused) => self.pause,
+            _ if refusal.cause.asks_for_login() => self.pause,
             _ => self.pause.min(Duration::from_secs(1)),
         };
         let left = pause.checked_sub(now.saturating_duration_since(refusal.at));

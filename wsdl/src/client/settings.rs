@@ -28,6 +28,9 @@ pub struct Settings {
     pub auth_info: AuthInfo,
     /// Whether a token is renewed with its refresh token before it ends; otherwise there is a new login. On.
     pub refresh: bool,
+    /// Whether `get_access_token_lifetime` is asked, over JSON, for how long a token lives, and the shorter time counts: its answer
+    /// isn't documented publicly, so any that names seconds is taken and any other passed over. Off: a login says it too.
+    pub ask_lifetime: bool,
     /// The ESPF API.
     pub espf: EspfPaths,
     /// How the body of a status is written; PortaOne's guides show both.
@@ -64,12 +67,15 @@ pub struct Settings {
     pub download_timeout: Duration,
     /// Whether calls bear `traceparent` (W3C) and `b3` headers. On.
     pub trace_headers: bool,
-    /// PEM files with certificates that are trusted besides the system's; self-signed ones are normal here.
+    /// PEM files with certificates that are trusted besides the system's, as authorities; and where a server shows one of them
+    /// itself, then by whatever name it is called, since self-signed ones are normal here and seldom bear the right one.
     pub ca_pem: Vec<Vec<u8>>,
     /// A PEM file with our own certificate and its private key.
     pub client_pem: Option<SecretSlice<u8>>,
     /// The oldest TLS that is spoken. 1.2.
     pub min_tls: Tls,
+    /// The newest TLS that is spoken. 1.3.
+    pub max_tls: Tls,
     /// Whether `HTTPS_PROXY` and its kin in the environment are heeded. Off: where a call goes is the settings' to say.
     pub proxy_from_env: bool,
     /// Takes any certificate: whoever sits in between can read and change everything. For a laboratory.
@@ -100,12 +106,13 @@ pub enum JsonBody {
 }
 
 /// A version of TLS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Tls {
     /// TLS 1.2.
-    #[default]
+    #[serde(rename = "1.2")]
     V1_2,
     /// TLS 1.3.
+    #[serde(rename = "1.3")]
     V1_3,
 }
 
@@ -272,6 +279,7 @@ impl Settings {
             credentials,
             auth_info: AuthInfo::default(),
             refresh: true,
+            ask_lifetime: false,
             espf: EspfPaths::default(),
             status_encoding: StatusEncoding::default(),
             espf_auth: EspfAuth::default(),
@@ -292,7 +300,8 @@ impl Settings {
             trace_headers: true,
             ca_pem: Vec::new(),
             client_pem: None,
-            min_tls: Tls::default(),
+            min_tls: Tls::V1_2,
+            max_tls: Tls::V1_3,
             proxy_from_env: false,
             danger_accept_invalid_certs: false,
         }
