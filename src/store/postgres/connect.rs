@@ -246,7 +246,7 @@ impl Session {
         for (sql, values) in rest {
             statements.push((self.prepare_cached(sql).await?, *values));
         }
-        let sent = join_all(statements.iter().map(|(statement, values)| self.execute(statement, *values)));
+        let sent = join_all(statements.iter().map(|(statement, values)| self.execute(statement, values)));
         // Should one fail, the end rolls back.
         let (done, ended) = futures::future::join(sent, self.batch_execute("COMMIT")).await;
         if let Some(error) = done.into_iter().filter_map(Result::err).next() {
