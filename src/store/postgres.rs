@@ -65,6 +65,20 @@ use crate::event::{Event, EventId, Subject};
 use crate::handler::Order;
 
 /// The store.
+///
+/// ```no_run
+/// use jiff::Timestamp;
+/// use soapstone::store::Store;
+/// use soapstone::store::postgres::{PostgresSettings, PostgresStore};
+///
+/// # async fn example() -> Result<(), soapstone::store::StoreError> {
+/// let url = std::env::var("DATABASE_URL").unwrap_or_default();
+/// let store = PostgresStore::open(PostgresSettings::new(url), Timestamp::now()).await?;
+/// println!("{:?}", store.backlog().await?);
+/// store.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct PostgresStore {
     db: Db,
     settings: PostgresSettings,
