@@ -5,6 +5,8 @@
 
 mod account;
 mod load;
+#[path = "../../src/store/postgres/tests/server.rs"]
+mod postgres;
 mod process;
 
 use std::net::SocketAddr;
@@ -18,7 +20,8 @@ use crate::whole_way::external::External;
 use crate::whole_way::stage::eventually;
 use account::Account;
 use load::Load;
-use process::Process;
+use postgres::Server;
+use process::{Process, Store};
 
 /// How many subjects are busy.
 const LANES: usize = 24;
@@ -39,48 +42,132 @@ impl Dice {
     }
 }
 
+/// The parties: accounts, a simulated PortaBilling, an external system that writes down what it is told.
+struct Parties {
+    simulator: Simulator,
+    external: External,
+    account: Arc<Account>,
+}
+
+impl Parties {
+    async fn gather() -> Self {
+        let local = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = SimulatorSettings { accounts: LANES, ..SimulatorSettings::default() };
+        let simulator = Simulator::start(local, settings).await.unwrap();
+        let external = External::forgetful().await;
+        let account = Arc::new(Account::new(&simulator.world(|world| world.account_ids())));
+        external.answer(account.script());
+        Self { simulator, external, account }
+    }
+
+    async fn gateway(&self, store: &Store) -> Process {
+        Process::prepare(&self.simulator.url(), self.external.address, store).await
+    }
+
+    /// Waits until all that was acknowledged is applied and recorded, and its status written.
+    async fn at_rest(&self, process: &mut Process, load: Load) {
+        process.ready().await;
+        load.end().await;
+        eventually("everything is applied", async || self.account.all_applied().then_some(())).await;
+        process.settled().await;
+        for i_account in self.account.ids() {
+            eventually("the last status is OK", async || {
+                let status = |written: &soapstone::simulator::WrittenStatus| written.status.clone();
+                let statuses = |world: &mut soapstone::simulator::World| {
+                    world.statuses().get(&(i_account, "HSS".to_owned())).map(status)
+                };
+                (self.simulator.world(|world| statuses(world)).as_deref() == Some("OK")).then_some(())
+            })
+            .await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_instant_it_loses_nothing_and_keeps_the_order() {
+    killed(&Store::File, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_with_a_database_that_is_killed_too_it_loses_nothing_and_keeps_the_order() {
+    let Some(server) = postgres::server() else { return };
+    let store = Store::Database { url: server.url(), schema: "killed".into() };
+    killed(&store, Some(server)).await;
+}
+
+async fn killed(store: &Store, server: Option<&Server>) {
     let rounds = setting("SOAPSTONE_CRASH_ROUNDS").unwrap_or(50);
     let seed = setting("SOAPSTONE_SEED").unwrap_or_else(|| jiff::Timestamp::now().as_microsecond() as u64);
     println!("SOAPSTONE_SEED={seed} SOAPSTONE_CRASH_ROUNDS={rounds}");
     let mut dice = Dice(seed);
-
-    let local = SocketAddr::from(([127, 0, 0, 1], 0));
-    let settings = SimulatorSettings { accounts: LANES, ..SimulatorSettings::default() };
-    let simulator = Simulator::start(local, settings).await.unwrap();
-    let external = External::forgetful().await;
-    let ids = simulator.world(|world| world.account_ids());
-    let account = Arc::new(Account::new(&ids));
-    external.answer(account.script());
-    let mut process = Process::prepare(&simulator.url(), external.address).await;
-    let mut load = Load::start(process.intake, Arc::clone(&account));
+    let parties = Parties::gather().await;
+    let account = Arc::clone(&parties.account);
+    let mut process = parties.gateway(store).await;
+    let mut load = Load::start(&[process.intake], Arc::clone(&account));
 
     for _ in 0..rounds {
         process.start();
         kill_time(&mut dice, &mut process, &load, &account).await;
+        if let Some(server) = server.filter(|_| dice.below(5) == 0) {
+            // the gateway lives on, and finds its way back
+            tokio::task::block_in_place(|| server.crash());
+            kill_time(&mut dice, &mut process, &load, &account).await;
+        }
         process.kill();
         load.check();
     }
 
     process.start();
-    process.ready().await;
-    load.end().await;
-    eventually("everything is applied", async || account.all_applied().then_some(())).await;
-    process.settled().await;
+    parties.at_rest(&mut process, load).await;
     account.check_applied();
     account.check_operator(&process).await;
     assert!(rounds < 20 || account.interrupted() > 0, "no kill has hit an attempt: the load is too light");
-    for i_account in ids {
-        eventually("the last status is OK", async || {
-            let status = |written: &soapstone::simulator::WrittenStatus| written.status.clone();
-            let now =
-                simulator.world(|world| world.statuses().get(&(i_account, "HSS".to_owned())).map(status));
-            (now.as_deref() == Some("OK")).then_some(())
-        })
-        .await;
-    }
     println!("{account}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_gateways_share_a_database_though_one_is_frozen_past_its_lease_or_killed() {
+    let Some(server) = postgres::server() else { return };
+    let rounds = setting("SOAPSTONE_FREEZE_ROUNDS").unwrap_or(6);
+    let seed = setting("SOAPSTONE_SEED").unwrap_or_else(|| jiff::Timestamp::now().as_microsecond() as u64);
+    println!("SOAPSTONE_SEED={seed} SOAPSTONE_FREEZE_ROUNDS={rounds}");
+    let mut dice = Dice(seed);
+    let parties = Parties::gather().await;
+    let account = Arc::clone(&parties.account);
+    let store = Store::Database { url: server.url(), schema: "shared".into() };
+    let mut gateways = Vec::new();
+    for _ in 0..3 {
+        let mut process = parties.gateway(&store).await;
+        process.start();
+        process.ready().await;
+        gateways.push(process);
+    }
+    let intakes: Vec<_> = gateways.iter().map(|process| process.intake).collect();
+    let mut load = Load::start(&intakes, Arc::clone(&account));
+
+    for round in 0..rounds {
+        let index = usize::try_from(dice.below(3)).unwrap();
+        load.acknowledges(20 + dice.below(100)).await;
+        if round % 3 == 2 {
+            gateways[index].kill();
+            load.acknowledges(50).await;
+            gateways[index].start();
+            gateways[index].ready().await;
+        } else {
+            gateways[index].freeze();
+            // longer than the lease: the others take over what it has in hand, or else those accounts stand still
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+            load.acknowledges(100).await;
+            gateways[index].thaw();
+        }
+        load.check();
+    }
+
+    parties.at_rest(&mut gateways[0], load).await;
+    let repeated = account.check_applied_once_woken();
+    account.check_operator(&gateways[1]).await;
+    assert!(account.interrupted() > 0, "nothing was taken over: the load is too light");
+    println!("sent again by those who woke up or took over: {repeated}\n{account}");
 }
 
 /// Waits for the instant: some time after the start, or the n-th acknowledgement, or the n-th request to the external

@@ -109,6 +109,18 @@ impl Account {
 
     /// In order, each at least once, always under the same key.
     pub(super) fn check_applied(&self) {
+        self.check_order(false);
+    }
+
+    /// The same where a gateway was frozen: what it had begun it may send once more when it wakes up, under the key under which
+    /// others have sent it; the external system knows it by that. Answers how often that was so.
+    pub(super) fn check_applied_once_woken(&self) -> usize {
+        self.check_order(true)
+    }
+
+    /// With `woken`, repetitions count where they came first.
+    fn check_order(&self, woken: bool) -> usize {
+        let mut repeated = 0;
         let books = self.books.lock().unwrap();
         let mut checked = self.checked.lock().unwrap();
         let mut key_of: HashMap<i64, &str> = HashMap::new();
@@ -118,7 +130,14 @@ impl Account {
                 let first = *key_of.entry(*i_event).or_insert(key);
                 assert_eq!(first, key, "event {i_event} was applied under two keys");
             }
-            let events: Vec<i64> = applied.iter().map(|(i_event, _)| *i_event).collect();
+            let mut events: Vec<i64> = applied.iter().map(|(i_event, _)| *i_event).collect();
+            if woken {
+                let mut seen = HashSet::new();
+                let all = events.len();
+                events.dedup();
+                events.retain(|i_event| seen.insert(*i_event));
+                repeated += all - events.len();
+            }
             assert!(events.is_sorted(), "account {i_account}: one overtook another: {events:?}");
             let mut each = events;
             checked.applications += each.len();
@@ -126,6 +145,7 @@ impl Account {
             assert_eq!(each, *acknowledged, "account {i_account}: not what was acknowledged");
             checked.events += each.len();
         }
+        repeated
     }
 
     /// The store has each event once, and each delivery's attempts add up to what the external system has seen.

@@ -22,10 +22,13 @@ pub(super) struct Load {
     acknowledged: watch::Sender<u64>,
 }
 
+/// How long an answer may take: one that is frozen gives none.
+const PATIENCE_OF_ESPF: Duration = Duration::from_secs(2);
+
 /// What a lane needs.
 #[derive(Clone)]
 struct Sending {
-    url: String,
+    urls: Vec<String>,
     client: reqwest::Client,
     account: Arc<Account>,
     stop: CancellationToken,
@@ -33,10 +36,11 @@ struct Sending {
 }
 
 impl Load {
-    pub(super) fn start(intake: SocketAddr, account: Arc<Account>) -> Self {
+    /// Posts to one of these after the other.
+    pub(super) fn start(intakes: &[SocketAddr], account: Arc<Account>) -> Self {
         let sending = Sending {
-            url: format!("http://{intake}/espf"),
-            client: reqwest::Client::new(),
+            urls: intakes.iter().map(|intake| format!("http://{intake}/espf")).collect(),
+            client: reqwest::Client::builder().timeout(PATIENCE_OF_ESPF).build().unwrap(),
             account: Arc::clone(&account),
             stop: CancellationToken::new(),
             acknowledged: watch::Sender::default(),
@@ -92,8 +96,9 @@ impl Sending {
     async fn post(&self, i_account: i64, i_event: i64) {
         let variables = json!({ "i_event": i_event, "i_account": i_account, "i_env": 3 });
         let body = json!({ "event_type": "Subscriber/Updated", "variables": variables }).to_string();
-        loop {
-            let request = self.client.post(&self.url).basic_auth("espf", Some("secret"));
+        let urls = self.urls.iter().cycle().skip(usize::try_from(i_event).unwrap() % self.urls.len());
+        for url in urls {
+            let request = self.client.post(url).basic_auth("espf", Some("secret"));
             match request.body(body.clone()).send().await.map(|answer| answer.status().as_u16()) {
                 Ok(200) => return,
                 Ok(code @ 400..500) => panic!("event {i_event} was answered {code}: it is lost"),

@@ -17,24 +17,49 @@ pub(super) struct Process {
     operator: SocketAddr,
     client: reqwest::Client,
     folder: TempDir,
+    database: String,
     child: Option<Child>,
+}
+
+/// Where the gateway keeps its events.
+pub(super) enum Store {
+    /// In a file of its own.
+    File,
+    /// In this schema of a database.
+    Database { url: String, schema: String },
+}
+
+impl Store {
+    /// The section of the configuration, and the secret that goes with it.
+    fn section(&self) -> (String, String) {
+        match self {
+            Self::File => ("[store]\npath = \"crash.db\"\n".into(), String::new()),
+            Self::Database { url, schema } => {
+                let section = format!(
+                    "[store.postgres]\nurl = {{ env = \"DATABASE\" }}\nschema = \"{schema}\"\n\
+                     heartbeat = \"150ms\"\nlease = \"700ms\"\n"
+                );
+                (section, url.clone())
+            }
+        }
+    }
 }
 
 impl Process {
     /// Writes the configuration; the ports stay the same through all starts.
-    pub(super) async fn prepare(portabilling: &str, external: SocketAddr) -> Self {
+    pub(super) async fn prepare(portabilling: &str, external: SocketAddr, store: &Store) -> Self {
         let (first, intake) = free_port().await;
         let (second, operator) = free_port().await;
         drop((first, second));
         let folder = tempfile::tempdir().unwrap();
+        let (store, database) = store.section();
         let text = format!(
             r#"
 [listen]
 intake = "{intake}"
 operator = "{operator}"
 
-[store]
-path = "crash.db"
+{store}
 
 [portabilling]
 url = "{portabilling}"
@@ -62,7 +87,7 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
         );
         std::fs::write(folder.path().join("soapstone.toml"), text).unwrap();
         let client = reqwest::Client::new();
-        Self { intake, operator, client, folder, child: None }
+        Self { intake, operator, client, folder, database, child: None }
     }
 
     fn log(&self) -> PathBuf {
@@ -77,6 +102,7 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
             .env("PORTABILLING", SessionSettings::default().password)
             .env("ESPF", "secret")
             .env("CONNECTOR", "t0ken")
+            .env("DATABASE", &self.database)
             .env("RUST_LOG", "info")
             .stdout(Stdio::null())
             .stderr(log)
@@ -93,6 +119,20 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
         }
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// From now on it gets no time, until [`Self::thaw`].
+    pub(super) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(super) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     fn tail(&self) -> String {

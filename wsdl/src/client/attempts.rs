@@ -39,7 +39,7 @@ pub(crate) struct Attempts<'c> {
 pub(crate) struct Turn {
     pub(crate) site: Arc<Site>,
     pub(crate) proof: Proof,
-    pub(crate) session: Option<Session>,
+    pub(crate) session: Option<Arc<Session>>,
     login: Option<Arc<Login>>,
 }
 

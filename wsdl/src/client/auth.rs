@@ -1,5 +1,6 @@
 //! How we come to a session, renew and end it, and how a call says who we are.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
@@ -81,7 +82,7 @@ impl Client {
     pub(crate) async fn session(
         &self,
         site: &Site,
-    ) -> Result<(Session, std::sync::Arc<super::session::Login>), Cause> {
+    ) -> Result<(Arc<Session>, Arc<super::session::Login>), Cause> {
         site.sessions.session(|before| self.make_session(site, before)).await
     }
 

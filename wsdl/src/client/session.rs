@@ -62,7 +62,7 @@ pub(crate) struct Sessions {
 pub(crate) struct Login {
     /// The session that is to be renewed.
     before: Option<Session>,
-    result: OnceCell<Result<Session, Refusal>>,
+    result: OnceCell<Result<Arc<Session>, Refusal>>,
 }
 
 #[derive(Debug, Clone)]
@@ -82,17 +82,17 @@ impl Sessions {
     pub(crate) async fn session<F>(
         &self,
         make: impl FnOnce(Option<Session>) -> F,
-    ) -> Result<(Session, Arc<Login>), Cause>
+    ) -> Result<(Arc<Session>, Arc<Login>), Cause>
     where
         F: Future<Output = Result<Session, Cause>>,
     {
         let login = self.usable(Instant::now())?;
         let made = login.result.get_or_init(|| async {
             let made = make(login.before.clone()).await;
-            made.map_err(|cause| Refusal { cause: Arc::new(cause), at: Instant::now() })
+            made.map(Arc::new).map_err(|cause| Refusal { cause: Arc::new(cause), at: Instant::now() })
         });
         match made.await {
-            Ok(session) => Ok((session.clone(), Arc::clone(&login))),
+            Ok(session) => Ok((Arc::clone(session), Arc::clone(&login))),
             Err(refusal) => Err(Cause::Login(Arc::clone(&refusal.cause))),
         }
     }
@@ -102,7 +102,7 @@ impl Sessions {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match current.result.get() {
             None => return Ok(Arc::clone(&current)),
-            Some(Ok(session)) if session.is_to_be_renewed(now) => Some(session.clone()),
+            Some(Ok(session)) if session.is_to_be_renewed(now) => Some(Session::clone(session)),
             Some(Ok(session)) if session.has_ended(now) => None,
             Some(Ok(_)) => return Ok(Arc::clone(&current)),
             Some(Err(refusal)) => {
@@ -156,7 +156,7 @@ impl Sessions {
     }
 
     /// Takes the session out of use, to end it.
-    pub(crate) fn take(&self) -> Option<Session> {
+    pub(crate) fn take(&self) -> Option<Arc<Session>> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let session = current.result.get()?.as_ref().ok()?.clone();
         *current = Arc::default();

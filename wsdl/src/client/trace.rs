@@ -8,8 +8,9 @@ pub(crate) fn mark(headers: &mut HeaderMap) {
     if headers.contains_key("traceparent") {
         return;
     }
-    let trace = uuid::Uuid::new_v4().simple().to_string();
-    let span = &uuid::Uuid::new_v4().simple().to_string()[16..];
+    let (mut trace, mut span) = (uuid::Uuid::encode_buffer(), uuid::Uuid::encode_buffer());
+    let trace = uuid::Uuid::new_v4().simple().encode_lower(&mut trace);
+    let span = &uuid::Uuid::new_v4().simple().encode_lower(&mut span)[16..];
     for (name, value) in
         [("traceparent", format!("00-{trace}-{span}-01")), ("b3", format!("{trace}-{span}-1"))]
     {
@@ -17,7 +18,7 @@ pub(crate) fn mark(headers: &mut HeaderMap) {
             headers.insert(name, value);
         }
     }
-    tracing::Span::current().record("trace", trace);
+    tracing::Span::current().record("trace", &*trace);
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub(crate) fn server() -> Option<&'static Server> {
 }
 
 /// Another, which forgets when the power fails.
+#[allow(dead_code)] // not by every test program that has this file
 pub(crate) fn forgetful() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
     started(&SERVER, false)
@@ -148,6 +149,26 @@ impl Server {
         file.and_then(|mut file| file.read_to_string(&mut state)).is_ok() && state.contains("ready")
     }
 
+    /// Ends it as a failing machine does (SIGKILL to all of it), and starts it anew on what is on the disk.
+    #[allow(dead_code)] // not by every test program that has this file
+    pub(crate) fn crash(&self) {
+        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("it runs");
+        let pid = pid.lines().next().expect("its number").to_owned();
+        let children = Command::new("pkill").args(["-KILL", "-P", &pid]).status();
+        let server = Command::new("kill").args(["-KILL", &pid]).status();
+        assert!(children.is_ok() && server.is_ok_and(|ended| ended.success()), "it can't be killed");
+        let child = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut child) = child {
+            // the shell keeps the folder
+            if let Some(mut stdin) = child.stdin.take() {
+                let _ = std::io::Write::write_all(&mut stdin, b"stop\n");
+            }
+            let _ = child.wait();
+        }
+        let _ = fs::remove_file(self.folder.join("data/postmaster.pid"));
+        self.run();
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
@@ -158,6 +179,7 @@ impl Server {
     }
 
     /// Where it listens.
+    #[allow(dead_code)] // not by every test program that has this file
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join(".s.PGSQL.5432")
     }
