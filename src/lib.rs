@@ -21,7 +21,7 @@
 //! | [`event`] | what ESPF said: verbatim, never changed; and what it is about |
 //! | [`handler`] | a subscription: which events, what to fetch, which connector, when to try again |
 //! | [`delivery`] | one event for one handler, and the pure [`State::next`](delivery::State::next): the only judge |
-//! | [`store`] | what must survive, as a handful of verbs; [`store::sqlite`] is the embedded one |
+//! | [`store`] | what must survive, as a handful of verbs; [`store::sqlite`] is the embedded one, [`store::postgres`] the one for several gateways |
 //! | [`enrich`] | required data in, `pb_data` out: which calls to PortaBilling, mapped how |
 //! | [`connector`] | the way to an external system; [`connector::http`] speaks the NSPS connector contract |
 //! | [`dispatch`] | the worker: claim what is due, enrich, connect, judge, record; the only place that retries |

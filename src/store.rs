@@ -1,7 +1,7 @@
 //! What must survive, as a handful of verbs. Nothing outside this module writes to disk.
 //!
 //! [`Store`] is the way of an event: accepted, claimed, recorded, its status written back. [`Control`] is what operators and
-//! housekeeping do beside it. Two stores keep the same promises: [`sqlite`] for one gateway, `postgres` for several.
+//! housekeeping do beside it. Two stores keep the same promises: [`sqlite`] for one gateway, [`postgres`] for several.
 
 #[cfg(test)]
 mod conformance;

@@ -25,6 +25,7 @@ mod query;
 mod record;
 mod row;
 mod schema;
+mod settings;
 mod statuses;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -38,9 +39,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use jiff::Timestamp;
-use secrecy::SecretString;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use self::accept::Addressed;
@@ -51,6 +52,7 @@ use self::keeper::Keeper;
 use self::lease::{Lease, Taken};
 use self::row::{micros, text};
 pub use self::schema::{Step, apply, plan};
+pub use self::settings::PostgresSettings;
 use super::number::DELIVERIES;
 use super::{
     Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
@@ -62,91 +64,21 @@ use crate::delivery::{Delivery, DeliveryId};
 use crate::event::{Event, EventId, Subject};
 use crate::handler::Order;
 
-/// Where the database is, and the limits of the store, with their defaults.
-#[derive(Debug, Clone)]
-pub struct PostgresSettings {
-    /// `postgres://user:password@host/database`, or libpq's words. Without `sslmode` what isn't on this machine must speak TLS;
-    /// `require` and `verify-full` mean the same here: certificate and name are always checked. `verify-ca` isn't known.
-    pub url: SecretString,
-    /// The schema that everything is in; it is made. `soapstone`.
-    pub schema: String,
-    /// PEM with certificates that are trusted besides the system's. None.
-    pub ca_pem: Vec<u8>,
-    /// What this gateway is called in the table of gateways and in logs; the name of the machine.
-    pub name: String,
-    /// Whether opening a store with an older schema brings it up to date; yes.
-    pub migrate: bool,
-    /// How many connections there are at most, besides one for the lease; 8.
-    pub connections: usize,
-    /// How many batches of events are being accepted at the same time; 2.
-    pub accept_at_once: usize,
-    /// How many batches of attempts are being recorded at the same time; 2.
-    pub record_at_once: usize,
-    /// How many events, and how many attempts, may wait to be written; 4 096.
-    pub queue: usize,
-    /// How many are written together at most; 512.
-    pub batch_max: usize,
-    /// How many bytes they have together, about; 4 MiB.
-    pub batch_bytes: usize,
-    /// How long a verb waits for a place in a queue, for a connection or for a lock before it fails; 5 s.
-    pub patience: Duration,
-    /// How long a new connection may take; 5 s.
-    pub connect_timeout: Duration,
-    /// How long a verb may take, all tries together; 30 s.
-    pub verb_max: Duration,
-    /// How often a verb is tried that fails because the database is busy or the connection broke; 4.
-    pub tries: u32,
-    /// How often the lease is renewed; 5 s.
-    pub heartbeat: Duration,
-    /// How long a gateway may be silent before others take over what it has in hand; 15 s.
-    pub lease: Duration,
-    /// The shortest time between two nudges for the other gateways; 50 ms.
-    pub nudge_every: Duration,
-    /// How many samples of unreadable requests are kept; 1 000.
-    pub samples: i64,
-    /// How much of such a request is kept, in bytes; 16 384.
-    pub sample_bytes: usize,
-    /// How many events a page has at most; 500.
-    pub page_max: usize,
-}
-
-impl PostgresSettings {
-    /// The defaults, for the database at this URL.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into().into(),
-            schema: "soapstone".into(),
-            ca_pem: Vec::new(),
-            name: host_name(),
-            migrate: true,
-            connections: 8,
-            accept_at_once: 2,
-            record_at_once: 2,
-            queue: 4096,
-            batch_max: 512,
-            batch_bytes: 4 * 1024 * 1024,
-            patience: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            verb_max: Duration::from_secs(30),
-            tries: 4,
-            heartbeat: Duration::from_secs(5),
-            lease: Duration::from_secs(15),
-            nudge_every: Duration::from_millis(50),
-            samples: 1000,
-            sample_bytes: 16_384,
-            page_max: 500,
-        }
-    }
-}
-
-/// Only to tell gateways apart.
-fn host_name() -> String {
-    let named = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
-    let told = || std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned());
-    named.or_else(told).unwrap_or_else(|| "gateway".into())
-}
-
 /// The store.
+///
+/// ```no_run
+/// use jiff::Timestamp;
+/// use soapstone::store::Store;
+/// use soapstone::store::postgres::{PostgresSettings, PostgresStore};
+///
+/// # async fn example() -> Result<(), soapstone::store::StoreError> {
+/// let url = std::env::var("DATABASE_URL").unwrap_or_default();
+/// let store = PostgresStore::open(PostgresSettings::new(url), Timestamp::now()).await?;
+/// println!("{:?}", store.backlog().await?);
+/// store.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct PostgresStore {
     db: Db,
     settings: PostgresSettings,
@@ -155,7 +87,7 @@ pub struct PostgresStore {
     acceptor: Batcher<Arc<Addressed>, Accepted>,
     recorder: Batcher<Record, ()>,
     stop: CancellationToken,
-    /// Some subject, handler or whatever has something to tell the others: set from the first claim on.
+    tasks: TaskTracker,
     closed: AtomicBool,
 }
 
@@ -182,6 +114,7 @@ impl PostgresStore {
             db: db.clone(),
             address,
             lease: Arc::clone(&lease),
+            me: Uuid::new_v4().to_string(),
             channel: format!("soapstone_{}", settings.schema),
             heartbeat: settings.heartbeat,
             nudge_every: settings.nudge_every,
@@ -192,8 +125,12 @@ impl PostgresStore {
         });
         keeper.take_over(now).await?;
         let stop = CancellationToken::new();
-        tokio::spawn(Arc::clone(&keeper).keep(stop.clone()));
-        tokio::spawn(Arc::clone(&keeper).call(stop.clone()));
+        let tasks = TaskTracker::new();
+        tasks.spawn(Arc::clone(&keeper).keep(stop.clone()));
+        tasks.spawn(Arc::clone(&keeper).call(stop.clone()));
+        tasks.close();
+        // that there are two now
+        keeper.tell();
         let acceptor = Batcher::start(limits(&settings, settings.accept_at_once), {
             let db = db.clone();
             Arc::new(move |events: Arc<[Arc<Addressed>]>| {
@@ -208,7 +145,17 @@ impl PostgresStore {
                 async move { record::record(&db, &records).await }.boxed()
             })
         });
-        Ok(Self { db, settings, lease, keeper, acceptor, recorder, stop, closed: AtomicBool::new(false) })
+        Ok(Self {
+            db,
+            settings,
+            lease,
+            keeper,
+            acceptor,
+            recorder,
+            stop,
+            tasks,
+            closed: AtomicBool::new(false),
+        })
     }
 
     /// Notified when another gateway has done something that gives this one work.
@@ -224,6 +171,7 @@ impl PostgresStore {
         self.acceptor.close().await;
         self.recorder.close().await;
         self.stop.cancel();
+        self.tasks.wait().await;
         let ended = self.again(|session| self.lease.end(session)).await;
         if let Err(error) = ended {
             tracing::warn!(%error, "the lease isn't given up; it runs out");

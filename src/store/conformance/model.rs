@@ -4,114 +4,25 @@
 //!
 //! All cases share one store, each with handlers and subjects of its own. `PROPTEST_CASES` says how many there are (500).
 
+mod beside;
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use jiff::SignedDuration;
-use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
+use self::steps::{Step, steps};
 use super::*;
-use crate::delivery::{DeliveryId, Failure, Settlement};
+use crate::delivery::DeliveryId;
 use crate::handler::{Retries, RetrySchedule};
 
 /// Handlers by name, with their order.
 const HANDLERS: [(&str, Order); 3] =
     [("skip", Order::Skip), ("strict", Order::Strict), ("latest", Order::Latest)];
-
-#[derive(Debug, Clone)]
-enum Step {
-    /// About an account, for handlers by their bits; it happened so many seconds ago.
-    Accept {
-        account: u32,
-        handlers: usize,
-        ago: i64,
-    },
-    AcceptAgain {
-        which: Index,
-    },
-    Claim {
-        handler: usize,
-        limit: usize,
-    },
-    End {
-        which: Index,
-        outcome: Outcome,
-    },
-    /// An outcome that was recorded before is recorded once more.
-    EndAgain {
-        which: Index,
-    },
-    Release {
-        which: Index,
-        seconds: i64,
-    },
-    CallBack {
-        which: Index,
-        outcome: Outcome,
-    },
-    Overdue,
-    Replay {
-        which: Vec<Index>,
-        gap: u64,
-    },
-    Cancel {
-        which: Vec<Index>,
-    },
-    Subscribe {
-        which: Vec<Index>,
-        handler: usize,
-    },
-    Pause {
-        what: usize,
-    },
-    Resume {
-        what: usize,
-    },
-    Wait {
-        seconds: i64,
-    },
-    Crash,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let busy = || Outcome::Retry { class: Failure::Busy, reason: "busy".into(), after: None };
-    let ended = move || {
-        prop_oneof![
-            3 => Just(Outcome::Delivered),
-            2 => Just(busy()),
-            1 => Just(Outcome::Refused { reason: "no".into() }),
-        ]
-    };
-    let outcome = prop_oneof![
-        5 => ended(),
-        1 => Just(Outcome::Accepted { within: Duration::from_secs(30) }),
-    ];
-    let which = any::<Index>;
-    let some = || prop::collection::vec(any::<Index>(), 1..4);
-    let step = prop_oneof![
-        7 => (0..3_u32, 0..8_usize, prop_oneof![2 => Just(0), 1 => 0..100_i64])
-            .prop_map(|(account, handlers, ago)| Step::Accept { account, handlers, ago }),
-        1 => which().prop_map(|which| Step::AcceptAgain { which }),
-        8 => (0..3_usize, 0..4_usize).prop_map(|(handler, limit)| Step::Claim { handler, limit }),
-        10 => (which(), outcome).prop_map(|(which, outcome)| Step::End { which, outcome }),
-        1 => which().prop_map(|which| Step::EndAgain { which }),
-        1 => (which(), 0..60_i64).prop_map(|(which, seconds)| Step::Release { which, seconds }),
-        3 => (which(), ended()).prop_map(|(which, outcome)| Step::CallBack { which, outcome }),
-        1 => Just(Step::Overdue),
-        2 => (some(), 0..20_u64).prop_map(|(which, gap)| Step::Replay { which, gap }),
-        1 => some().prop_map(|which| Step::Cancel { which }),
-        1 => (some(), 0..3_usize).prop_map(|(which, handler)| Step::Subscribe { which, handler }),
-        1 => (0..8_usize).prop_map(|what| Step::Pause { what }),
-        2 => (0..8_usize).prop_map(|what| Step::Resume { what }),
-        3 => (1..200_i64).prop_map(|seconds| Step::Wait { seconds }),
-        1 => Just(Step::Crash),
-    ];
-    prop::collection::vec(step, 1..80)
-}
 
 type LaneOf = (usize, u32);
 
@@ -372,125 +283,6 @@ impl<B: Bench> Model<'_, B> {
         one.state = State::Pending { due };
         let lane = one.lane;
         self.supersede(lane, since);
-    }
-
-    async fn call_back(&mut self, which: Index, outcome: &Outcome) {
-        let Some(at) = self.pick(which, |state| matches!(state, State::Awaiting { .. })) else { return };
-        self.settle(at, outcome).await;
-    }
-
-    async fn settle(&mut self, at: usize, outcome: &Outcome) {
-        let (now, one) = (self.now, &mut self.all[at]);
-        let settle = Settle {
-            delivery: one.id,
-            claim: one.claims,
-            settlement: Settlement { at: now, outcome: outcome.clone(), body: None },
-            state: one.state.next(outcome, one.tries, one.since, &self.retries, 0.0, now),
-            tries: one.tries,
-            status: None,
-        };
-        self.bench.store().settle(settle.clone()).await.expect("settled");
-        one.state = settle.state.clone();
-        one.settled += 1;
-        let (lane, last) = (one.lane, format!("{} {}", one.id, one.attempts - 1));
-        if matches!(settle.state, State::Delivered { .. }) {
-            self.lasts.insert(lane, last);
-        }
-        self.supersede(lane, now);
-        let once_more = self.bench.store().settle(settle.clone()).await;
-        assert_eq!(once_more, Err(StoreError::Overtaken(settle.delivery)));
-    }
-
-    async fn overdue(&mut self) {
-        let overdue = self.bench.store().overdue(self.now, 1000).await.expect("an answer");
-        let class = Failure::Callback;
-        let outcome = Outcome::Retry { class, reason: "nothing came".into(), after: None };
-        for at in 0..self.all.len() {
-            let State::Awaiting { deadline } = self.all[at].state else { continue };
-            let found = overdue.iter().any(|one| one.delivery.id == self.all[at].id);
-            assert_eq!(found, deadline <= self.now);
-            if found {
-                self.settle(at, &outcome).await;
-            }
-        }
-    }
-
-    async fn replay(&mut self, which: &[Index], gap: u64) {
-        if self.all.is_empty() {
-            return;
-        }
-        let asked: Vec<_> = which.iter().map(|which| which.index(self.all.len())).collect();
-        let ids = asked.iter().map(|at| self.all[*at].id).collect();
-        let (due, gap) = (self.now, Duration::from_secs(gap));
-        let answer = self.bench.store().replay(ids, due, gap).await.expect("replayed");
-        let mut replayed = Vec::new();
-        for at in asked {
-            let one = &self.all[at];
-            let newest = self.lane(one.lane).filter(|other| other.waits()).map(Modelled::place).max();
-            let late = one.order() == Order::Latest && newest.is_some_and(|newest| newest > one.place());
-            let ended = !one.waits() && !matches!(one.state, State::InFlight { .. } | State::Awaiting { .. });
-            if !ended || late {
-                continue;
-            }
-            let due = due + gap * u32::try_from(replayed.len()).expect("few");
-            let one = &mut self.all[at];
-            one.state = State::Pending { due };
-            one.tries = 0;
-            one.since = due;
-            replayed.push(one.id);
-            let lane = one.lane;
-            self.supersede(lane, due);
-        }
-        assert_eq!(answer, replayed);
-    }
-
-    async fn cancel(&mut self, which: &[Index]) {
-        if self.all.is_empty() {
-            return;
-        }
-        let asked: Vec<_> = which.iter().map(|which| which.index(self.all.len())).collect();
-        let ids = asked.iter().map(|at| self.all[*at].id).collect();
-        let (now, reason) = (self.now, "enough".to_owned());
-        let answer = self.bench.store().cancel(ids, now, reason.clone()).await.expect("cancelled");
-        let mut cancelled = Vec::new();
-        for at in asked {
-            let one = &mut self.all[at];
-            if matches!(one.state, State::Pending { .. } | State::Awaiting { .. } | State::Parked { .. }) {
-                one.state = State::Cancelled { at: now, reason: reason.clone() };
-                cancelled.push(one.id);
-            }
-        }
-        assert_eq!(answer, cancelled);
-    }
-
-    async fn subscribe(&mut self, which: &[Index], handler: usize) {
-        if self.events.is_empty() {
-            return;
-        }
-        let asked: Vec<_> = which.iter().map(|which| which.index(self.events.len())).collect();
-        let rank = |at: usize| self.events[at].0.event_time.expect("a time");
-        let events = asked.iter().map(|at| (self.events[*at].0.id, rank(*at))).collect();
-        let (due, gap) = (self.now, Duration::from_secs(3));
-        let made = self
-            .bench
-            .store()
-            .subscribe(events, self.handler(handler), HANDLERS[handler].1, due, gap)
-            .await
-            .expect("made");
-        let mut ids = made.into_iter();
-        let mut n = 0;
-        for at in asked {
-            let of_event = self.all.iter().filter(|one| one.seq.0 == at);
-            let lane = (handler, self.events[at].1);
-            if of_event.clone().any(|one| one.lane == lane) {
-                continue;
-            }
-            let place = of_event.map(|one| one.seq.1 + 1).max().unwrap_or(0);
-            let rank = self.events[at].0.event_time.expect("a time");
-            self.enter(ids.next().expect("one more"), (at, place), rank, lane, due + gap * n);
-            n += 1;
-        }
-        assert_eq!(ids.next(), None);
     }
 
     async fn crash(&mut self) {

@@ -109,7 +109,7 @@ pub(crate) async fn where_the_order_is_latest_one_that_fails_gives_way_to_a_newe
     let second = accept_latest(&bench, 2, 2).await;
     bench.store().record(failed(&flying, 60)).await.expect("recorded");
     let by = id_of(&bench, &second).await;
-    assert_eq!(states(&bench, &[first.clone()]).await, [State::Superseded { at: at(2), by }]);
+    assert_eq!(states(&bench, std::slice::from_ref(&first)).await, [State::Superseded { at: at(2), by }]);
     assert_eq!(delivery_of(&bench, first.id).await.0.attempts, 1);
     let flying = claim_one(&bench, "a", 2).await;
     assert_eq!(flying.event.id, second.id);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
 
@@ -34,7 +35,7 @@ const INSERT_EVENTS: &str = "\
     RETURNING seq, id";
 
 /// By its id as well: an event that is offered once more after an error is the same one.
-const SAME_EVENTS: &str = "\
+pub(super) const SAME_EVENTS: &str = "\
     SELECT w.id, coalesce((SELECT e.id FROM event e WHERE e.id = w.id), (SELECT e.id FROM event e WHERE e.same = w.same))
     FROM unnest($1::uuid[], $2::uuid[]) AS w (id, same)";
 
@@ -121,7 +122,19 @@ impl<'a> NewDeliveries<'a> {
 
 /// Keeps all of them, or finds that they are there.
 pub(super) async fn accept(db: &Db, events: &[Arc<Addressed>]) -> Result<Vec<Accepted>, StoreError> {
-    db.again(true, || once(db, events)).await
+    let tried = AtomicBool::new(false);
+    db.again(true, || async {
+        let again = tried.swap(true, Ordering::Relaxed);
+        let mut answers = once(db, events).await?;
+        // Found by its own id: the try before has worked after all.
+        for (answer, one) in answers.iter_mut().zip(events).filter(|_| again) {
+            if *answer == Accepted::Duplicate(one.0.id) {
+                *answer = Accepted::New(one.0.id);
+            }
+        }
+        Ok(answers)
+    })
+    .await
 }
 
 async fn once(db: &Db, events: &[Arc<Addressed>]) -> Result<Vec<Accepted>, Fault> {

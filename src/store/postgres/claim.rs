@@ -30,7 +30,7 @@ macro_rules! free {
 
 /// Locks the lanes whose heads are due, the longest due first. The first row says that the lease is live; as long as this goes on
 /// nobody can end it.
-const DUE: &str = concat!(
+pub(super) const DUE: &str = concat!(
     "WITH me AS MATERIALIZED (
         SELECT 1 FROM gateway WHERE id = $1 AND lease_until > clock_timestamp() FOR KEY SHARE
     ), due AS MATERIALIZED (
@@ -48,11 +48,12 @@ const DUE: &str = concat!(
     SELECT NULL::int8 FROM me UNION ALL (SELECT head FROM due ORDER BY n, due, head)"
 );
 
-/// Marks them: a statement of its own, since it must see what was written before the lanes were locked.
-const TAKE: &str = concat!(
+/// Marks them: a statement of its own, since it must see what was written before the lanes were locked. How it asks whether they are
+/// pending is nothing that an index could serve: while there are few deliveries the planner likes those that have few.
+pub(super) const TAKE: &str = concat!(
     "WITH flying AS (
         UPDATE delivery d SET state = 'in_flight', at = $2, claims = d.claims + 1, gateway = $3, taken = $4
-        FROM unnest($1::int8[]) AS w (seq) WHERE d.seq = w.seq AND d.open AND d.state = 'pending'
+        FROM unnest($1::int8[]) AS w (seq) WHERE d.seq = w.seq AND CASE WHEN d.open THEN d.state END = 'pending'
         RETURNING d.*
     ), held AS (
         UPDATE lane l SET held = f.seq FROM flying f WHERE l.id = f.lane
@@ -71,7 +72,7 @@ const TAKE: &str = concat!(
 );
 
 /// What a claim took whose answer got lost.
-const TAKEN: &str = concat!(
+pub(super) const TAKEN: &str = concat!(
     "SELECT ",
     delivery_columns!(),
     ", ",
@@ -122,7 +123,7 @@ pub(super) async fn taken(session: &mut Session, gateway: Uuid, taken: Uuid) -> 
     rows.iter().map(|row| Ok(Columns::of(row).claimed()?.1)).collect()
 }
 
-const NEXT_DUE: &str = concat!(
+pub(super) const NEXT_DUE: &str = concat!(
     "SELECT (
         SELECT l.due FROM lane l WHERE ",
     free!(),

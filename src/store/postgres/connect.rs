@@ -142,7 +142,7 @@ impl Db {
     }
 
     pub(super) async fn session(&self) -> Result<Session, Fault> {
-        Ok(Session { object: Some(self.pool.get().await?), begins: false, open: false })
+        Ok(Session { object: Some(self.pool.get().await?), begins: None, open: false })
     }
 
     /// Does something, and does it again a bounded number of times if that may help; `safe`: if it makes no difference
@@ -177,8 +177,8 @@ impl Db {
 /// A connection for a while.
 pub(super) struct Session {
     object: Option<Object>,
-    /// The next statement begins a transaction.
-    begins: bool,
+    /// The next statement begins a transaction, in this way.
+    begins: Option<&'static str>,
     /// It is in the middle of one.
     open: bool,
 }
@@ -205,16 +205,22 @@ impl Drop for Session {
 impl Session {
     /// The next statement begins a transaction.
     pub(super) fn begin(&mut self) {
-        self.begins = true;
+        self.begins = Some("BEGIN");
+        self.open = true;
+    }
+
+    /// The same, where several statements are to see one state of things, and change nothing.
+    pub(super) fn begin_to_look(&mut self) {
+        self.begins = Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         self.open = true;
     }
 
     /// Asks. Outside of a transaction: something that changes nothing.
     pub(super) async fn rows(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
         let statement = self.prepare_cached(sql).await?;
-        if std::mem::take(&mut self.begins) {
+        if let Some(begin) = self.begins.take() {
             // sent together, in this order
-            let (_, rows) = try_join(self.batch_execute("BEGIN"), self.query(&statement, values)).await?;
+            let (_, rows) = try_join(self.batch_execute(begin), self.query(&statement, values)).await?;
             return Ok(rows);
         }
         Ok(self.query(&statement, values).await?)
@@ -239,14 +245,14 @@ impl Session {
 
     /// Sends the rest of a transaction and its end together.
     pub(super) async fn commit(mut self, rest: &[(&str, Values<'_>)]) -> Result<(), Fault> {
-        if std::mem::take(&mut self.begins) {
-            self.batch_execute("BEGIN").await?;
+        if let Some(begin) = self.begins.take() {
+            self.batch_execute(begin).await?;
         }
         let mut statements = Vec::with_capacity(rest.len());
         for (sql, values) in rest {
             statements.push((self.prepare_cached(sql).await?, *values));
         }
-        let sent = join_all(statements.iter().map(|(statement, values)| self.execute(statement, *values)));
+        let sent = join_all(statements.iter().map(|(statement, values)| self.execute(statement, values)));
         // Should one fail, the end rolls back.
         let (done, ended) = futures::future::join(sent, self.batch_execute("COMMIT")).await;
         if let Some(error) = done.into_iter().filter_map(Result::err).next() {

@@ -171,7 +171,7 @@ impl Column {
     }
 
     /// These columns of the rows.
-    fn values(self, rows: &[DumpRow]) -> Result<Box<dyn ToSql + Sync + Send>, StoreError> {
+    fn values(self, rows: &[DumpRow]) -> Result<Values, StoreError> {
         let values = rows.iter().map(|row| row.columns.get(self.name()).unwrap_or(&Value::Null));
         let wrong = || StoreError::Rejected(format!("{} isn't what such a column holds", self.name()));
         if self.is_number() {
@@ -282,11 +282,11 @@ async fn part(
     Ok(last)
 }
 
-/// Columns that only this store has.
-fn extra(
-    table: &str,
-    rows: &[DumpRow],
-) -> Result<(&'static str, &'static str, Vec<Box<dyn ToSql + Sync + Send>>), StoreError> {
+/// Values of a column.
+type Values = Box<dyn ToSql + Sync + Send>;
+
+/// Columns that only this store has: their names, types and values.
+fn extra(table: &str, rows: &[DumpRow]) -> Result<(&'static str, &'static str, Vec<Values>), StoreError> {
     Ok(match table {
         "event" => (", same", "uuid", vec![Box::new(rows.iter().map(same).collect::<Result<Vec<_>, _>>()?)]),
         "delivery" => {

@@ -23,6 +23,8 @@ pub(super) struct Keeper {
     pub(super) db: Db,
     pub(super) address: Address,
     pub(super) lease: Arc<Lease>,
+    /// Whose calls are our own.
+    pub(super) me: String,
     /// Where gateways call one another.
     pub(super) channel: String,
     pub(super) heartbeat: Duration,
@@ -50,11 +52,7 @@ impl Keeper {
     /// Keeps the lease until `stop`.
     pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let kept = tokio::select! {
-                () = stop.cancelled() => return,
-                kept = self.connected() => kept,
-            };
-            if let Err(error) = kept {
+            if let Err(error) = self.connected(&stop).await {
                 tracing::warn!(error = chain(&error), "the lease can't be renewed just now");
             }
             tokio::select! {
@@ -65,12 +63,20 @@ impl Keeper {
     }
 
     /// Until the connection breaks. It is one of its own: that all others are busy must not cost the lease.
-    async fn connected(&self) -> Result<(), StoreError> {
-        let client = self.listen().await?;
+    /// What has been sent is waited for: a lease that is given up must not be renewed afterwards.
+    async fn connected(self: &Arc<Self>, stop: &CancellationToken) -> Result<(), StoreError> {
+        let client = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            client = self.listen() => client?,
+        };
         let mut ticks = tokio::time::interval(self.heartbeat);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                _ = ticks.tick() => {}
+            }
             let renewed = tokio::time::timeout(self.heartbeat, self.renew(&client)).await;
             renewed.map_err(|_| StoreError::Unavailable)?.map_err(StoreError::from)?;
             if let Err(error) = self.tidy(Timestamp::now()).await {
@@ -109,14 +115,14 @@ impl Keeper {
         Ok(taken)
     }
 
-    async fn listen(&self) -> Result<Client, StoreError> {
+    async fn listen(self: &Arc<Self>) -> Result<Client, StoreError> {
         let connected = self.address.config.connect(self.address.tls.clone()).await;
         let (client, mut connection) = connected.map_err(Fault::from)?;
-        let nudge = Arc::clone(&self.nudge);
+        let keeper = Arc::clone(self);
         tokio::spawn(async move {
             while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
                 match message {
-                    Ok(AsyncMessage::Notification(_)) => nudge.notify_one(),
+                    Ok(AsyncMessage::Notification(call)) => keeper.hear(call.payload()),
                     Ok(_) => {}
                     Err(error) => {
                         tracing::debug!(error = chain(&error), "the connection that listens has ended");
@@ -129,6 +135,13 @@ impl Keeper {
         // something may have been said before
         self.nudge.notify_one();
         Ok(client)
+    }
+
+    fn hear(&self, from: &str) {
+        if from != self.me {
+            self.company.store(true, Ordering::Relaxed);
+            self.nudge.notify_one();
+        }
     }
 
     /// The others should look, soon.
@@ -145,8 +158,9 @@ impl Keeper {
                 () = stop.cancelled() => return,
                 () = self.news.notified() => {}
             }
-            let called =
-                async { self.db.session().await?.write("SELECT pg_notify($1, '')", &[&self.channel]).await };
+            let called = async {
+                self.db.session().await?.write("SELECT pg_notify($1, $2)", &[&self.channel, &self.me]).await
+            };
             if let Err(fault) = called.await {
                 tracing::debug!(?fault, "the other gateways weren't nudged; they look by themselves");
             }

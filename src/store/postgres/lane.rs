@@ -64,7 +64,7 @@ impl Placed {
     }
 }
 
-const LOCK: &str = "\
+pub(super) const LOCK: &str = "\
     SELECT 1 FROM unnest($1::int8[]) AS w (seq) JOIN delivery d ON d.seq = w.seq JOIN lane l ON l.id = d.lane
     ORDER BY l.id FOR UPDATE OF l";
 
@@ -77,7 +77,7 @@ const ENTER: &str = "\
     ON CONFLICT (id) DO UPDATE SET head = l.head";
 
 /// Once the lanes are locked: what was written before that is seen by a statement that begins afterwards.
-const PLACED: &str = "\
+pub(super) const PLACED: &str = "\
     SELECT d.seq, e.id, d.lane, d.handler, d.subject_kind, d.subject_id, d.mode, d.rank, d.claims, d.attempts, d.tries, d.since,
         d.gateway, d.state, d.at, d.reason
     FROM unnest($1::int8[]) AS w (seq) JOIN delivery d ON d.seq = w.seq JOIN event e ON e.seq = d.seq / 1024
@@ -149,7 +149,7 @@ pub(super) const ADVANCE: &str = "\
         LEFT JOIN LATERAL (
             SELECT d.seq, d.rank, d.at, d.state FROM delivery d WHERE d.lane = l.id AND d.open
             ORDER BY d.rank, d.seq LIMIT 1) h ON true
-        LEFT JOIN delivery b ON b.seq = l.held AND b.open AND b.state <> 'pending'
+        LEFT JOIN delivery b ON b.seq = l.held AND CASE WHEN b.open THEN b.state END <> 'pending'
     ), gone AS (
         DELETE FROM lane l USING looked o WHERE l.id = o.id AND o.seq IS NULL
     )

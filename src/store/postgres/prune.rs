@@ -27,7 +27,7 @@ pub(super) async fn prune(mut session: Session, prune: &Prune) -> Result<Pruned,
     Ok(Pruned { events, bodies, more: more_events || more_bodies })
 }
 
-const BODIES: &str = "\
+pub(super) const BODIES: &str = "\
     UPDATE attempt a SET request = NULL, response = NULL, settled_body = NULL
     FROM (
         SELECT delivery, number FROM attempt

@@ -71,7 +71,7 @@ async fn seq_of(session: &mut Session, id: EventId) -> Result<Option<i64>, Fault
 }
 
 /// The index on what isn't delivered goes by handler, so each handler's newest are looked up and merged.
-const IN_STATE: &str = "\
+pub(super) const IN_STATE: &str = "\
     SELECT DISTINCT d.seq / 1024 AS event
     FROM (SELECT handler FROM tally UNION SELECT handler FROM tally_change) h
     CROSS JOIN LATERAL (
@@ -143,29 +143,23 @@ async fn attempts_of(session: &mut Session, seqs: &[i64]) -> Result<HashMap<i64,
     Ok(attempts)
 }
 
-/// Several statements see one state of things.
-async fn at_one_time(session: &mut Session) -> Result<(), Fault> {
-    session.begin();
-    session.rows("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", &[]).await?;
-    Ok(())
-}
-
 pub(super) async fn event(mut session: Session, id: EventId) -> Result<Option<EventDetail>, Fault> {
-    at_one_time(&mut session).await?;
+    session.begin_to_look();
     let Some(seq) = seq_of(&mut session, id).await? else {
         session.commit(&[]).await?;
         return Ok(None);
     };
-    let found = summaries(&mut session, &[seq]).await?.pop();
+    let event = session.row(EVENTS_BY_SEQ, &[&vec![seq]]).await?;
     let deliveries = deliveries_of(&mut session, &[seq]).await?;
     let seqs: Vec<_> = deliveries.iter().map(|(seq, _)| *seq).collect();
     let mut attempts = attempts_of(&mut session, &seqs).await?;
     session.commit(&[]).await?;
+    let Some(event) = event.map(|row| Columns::of(&row).event()).transpose()? else { return Ok(None) };
     let deliveries = deliveries
         .into_iter()
         .map(|(seq, delivery)| (delivery, attempts.remove(&seq).unwrap_or_default()))
         .collect();
-    Ok(found.map(|EventSummary { event, .. }| EventDetail { event, deliveries }))
+    Ok(Some(EventDetail { event, deliveries }))
 }
 
 const DELIVERY: &str = concat!(
@@ -177,7 +171,7 @@ const DELIVERY: &str = concat!(
 );
 
 pub(super) async fn delivery(mut session: Session, id: DeliveryId) -> Result<Option<DeliveryDetail>, Fault> {
-    at_one_time(&mut session).await?;
+    session.begin_to_look();
     let found = session.row(DELIVERY, &[&delivery_seq(id)]).await?;
     let found = found.map(|row| Columns::of(&row).claimed()).transpose()?;
     // its number alone would also find that of another store
@@ -240,14 +234,14 @@ const TALLY: &str = "\
         SELECT handler, state, count FROM tally UNION ALL SELECT handler, state, by FROM tally_change) t
     GROUP BY handler, state";
 
-const OLDEST_PENDING: &str = "\
+pub(super) const OLDEST_PENDING: &str = "\
     SELECT h.handler, (
         SELECT d.accepted_at FROM delivery d
         WHERE d.handler = h.handler AND d.state = 'pending' AND d.state <> 'delivered' ORDER BY d.seq LIMIT 1)
     FROM unnest($1::text[]) AS h (handler)";
 
 pub(super) async fn backlog(mut session: Session) -> Result<Vec<Backlog>, Fault> {
-    at_one_time(&mut session).await?;
+    session.begin_to_look();
     let mut handlers = BTreeMap::<String, HashMap<String, u64>>::new();
     for row in session.rows(TALLY, &[]).await? {
         let mut columns = Columns::of(&row);

@@ -151,7 +151,7 @@ pub(super) async fn settle(mut session: Session, settle: &Settle) -> Result<(), 
     changes.commit(session).await
 }
 
-const OVERDUE: &str = concat!(
+pub(super) const OVERDUE: &str = concat!(
     "SELECT ",
     delivery_columns!(),
     ", ",

@@ -29,7 +29,7 @@ pub struct Step {
 pub async fn plan(settings: &PostgresSettings) -> Result<Vec<Step>, StoreError> {
     let client = Address::new(settings)?.connect().await?;
     let version = version(&client, &settings.schema).await.map_err(StoreError::from)?;
-    Ok(missing(version)?)
+    missing(version)
 }
 
 /// Applies the steps that are missing, each in a transaction; answers which. Several may ask at once: one does it.

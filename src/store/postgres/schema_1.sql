@@ -61,7 +61,7 @@ CREATE TABLE lane (
     head         bigint NOT NULL,          -- the open one with the lowest rank, then number
     rank         bigint NOT NULL,          -- of the head
     due          bigint NOT NULL           -- of the head, unless the lane is held
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX lane_due ON lane (handler, due, head) WHERE held IS NULL;
 
 CREATE TABLE attempt (
@@ -146,7 +146,7 @@ CREATE TABLE tally_change (
     handler text NOT NULL,
     state   text NOT NULL,
     by      bigint NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
 -- What nothing is to be claimed of: everything, a handler, a connector, a subject (its kind and id, with a space between).
 CREATE TABLE pause (

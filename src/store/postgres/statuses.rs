@@ -66,7 +66,7 @@ pub(super) async fn put(mut session: Session, status: &Status) -> Result<(), Fau
 }
 
 /// Under a live lease only: else what another gateway has set free would be taken by one that is thought dead.
-const CLAIM: &str = "\
+pub(super) const CLAIM: &str = "\
     WITH me AS MATERIALIZED (
         SELECT 1 FROM gateway WHERE id = $3 AND lease_until > clock_timestamp() FOR KEY SHARE
     ), due AS MATERIALIZED (
@@ -83,7 +83,7 @@ const CLAIM: &str = "\
     (SELECT i_account, service_group, value, message, at, attempts, version FROM taken ORDER BY due)";
 
 /// What a claim took whose answer got lost.
-const TAKEN: &str = "\
+pub(super) const TAKEN: &str = "\
     SELECT i_account, service_group, value, message, at, attempts, version FROM status
     WHERE gateway = $1 AND taken = $2 ORDER BY due";
 
@@ -140,7 +140,7 @@ pub(super) async fn finish(
     Ok(())
 }
 
-const NEXT_DUE: &str =
+pub(super) const NEXT_DUE: &str =
     "SELECT due FROM status WHERE due IS NOT NULL AND writing IS NULL ORDER BY due LIMIT 1";
 
 pub(super) async fn next_due(mut session: Session) -> Result<Option<Timestamp>, Fault> {

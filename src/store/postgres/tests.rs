@@ -1,8 +1,12 @@
 //! What this store promises besides what all stores do: gateways side by side.
 
+mod gateways;
 mod rates;
 pub(crate) mod server;
+mod tables;
+mod trouble;
 
+use super::lease::TakenOver;
 use super::*;
 use crate::store::conformance::{Bench, at, conformance};
 
@@ -22,6 +26,12 @@ fn settings(server: &server::Server) -> PostgresSettings {
 
 async fn open(settings: &PostgresSettings, now: Timestamp) -> PostgresStore {
     PostgresStore::open(settings.clone(), now).await.expect("a store")
+}
+
+/// Runs a statement in the store's schema, beside the store.
+async fn run(settings: &PostgresSettings, sql: &str) {
+    let client = Address::new(settings).expect("an address").connect().await.expect("a connection");
+    client.batch_execute(sql).await.expect("done");
 }
 
 async fn bench() -> Option<Own> {
