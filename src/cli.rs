@@ -14,6 +14,7 @@ mod call;
 mod check;
 mod demo;
 mod operate;
+mod reconcile;
 mod serve;
 mod show;
 mod simulate;
@@ -57,6 +58,8 @@ enum Command {
     Resume(operate::Scope),
     /// Show what waits, what is paused, and how the circuit breakers stand.
     State(operate::State),
+    /// Compare all accounts with what was delivered last, and have those delivered that differ: events may have been dropped.
+    Reconcile(reconcile::Args),
     /// Run a PortaBilling to develop against.
     Simulate(simulate::Args),
     /// Show the whole way of events, with a simulated PortaBilling and external system.
@@ -125,6 +128,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Pause(args) => with_runtime("warn", operate::pause(args)),
         Command::Resume(args) => with_runtime("warn", operate::resume(args)),
         Command::State(args) => with_runtime("warn", operate::state(args)),
+        Command::Reconcile(args) => with_runtime("warn", reconcile::run(args)),
         Command::Simulate(args) => with_runtime("info", simulate::run(args)),
         // the demo's outages are on purpose, and its figures say what they did
         Command::Demo(args) => with_runtime("off", demo::run(args)),

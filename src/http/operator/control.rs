@@ -85,12 +85,12 @@ impl Selection {
     }
 }
 
-fn bad(what: &str) -> Response {
+pub(super) fn bad(what: &str) -> Response {
     error_response(StatusCode::BAD_REQUEST, what)
 }
 
 /// The body of a request, or why it isn't one.
-fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Response> {
+pub(super) fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Response> {
     match body {
         Ok(Json(body)) => Ok(body),
         Err(rejection) => Err(error_response(rejection.status(), &rejection.body_text())),
@@ -98,7 +98,7 @@ fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Response> {
 }
 
 /// Either way it is the answer.
-fn answer(result: Result<Response, Response>) -> Response {
+pub(super) fn answer(result: Result<Response, Response>) -> Response {
     result.unwrap_or_else(|response| response)
 }
 
