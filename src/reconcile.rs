@@ -18,9 +18,11 @@ mod walker;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -56,7 +58,8 @@ pub struct ReconcileSettings {
     pub examples: usize,
     /// How often PortaBilling is asked for a page of its list, if it refuses to give it, before the walk breaks off; 5.
     pub list_tries: u32,
-    /// How long to wait after PortaBilling or the store has failed; from 50 ms to 5 s.
+    /// How long to wait after PortaBilling or the store has failed; from 50 ms to 1 s, so that a walk that is alone with an
+    /// outage opens PortaBilling's breaker before long.
     pub pause: StorePause,
     /// How often it is looked whether PortaBilling's breaker lets a question through; 250 ms.
     pub tick: Duration,
@@ -71,7 +74,7 @@ impl Default for ReconcileSettings {
             in_flight: 4,
             examples: 50,
             list_tries: 5,
-            pause: StorePause::default(),
+            pause: StorePause { longest: Duration::from_secs(1), ..StorePause::default() },
             tick: Duration::from_millis(250),
         }
     }
@@ -360,7 +363,26 @@ impl Reconciler {
     fn spawn(self: &Arc<Self>, walk: Walk, stop: CancellationToken) {
         if let Ok((handler, reconcile)) = self.fitness(&walk.handler) {
             let walker = Walker::new(Arc::clone(self), handler.clone(), reconcile.clone(), &walk, stop);
-            self.tasks.spawn(walker.walk(walk));
+            let shared = Arc::clone(self);
+            self.tasks.spawn(async move {
+                let name = walk.handler.clone();
+                if AssertUnwindSafe(walker.walk(walk)).catch_unwind().await.is_err() {
+                    shared.broke_off(&name);
+                }
+            });
+        }
+    }
+
+    /// A mistake of ours costs this walk, and not all that come.
+    fn broke_off(&self, handler: &str) {
+        tracing::error!(handler, "a mistake in the gateway broke the reconciliation off; it can be resumed");
+        let mut walks = self.lock();
+        let Some(known) = walks.get_mut(handler) else { return };
+        known.run = None;
+        if let Some(walk) = &mut known.walk {
+            walk.state = WalkState::Failed;
+            walk.reason = Some("a mistake in the gateway broke it off".into());
+            walk.ended_at = Some((self.now)());
         }
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::control::{answer, bad, body};
 use super::{Operator, error_response};
-use crate::reconcile::{Example, Order, Reconciler, Refused, View};
+use crate::reconcile::{Example, Order, Refused, View};
 
 pub(super) fn routes() -> Router<Arc<Operator>> {
     Router::new()
@@ -42,7 +42,7 @@ async fn start(
 ) -> Response {
     let work = async {
         let Start { handler, dry_run, rate, resume } = body(request)?;
-        let reconciler = operator.reconciler()?;
+        let reconciler = operator.reconciler.as_ref().ok_or_else(unable)?;
         if rate.is_some_and(|rate| !rate.is_finite() || rate < SLOWEST) {
             return Err(bad(&format!("rate is a number of accounts per second, {SLOWEST} or more")));
         }
@@ -92,7 +92,7 @@ struct Halt {
 async fn halt(State(operator): State<Arc<Operator>>, request: Result<Json<Halt>, JsonRejection>) -> Response {
     let work = async {
         let Halt { handler } = body(request)?;
-        let reconciler = operator.reconciler()?;
+        let reconciler = operator.reconciler.as_ref().ok_or_else(unable)?;
         let mut names = handler.map_or_else(|| reconciler.fit(), |handler| vec![handler]);
         names.retain(|name| reconciler.halt(name));
         Ok(Json(json!({ "stopped": names })).into_response())
@@ -101,10 +101,12 @@ async fn halt(State(operator): State<Arc<Operator>>, request: Result<Json<Halt>,
 }
 
 async fn walks(State(operator): State<Arc<Operator>>) -> Response {
-    let shown = operator
-        .reconciler()
-        .map(|reconciler| Json(json!({ "walks": reconciler.walks().iter().map(view).collect::<Vec<_>>() })));
-    answer(shown.map(IntoResponse::into_response))
+    match &operator.reconciler {
+        Some(reconciler) => {
+            Json(json!({ "walks": reconciler.walks().iter().map(view).collect::<Vec<_>>() })).into_response()
+        }
+        None => unable(),
+    }
 }
 
 fn view(View { walk, estimate, waits }: &View) -> Value {
@@ -140,10 +142,6 @@ fn view(View { walk, estimate, waits }: &View) -> Value {
     })
 }
 
-impl Operator {
-    fn reconciler(&self) -> Result<&Arc<Reconciler>, Response> {
-        self.reconciler
-            .as_ref()
-            .ok_or_else(|| error_response(StatusCode::NOT_FOUND, "this gateway doesn't reconcile"))
-    }
+fn unable() -> Response {
+    error_response(StatusCode::NOT_FOUND, "this gateway doesn't reconcile")
 }
