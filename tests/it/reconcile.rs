@@ -332,6 +332,21 @@ async fn whoever_is_gone_is_left_to_the_event_of_its_end() {
 }
 
 #[tokio::test]
+async fn nobody_is_left_out_when_others_go_meanwhile_and_the_list_moves_up() {
+    let stage = delivered(plan_with("rate = 50\npage = 10", "")).await;
+    let changed = dropped(&stage, Change::Update, 4..20);
+    start(&stage, json!({})).await;
+    let walk = until(&stage, "it is in the first page", |walk| walk["seen"].as_u64() >= Some(4)).await;
+    assert!(walk["seen"].as_u64() < Some(9), "too late to say anything: {walk}");
+    // those behind it go: what it would ask for next has moved up, past its place
+    dropped(&stage, Change::Delete, 0..4);
+    let walk = done(&stage).await;
+    stage.settled().await;
+    assert_eq!(told_once(&stage, 20), changed);
+    assert_eq!((&walk["total"], &walk["enqueued"]), (&json!(16), &json!(16)), "{walk}");
+}
+
+#[tokio::test]
 async fn those_that_nothing_was_ever_delivered_for_can_be_left_alone() {
     let plan = plan_with("rate = 1000", r#"never_delivered = "leave""#);
     let stage = Stage::with(plan).await;
