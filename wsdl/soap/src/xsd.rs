@@ -49,6 +49,54 @@ pub enum Xsd {
     HexBinary,
 }
 
+/// Every one.
+pub(crate) const ALL: [Xsd; 41] = {
+    use Xsd::*;
+    [
+        String,
+        NormalizedString,
+        Token,
+        Language,
+        NmToken,
+        Name,
+        NcName,
+        Id,
+        IdRef,
+        Entity,
+        QName,
+        Notation,
+        AnyUri,
+        Boolean,
+        Byte,
+        Short,
+        Int,
+        Long,
+        Integer,
+        NonPositiveInteger,
+        NegativeInteger,
+        NonNegativeInteger,
+        PositiveInteger,
+        UnsignedByte,
+        UnsignedShort,
+        UnsignedInt,
+        UnsignedLong,
+        Decimal,
+        Float,
+        Double,
+        Duration,
+        DateTime,
+        Date,
+        Time,
+        GYear,
+        GYearMonth,
+        GMonth,
+        GMonthDay,
+        GDay,
+        Base64Binary,
+        HexBinary,
+    ]
+};
+
 impl Xsd {
     /// The local name in the XML Schema namespace.
     ///
@@ -58,6 +106,11 @@ impl Xsd {
     pub fn name(self) -> &'static str {
         let whole = self.start_tag_end();
         &whole[" xsi:type=\"xsd:".len()..whole.len() - "\">".len()]
+    }
+
+    /// The type of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        ALL.iter().copied().find(|xsd| xsd.name() == name)
     }
 
     /// What a start tag of this type ends with: its `xsi:type` and the bracket, in one piece.

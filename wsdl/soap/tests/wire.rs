@@ -112,6 +112,8 @@ impl Structure for Feature {
 }
 
 structures! { Account Feature }
+#[cfg(feature = "json")]
+soapstone_soap::json_faces! { Account Feature }
 
 static GET: Operation = Operation {
     service: "Account",

@@ -3,37 +3,39 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Place, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AuthInfo {
         pub session_id: Option<String>,
     }
 
-    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
-        Member::xsd("session_id", Xsd::String).optional().secret(),
-    ]);
+    pub(super) static AUTH_INFO: Shape = Shape::of("AuthInfo", NS, "
+        session_id string ? secret
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {}
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Text {
         pub value: String,
     }
 
-    pub(super) static TEXT: Shape = Shape::new("text", NS, &[
-        Member::xsd("value", Xsd::String).at(Place::Text),
-    ]);
+    pub(super) static TEXT: Shape = Shape::of("text", NS, "
+        value string text
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         AuthInfo AUTH_INFO { 0 session_id, }

@@ -7,15 +7,17 @@ pub mod types {
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {}
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Request REQUEST {}
