@@ -244,6 +244,7 @@ fn service(name: &'static str, namespace: &'static str, action: &'static str) ->
         service: name,
         name: "call",
         namespace,
+        output_namespace: namespace,
         action,
         style: Style::RpcLiteral,
         documentation: "",

@@ -345,6 +345,7 @@ pub mod all {
         service: "All",
         name: "login",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#login",
         style: Style::Document {
             input: Element::new("login", NS),
@@ -386,6 +387,7 @@ pub mod all {
         service: "All",
         name: "logout",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#logout",
         style: Style::Document {
             input: Element::new("logout", NS),
@@ -434,6 +436,7 @@ pub mod all {
         service: "All",
         name: "ping",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#ping",
         style: Style::Document {
             input: Element::new("ping", NS),
@@ -482,6 +485,7 @@ pub mod all {
         service: "All",
         name: "refresh_access_token",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#refresh_access_token",
         style: Style::Document {
             input: Element::new("refresh_access_token", NS),
@@ -523,6 +527,7 @@ pub mod all {
         service: "All",
         name: "get_account_info",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_info",
         style: Style::Document {
             input: Element::new("get_account_info", NS),
@@ -571,6 +576,7 @@ pub mod all {
         service: "All",
         name: "get_account_list",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_list",
         style: Style::Document {
             input: Element::new("get_account_list", NS),
@@ -619,6 +625,7 @@ pub mod all {
         service: "All",
         name: "update_account",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#update_account",
         style: Style::Document {
             input: Element::new("update_account", NS),
@@ -673,19 +680,19 @@ pub mod all {
         server AllServer;
         {
             /// The operation login.
-            login_call LoginCall,
+            login LoginCall,
             /// The operation logout.
-            logout_call LogoutCall,
+            logout LogoutCall,
             /// The operation ping.
-            ping_call PingCall,
+            ping PingCall,
             /// The operation refresh_access_token.
-            refresh_access_token_call RefreshAccessTokenCall,
+            refresh_access_token RefreshAccessTokenCall,
             /// The operation get_account_info.
-            get_account_info_call GetAccountInfoCall,
+            get_account_info GetAccountInfoCall,
             /// The operation get_account_list.
-            get_account_list_call GetAccountListCall,
+            get_account_list GetAccountListCall,
             /// The operation update_account.
-            update_account_call UpdateAccountCall,
+            update_account UpdateAccountCall,
         }
     }
 }

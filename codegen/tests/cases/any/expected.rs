@@ -70,6 +70,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -106,7 +107,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -58,6 +58,7 @@ pub mod example {
         service: "Example",
         name: "values",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Values", NS),
@@ -97,7 +98,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation values.
-            values_call ValuesCall,
+            values ValuesCall,
         }
     }
 }

@@ -140,6 +140,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -179,7 +180,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

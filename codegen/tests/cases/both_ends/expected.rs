@@ -253,6 +253,7 @@ pub mod library {
         service: "Library",
         name: "Find",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Find",
         style: Style::Document {
             input: Element::new("Find", NS),
@@ -319,6 +320,7 @@ pub mod library {
         service: "Library",
         name: "Log",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Log",
         style: Style::Document {
             input: Element::new("Log", NS),
@@ -358,9 +360,9 @@ pub mod library {
         server LibraryServer;
         {
             /// Finds books by the beginning of their titles.
-            find_call FindCall with headers,
+            find FindCall with headers,
             /// Takes a line, and says nothing.
-            log_call LogCall,
+            log LogCall,
         }
     }
 
@@ -408,6 +410,7 @@ pub mod bare {
         service: "Bare",
         name: "Count",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Count",
         style: Style::Document {
             input: Element::new("Title", NS),
@@ -449,6 +452,7 @@ pub mod bare {
         service: "Bare",
         name: "Store",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Store",
         style: Style::Document {
             input: Element::new("Book", NS),
@@ -524,6 +528,7 @@ pub mod sums {
         service: "Sums",
         name: "Divide",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Divide",
         style: Style::RpcLiteral,
         documentation: "",
@@ -566,6 +571,7 @@ pub mod sums {
         service: "Sums",
         name: "Swap",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Swap",
         style: Style::RpcLiteral,
         documentation: "",
@@ -638,6 +644,7 @@ pub mod old {
         service: "Old",
         name: "Mirror",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Mirror",
         style: Style::RpcEncoded,
         documentation: "",

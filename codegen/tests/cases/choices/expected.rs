@@ -163,6 +163,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -202,7 +203,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

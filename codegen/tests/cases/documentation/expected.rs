@@ -66,6 +66,7 @@ pub mod ask {
         service: "Ask",
         name: "ask",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#ask",
         style: Style::RpcEncoded,
         documentation: "Asks once.",

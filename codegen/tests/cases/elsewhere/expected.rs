@@ -56,6 +56,7 @@ pub mod example {
         service: "Example",
         name: "ask",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Ask", NS),
@@ -95,7 +96,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation ask.
-            ask_call AskCall,
+            ask AskCall,
         }
     }
 }

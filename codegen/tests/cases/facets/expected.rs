@@ -116,6 +116,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -155,7 +156,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -77,6 +77,7 @@ pub mod signed {
         service: "Signed",
         name: "by_element",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#by_element",
         style: Style::RpcEncoded,
         documentation: "",
@@ -122,6 +123,7 @@ pub mod signed {
         service: "Signed",
         name: "by_type",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#by_type",
         style: Style::RpcEncoded,
         documentation: "",
@@ -167,6 +169,7 @@ pub mod signed {
         service: "Signed",
         name: "none",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
@@ -205,6 +208,7 @@ pub mod signed {
         service: "Signed",
         name: "two",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#two",
         style: Style::RpcEncoded,
         documentation: "",
@@ -256,6 +260,7 @@ pub mod signed {
         service: "Signed",
         name: "text",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#text",
         style: Style::RpcEncoded,
         documentation: "",
@@ -303,11 +308,11 @@ pub mod signed {
             /// The operation by_type.
             by_type ByType,
             /// The operation none.
-            none_call NoneCall,
+            none NoneCall,
             /// The operation two.
             two Two,
             /// The operation text.
-            text_call TextCall,
+            text TextCall,
         }
     }
 }

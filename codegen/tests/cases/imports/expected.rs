@@ -80,6 +80,7 @@ pub mod import {
         service: "Import",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -116,7 +117,7 @@ pub mod import {
         server ImportServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -141,6 +141,7 @@ pub mod example {
         service: "Example",
         name: "Wrapped",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Wrapped",
         style: Style::Document {
             input: Element::new("Wrapped", NS),
@@ -202,6 +203,7 @@ pub mod example {
         service: "Example",
         name: "Bare",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Bare",
         style: Style::Document {
             input: Element::new("Bare", NS),
@@ -243,6 +245,7 @@ pub mod example {
         service: "Example",
         name: "Both",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Both",
         style: Style::Document {
             input: Element::new("", ""),
@@ -282,9 +285,9 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Wrapped.
-            wrapped_call WrappedCall with headers,
+            wrapped WrappedCall with headers,
             /// The operation Bare.
-            bare_call BareCall,
+            bare BareCall,
             /// The operation Both.
             both Both,
         }

@@ -58,6 +58,7 @@ pub mod example {
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     const NS: &str = "urn:example";
+    const NS_2: &str = "urn:other";
 
     /// The operation Sum of Example.
     #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,7 @@ pub mod example {
         service: "Example",
         name: "Sum",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Sum",
         style: Style::RpcLiteral,
         documentation: "",
@@ -114,6 +116,7 @@ pub mod example {
         service: "Example",
         name: "Swap",
         namespace: NS,
+        output_namespace: NS_2,
         action: "urn:example#Swap",
         style: Style::RpcLiteral,
         documentation: "",

@@ -52,6 +52,7 @@ pub mod example {
         service: "Example",
         name: "attach",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Ask", NS),

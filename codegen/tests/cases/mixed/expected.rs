@@ -87,6 +87,7 @@ pub mod example {
         service: "Example",
         name: "note",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Note", NS),
@@ -126,7 +127,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation note.
-            note_call NoteCall,
+            note NoteCall,
         }
     }
 }

@@ -155,6 +155,7 @@ pub mod types_2 {
         service: "Types",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -193,6 +194,7 @@ pub mod types_2 {
         service: "Types",
         name: "service",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -231,6 +233,7 @@ pub mod types_2 {
         service: "Types",
         name: "Service",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -269,6 +272,7 @@ pub mod types_2 {
         service: "Types",
         name: "match",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",
@@ -305,11 +309,11 @@ pub mod types_2 {
         server TypesServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
             /// The operation service.
-            service_call ServiceCall,
+            service ServiceCall,
             /// The operation Service.
-            service_call2 ServiceCall2,
+            service_2 ServiceCall2,
             /// The operation match.
             r#match Match,
         }
@@ -343,6 +347,7 @@ pub mod r#type {
         service: "Type",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -381,6 +386,7 @@ pub mod r#type {
         service: "Type",
         name: "service",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -419,6 +425,7 @@ pub mod r#type {
         service: "Type",
         name: "Service",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -457,6 +464,7 @@ pub mod r#type {
         service: "Type",
         name: "match",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",
@@ -493,11 +501,11 @@ pub mod r#type {
         server TypeServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
             /// The operation service.
-            service_call ServiceCall,
+            service ServiceCall,
             /// The operation Service.
-            service_call2 ServiceCall2,
+            service_2 ServiceCall2,
             /// The operation match.
             r#match Match,
         }

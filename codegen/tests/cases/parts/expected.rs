@@ -91,6 +91,7 @@ pub mod odd {
         service: "Odd",
         name: "none",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
@@ -129,6 +130,7 @@ pub mod odd {
         service: "Odd",
         name: "simple",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#simple",
         style: Style::RpcEncoded,
         documentation: "",
@@ -167,6 +169,7 @@ pub mod odd {
         service: "Odd",
         name: "several",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#several",
         style: Style::RpcEncoded,
         documentation: "",
@@ -203,11 +206,11 @@ pub mod odd {
         server OddServer;
         {
             /// The operation none.
-            none_call NoneCall,
+            none NoneCall,
             /// The operation simple.
-            simple_call SimpleCall,
+            simple SimpleCall,
             /// The operation several.
-            several_call SeveralCall,
+            several SeveralCall,
         }
     }
 }

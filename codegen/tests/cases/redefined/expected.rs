@@ -61,6 +61,7 @@ pub mod example {
         service: "Example",
         name: "ask",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Ask", NS),

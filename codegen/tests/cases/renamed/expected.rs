@@ -102,6 +102,7 @@ pub mod example {
         service: "Example",
         name: "get_acc",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Ask", NS),

@@ -137,6 +137,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -176,7 +177,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

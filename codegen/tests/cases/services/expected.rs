@@ -56,6 +56,7 @@ pub mod did {
         service: "DID",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -92,7 +93,7 @@ pub mod did {
         server DIDServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }
@@ -124,6 +125,7 @@ pub mod self_ {
         service: "Self",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -160,7 +162,7 @@ pub mod self_ {
         server SelfServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }
@@ -192,6 +194,7 @@ pub mod did_2 {
         service: "Did",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -228,7 +231,7 @@ pub mod did_2 {
         server DidServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }
@@ -260,6 +263,7 @@ pub mod zz_alone {
         service: "zz-alone",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -296,7 +300,7 @@ pub mod zz_alone {
         server ZzAloneServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -98,6 +98,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -134,7 +135,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

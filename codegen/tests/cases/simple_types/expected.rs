@@ -107,6 +107,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -146,7 +147,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -62,6 +62,7 @@ pub mod example {
         service: "Example",
         name: "greet",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#greet",
         style: Style::RpcEncoded,
         documentation: "",

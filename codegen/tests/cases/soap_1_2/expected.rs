@@ -109,6 +109,7 @@ pub mod example {
         service: "Example",
         name: "Ask",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Ask",
         style: Style::Document {
             input: Element::new("Ask", NS),
@@ -154,6 +155,7 @@ pub mod example {
         service: "Example",
         name: "Tell",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Tell",
         style: Style::Document {
             input: Element::new("Tell", NS),
@@ -193,9 +195,9 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Ask.
-            ask_call AskCall,
+            ask AskCall,
             /// The operation Tell.
-            tell_call TellCall,
+            tell TellCall,
         }
     }
 }

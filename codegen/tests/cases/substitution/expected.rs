@@ -186,6 +186,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -225,7 +226,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -102,6 +102,7 @@ pub mod example {
         service: "Example",
         name: "stays",
         namespace: NS,
+        output_namespace: NS,
         action: "stays",
         style: Style::Document {
             input: Element::new("Good", NS),

@@ -76,6 +76,7 @@ pub mod mixed {
         service: "Mixed",
         name: "kept",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#kept",
         style: Style::Document {
             input: Element::new("", ""),

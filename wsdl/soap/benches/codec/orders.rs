@@ -111,6 +111,7 @@ pub static OPERATION: Operation = Operation {
     service: "Orders",
     name: "FindOrders",
     namespace: ORDERS,
+    output_namespace: ORDERS,
     action: "",
     style: Style::Document {
         input: Element { name: "FindOrdersResponse", namespace: ORDERS },
