@@ -17,7 +17,7 @@ use crate::compiles::soap_1_2::example::{ExampleClient, ExampleServer};
 use crate::compiles::soap_1_2::types::{Ask, AskFault, AskResponse, NotFound, Tell};
 use crate::library::generated::{
     bare::BareClient,
-    library::LibraryClient,
+    library::{self, LibraryClient},
     old::OldClient,
     sums::{self, SumsClient},
     types,
@@ -78,6 +78,37 @@ async fn a_fault_about_a_header_has_its_own_header() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_client_speaks_soap_1_2_where_the_bindings_have_it_and_it_is_told_to() {
+    let url = Library::default().serve().await;
+    let modern = client().speaking(Version::Soap12);
+    let (operation, request) = (<library::FindCall as soapstone_soap::Call>::operation(), find("Babička"));
+    let mut answer = types::FindResponse::default();
+    let (exchange, result) = modern.call_raw(operation, &url, Some(&session()), &request, &mut answer).await;
+    let exchange = exchange.expect("an exchange");
+    assert!(result.is_ok(), "{}", exchange.response);
+    for text in [&exchange.request, &exchange.response] {
+        assert!(text.contains(soapstone_soap::SOAP_1_2), "{text}");
+    }
+    assert_eq!(answer.book.len(), 3);
+}
+
+#[tokio::test]
+async fn header_blocks_that_the_definition_does_not_declare_are_there_as_they_stand() {
+    let client = stub(|| {
+        let text = "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Header>\
+                    <x:Trace xmlns:x=\"urn:x\">7</x:Trace></e:Header><e:Body><e:Fault><faultcode>e:Server</faultcode>\
+                    <faultstring>no</faultstring></e:Fault></e:Body></e:Envelope>";
+        Ok(Response::new(Bytes::from(text)))
+    });
+    let error =
+        LibraryClient::new(client, "http://127.0.0.1:9/").find(&find("a")).await.expect_err("a fault");
+    let CallError::Fault(fault) = error else { panic!("{error:?}") };
+    let others: Vec<&str> = fault.headers.others().iter().map(soapstone_soap::Raw::as_str).collect();
+    assert_eq!(others.len(), 1);
+    assert!(others[0].starts_with("<x:Trace") && others[0].ends_with(">7</x:Trace>"), "{others:?}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{Header, Operation, Structure};
 
 pub use error::{Problem, WriteError};
 pub use fault::{fault, fault_in};
-pub(crate) use fault::{fault_with, is_senders};
+pub(crate) use fault::{fault_noticed, fault_with, is_senders};
 pub(crate) use text::escape;
 
 /// The request envelope of `operation`, with its header block where one is given.
@@ -37,12 +37,25 @@ pub fn request_with(
     headers: &[&dyn Structure],
     parameter: &dyn Structure,
 ) -> Result<String, WriteError> {
+    request_in(operation.version(), operation, headers, parameter)
+}
+
+/// The same in the envelope of `version`.
+///
+/// # Errors
+/// A value that can't stand in XML.
+pub fn request_in(
+    version: Version,
+    operation: &Operation,
+    headers: &[&dyn Structure],
+    parameter: &dyn Structure,
+) -> Result<String, WriteError> {
     let element = match operation.style {
         Style::Document { input, .. } => Some(input),
         _ => None,
     };
     let blocks = blocks(operation.headers, headers);
-    Writer::open(operation, operation.namespace, operation.version()).message(
+    Writer::open(operation, operation.namespace, version).message(
         &blocks,
         element,
         "",
