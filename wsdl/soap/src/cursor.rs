@@ -515,6 +515,13 @@ impl<'a> Cursor<'a> {
 
     /// The text up to the end of the current element.
     pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, ReadError> {
+        if !self.closing
+            && !self.returns
+            && let Some(text) = self.tokens.value(self.limits.value_bytes)
+        {
+            self.end();
+            return Ok(Cow::Borrowed(text));
+        }
         let mut whole: Cow<'a, str> = Cow::Borrowed("");
         loop {
             match self.next()? {

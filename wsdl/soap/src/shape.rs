@@ -67,6 +67,8 @@ pub struct Table {
 pub(crate) struct Tags {
     /// With `xsi:type`.
     pub(crate) start: Box<str>,
+    /// Without it, for literal messages.
+    pub(crate) plain: Box<str>,
     pub(crate) end: Box<str>,
 }
 
@@ -335,7 +337,11 @@ impl Shape {
             let tags = |member: &Member| {
                 let name = member.name;
                 let rest = if let Type::Xsd(xsd) = member.ty { xsd.start_tag_end() } else { ">" };
-                Tags { start: format!("<{name}{rest}").into(), end: format!("</{name}>").into() }
+                Tags {
+                    start: format!("<{name}{rest}").into(),
+                    plain: format!("<{name}>").into(),
+                    end: format!("</{name}>").into(),
+                }
             };
             self.members.iter().map(tags).collect()
         })

@@ -168,11 +168,7 @@ impl Xsd {
                 false => text,
             },
             _ => {
-                let plain = !text.starts_with(is_space)
-                    && !text.ends_with(is_space)
-                    && !text.contains(['\t', '\n', '\r'])
-                    && !text.contains("  ");
-                if plain {
+                if is_collapsed(text.as_bytes()) {
                     return text;
                 }
                 let words = text.split(is_space).filter(|word| !word.is_empty());
@@ -180,6 +176,24 @@ impl Xsd {
             }
         }
     }
+}
+
+/// Whether there is one space at most in one place, and none at the ends.
+fn is_collapsed(text: &[u8]) -> bool {
+    let mut after_space = true;
+    for byte in text {
+        // nearly every byte
+        if *byte > b' ' {
+            after_space = false;
+            continue;
+        }
+        match byte {
+            b' ' if !after_space => after_space = true,
+            b' ' | b'\t' | b'\n' | b'\r' => return false,
+            _ => after_space = false,
+        }
+    }
+    !after_space || text.is_empty()
 }
 
 #[cfg(test)]
