@@ -62,7 +62,7 @@ pub struct Table {
     tags: OnceLock<Box<[Tags]>>,
 }
 
-/// The tags of a member that holds a simple value, as they are written.
+/// The tags of a member that holds a simple value, as they are written; of an attribute, what stands before its value.
 #[derive(Debug)]
 pub(crate) struct Tags {
     /// With `xsi:type`.
@@ -336,6 +336,9 @@ impl Shape {
         self.tags.get_or_init(|| {
             let tags = |member: &Member| {
                 let name = member.name;
+                if member.place == Place::Attribute {
+                    return Tags { start: format!(" {name}=\"").into(), plain: "".into(), end: "".into() };
+                }
                 let rest = if let Type::Xsd(xsd) = member.ty { xsd.start_tag_end() } else { ">" };
                 Tags {
                     start: format!("<{name}{rest}").into(),

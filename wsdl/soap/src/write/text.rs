@@ -62,14 +62,18 @@ pub(super) fn words(list: &dyn List) -> Result<String, WriteError> {
 /// Values are short: eight bytes in one step, and the last eight once more rather than each of the rest.
 #[inline]
 pub(super) fn special(text: &str) -> bool {
+    !untouched(text) && text.bytes().any(special_byte)
+}
+
+/// Whether there is nothing special in text, and no tab or line feed either.
+#[inline]
+pub(super) fn untouched(text: &str) -> bool {
     let bytes = text.as_bytes();
     let Some(last) = bytes.last_chunk::<8>() else {
-        return bytes.iter().any(|byte| special_byte(*byte));
+        return !bytes.iter().any(|byte| *byte < 0x20 || special_byte(*byte));
     };
     let (chunks, _) = bytes.as_chunks::<8>();
-    let found = chunks.iter().fold(suspicious(*last), |found, chunk| found | suspicious(*chunk));
-    // a tab and a line feed are suspicious, too
-    found != 0 && bytes.iter().any(|byte| special_byte(*byte))
+    chunks.iter().fold(suspicious(*last), |found, chunk| found | suspicious(*chunk)) == 0
 }
 
 /// Not 0 if one of eight bytes may be special; see "Determine if a word has a byte equal to n" and "less than n" in Sean
@@ -125,6 +129,7 @@ mod tests {
                     text.replace_range(at..=at, &character.to_string());
                     let expected = text.bytes().any(special_byte);
                     assert_eq!(special(&text), expected, "{text:?}");
+                    assert_eq!(untouched(&text), !expected && !matches!(character, '\t' | '\n'), "{text:?}");
                 }
             }
             assert!(special(&("é".repeat(length) + "\u{ffff}")));
