@@ -232,3 +232,78 @@ async fn rates_of_the_whole_life() {
     show("all at once: 16 callers, 16 at a time", rate, of_bare);
     store.close().await;
 }
+
+/// The median and the 99th percentile, in microseconds.
+fn percentiles(mut micros: Vec<f64>) -> (f64, f64) {
+    micros.sort_by(f64::total_cmp);
+    (micros[micros.len() / 2], micros[micros.len() * 99 / 100])
+}
+
+fn micros_since(began: Instant) -> f64 {
+    began.elapsed().as_secs_f64() * 1e6
+}
+
+/// What this process has in memory, in MiB. Only Linux tells.
+#[allow(clippy::cast_precision_loss)]
+fn resident_mib() -> f64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(f64::NAN);
+    pages * 4096.0 / 1_048_576.0
+}
+
+/// With how many pending deliveries `RATES_PENDING` says (0,100000,1000000), one after the other: how long one acceptance, one
+/// claim of 16 and the opening take, and how much memory there is in use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures, proves nothing"]
+#[allow(clippy::print_stdout)]
+async fn rates_with_a_backlog() {
+    let wanted = std::env::var("RATES_PENDING").unwrap_or_else(|_| "0,100000,1000000".into());
+    let mut temp = Temp::new();
+    let mut next = 0_u32;
+    let mut first = None;
+    println!(
+        "{:>10} {:>22} {:>22} {:>10} {:>10} {:>24}",
+        "pending", "accept us p50/p99", "claim 16 us p50/p99", "open ms", "RSS MiB", "ratio of p50 to the first"
+    );
+    for pending in wanted.split(',').map(|count| count.trim().parse::<u32>().expect("a number")) {
+        let store = Arc::new(std::mem::replace(&mut temp.store, Temp::new().store));
+        accept(&store, 256, next, usize::try_from(pending.saturating_sub(next)).expect("small")).await;
+        next = next.max(pending);
+        store.close().await;
+        let began = Instant::now();
+        let store = open(temp.folder.path(), Timestamp::now()).expect("the store again");
+        let opened = began.elapsed().as_secs_f64() * 1000.0;
+
+        let (mut accepts, mut claims) = (Vec::new(), Vec::new());
+        for _ in 0..2000 {
+            let (event, began) = (numbered(next), Instant::now());
+            store.accept(event, to("a")).await.expect("accepted");
+            accepts.push(micros_since(began));
+            next += 1;
+        }
+        for _ in 0..200 {
+            let began = Instant::now();
+            let claimed = store.claim(Timestamp::now(), want("a", 16)).await.expect("claimed");
+            claims.push(micros_since(began));
+            let records = claimed.iter().map(|one| store.record(delivered(one)));
+            futures::future::try_join_all(records).await.expect("recorded");
+            // as many come as go
+            let events = claimed.iter().zip(next..).map(|(_, number)| store.accept(numbered(number), to("a")));
+            next += u32::try_from(futures::future::try_join_all(events).await.expect("accepted").len()).expect("few");
+        }
+        let (accept, claim) = (percentiles(accepts), percentiles(claims));
+        let (first_accept, first_claim) = *first.get_or_insert((accept.0, claim.0));
+        println!(
+            "{pending:>10} {:>11.0} /{:>9.0} {:>11.0} /{:>9.0} {opened:>10.1} {:>10.0} {:>13.2} /{:>9.2}",
+            accept.0,
+            accept.1,
+            claim.0,
+            claim.1,
+            resident_mib(),
+            accept.0 / first_accept,
+            claim.0 / first_claim
+        );
+        temp.store = store;
+    }
+    temp.store.close().await;
+}
