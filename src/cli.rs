@@ -15,6 +15,7 @@ mod check;
 mod demo;
 mod moves;
 mod operate;
+mod reconcile;
 mod serve;
 mod show;
 mod simulate;
@@ -64,6 +65,8 @@ enum Command {
     Export(moves::Export),
     /// Fill an empty store, of whatever kind, from such a file.
     Import(moves::Import),
+    /// Compare all accounts with what was delivered last, and have those delivered that differ: events may have been dropped.
+    Reconcile(reconcile::Args),
     /// Run a PortaBilling to develop against.
     Simulate(simulate::Args),
     /// Show the whole way of events, with a simulated PortaBilling and external system.
@@ -135,6 +138,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Migrate(args) => with_runtime("warn", moves::migrate(args)),
         Command::Export(args) => with_runtime("warn", moves::export(args)),
         Command::Import(args) => with_runtime("warn", moves::import(args)),
+        Command::Reconcile(args) => with_runtime("warn", reconcile::run(args)),
         Command::Simulate(args) => with_runtime("info", simulate::run(args)),
         // the demo's outages are on purpose, and its figures say what they did
         Command::Demo(args) => with_runtime("off", demo::run(args)),

@@ -26,11 +26,12 @@ pub use secret::Secret;
 use crate::breaker::BreakerSettings;
 use crate::dispatch::DispatchSettings;
 use crate::handler::{Handler, RetrySchedule};
+use crate::reconcile::ReconcileSettings;
 use crate::status::StatusSettings;
 use crate::store::open::Place;
 use crate::store::postgres::PostgresSettings;
 use crate::store::sqlite;
-use effective::{as_breaker, as_handlers, as_optional_url, as_retry, as_url, as_urls};
+use effective::{as_breaker, as_handlers, as_optional_duration, as_optional_url, as_retry, as_url, as_urls};
 use units::{serialize_duration, serialize_size};
 
 /// A configuration that explains itself: every key with its default.
@@ -52,6 +53,8 @@ pub struct Config {
     pub callback: Option<CallbackListening>,
     /// How long what has happened is kept.
     pub retention: Retention,
+    /// How what was delivered is compared with PortaBilling beside the events.
+    pub reconcile: Reconciling,
     /// The PortaBilling that is asked what is true, and told what came of it.
     pub portabilling: PortaBillingSettings,
     /// Where ESPF's events come in; at least one, each with its own path.
@@ -487,6 +490,51 @@ impl Default for Retention {
             every: defaults::RETENTION_EVERY,
             step: defaults::RETENTION_STEP,
             pause: defaults::RETENTION_PAUSE,
+        }
+    }
+}
+
+/// `[reconcile]`: how what was delivered is compared with what PortaBilling says, beside the events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reconciling {
+    /// How often; none: only when somebody asks for it.
+    #[serde(serialize_with = "as_optional_duration", skip_serializing_if = "Option::is_none")]
+    pub every: Option<Duration>,
+    /// How many accounts per second, for each handler.
+    pub rate: u64,
+    /// How many accounts one page of PortaBilling's list has.
+    pub page: u64,
+    /// How many accounts are asked for at a time, for each handler.
+    pub in_flight: u64,
+    /// How many of those that differ are shown.
+    pub examples: u64,
+}
+
+impl Reconciling {
+    /// As the walks take them.
+    pub fn settings(&self) -> ReconcileSettings {
+        let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        ReconcileSettings {
+            every: self.every,
+            rate: self.rate as f64,
+            page: size(self.page),
+            in_flight: size(self.in_flight),
+            examples: size(self.examples),
+            ..ReconcileSettings::default()
+        }
+    }
+}
+
+impl Default for Reconciling {
+    fn default() -> Self {
+        let default = ReconcileSettings::default();
+        Self {
+            every: default.every,
+            // truncation is meant: the default is whole
+            rate: default.rate as u64,
+            page: default.page as u64,
+            in_flight: default.in_flight as u64,
+            examples: default.examples as u64,
         }
     }
 }

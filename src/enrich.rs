@@ -42,5 +42,7 @@ pub struct EnrichError {
 mod fresh;
 mod mapping;
 mod portabilling;
+mod roster;
 
 pub use portabilling::PortaBilling;
+pub use roster::{Listed, Roster, RosterPage};

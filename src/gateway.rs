@@ -29,6 +29,7 @@ use crate::http::client::pem;
 use crate::http::intake::Intake;
 use crate::http::operator::Operator;
 use crate::http::server::{Limits, serve};
+use crate::reconcile::Reconciler;
 use crate::status::StatusWriter;
 use crate::status::espf::EspfApi;
 use crate::store::open::Opened;
@@ -93,10 +94,16 @@ impl Gateway {
 
         let routes = routes(&config)?;
         let enrich = Arc::new(PortaBilling::new(client.clone(), config.portabilling.cache_ttl));
-        let mut dispatcher = Dispatcher::new(Arc::clone(&shared), enrich, routes, dispatch_settings(&config));
+        let mut dispatcher = Dispatcher::new(
+            Arc::clone(&shared),
+            Arc::clone(&enrich) as _,
+            routes,
+            dispatch_settings(&config),
+        );
         dispatcher.observer = Arc::clone(&observer);
         dispatcher.nudge = store.nudge().unwrap_or_default();
         dispatcher.callbacks = config.callback.as_ref().map(callbacks);
+        let mut reconciler = reconciler(&config, &dispatcher, Arc::clone(&control), enrich);
         let callbacks = callback_intake(&config, &dispatcher, control);
         let accepted = Arc::clone(&dispatcher.nudge);
         let sink = Arc::new(EspfApi::new(client.clone()));
@@ -133,7 +140,11 @@ impl Gateway {
             wall_clock(),
             gateway.work_stop.clone(),
         ));
-        gateway.open_operator(&config, operator_listener, Arc::clone(&accepted));
+        reconciler.telemetry = Arc::clone(&gateway.telemetry);
+        reconciler.stop = gateway.work_stop.clone();
+        let reconciler = Arc::new(reconciler);
+        gateway.workers.spawn(Arc::clone(&reconciler).run());
+        gateway.open_operator(&config, operator_listener, Arc::clone(&accepted), reconciler);
         gateway.open_intake(config, intake_listener, accepted, callbacks);
         for tracker in [&gateway.listeners, &gateway.workers, &gateway.operators] {
             tracker.close();
@@ -173,13 +184,20 @@ impl Gateway {
         self.listeners.spawn(serve(listener, limits, service, open, self.intake_stop.clone()));
     }
 
-    fn open_operator(&self, config: &Config, listener: TcpListener, nudge: Arc<Notify>) {
+    fn open_operator(
+        &self,
+        config: &Config,
+        listener: TcpListener,
+        nudge: Arc<Notify>,
+        reconciler: Arc<Reconciler>,
+    ) {
         let operator = Operator {
             store: self.store.store() as Arc<dyn Store>,
             control: self.store.store(),
             handlers: config.handlers.clone(),
             nudge,
             now: wall_clock(),
+            reconciler: Some(reconciler),
             telemetry: Arc::clone(&self.telemetry),
             shutdown: self.intake_stop.clone(),
             page_max: usize::try_from(config.store.page_max).unwrap_or(usize::MAX),
@@ -252,6 +270,16 @@ fn dispatch_settings(config: &Config) -> DispatchSettings {
     settings.connectors = config.connectors.iter().map(gate).collect();
     settings.portabilling.breaker = config.portabilling.breaker;
     settings
+}
+
+fn reconciler(
+    config: &Config,
+    dispatcher: &Dispatcher,
+    store: Arc<dyn Control>,
+    source: Arc<PortaBilling>,
+) -> Reconciler {
+    let (enrich, roster) = (Arc::clone(&source), source);
+    Reconciler::new(dispatcher, store, enrich, roster, &config.handlers, config.reconcile.settings())
 }
 
 fn callbacks(settings: &CallbackListening) -> Arc<Callbacks> {

@@ -26,6 +26,30 @@ pub struct Handler {
     pub order_by: OrderBy,
     /// When to try again.
     pub retry: Retries,
+    /// How it is compared with PortaBilling beside the events; none: it isn't.
+    pub reconcile: Option<Reconcile>,
+}
+
+/// How what was delivered last is compared with what PortaBilling says now ([`crate::reconcile`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconcile {
+    /// The type of the event that is made for an account that differs; one that the handler wants, and not of a deletion.
+    pub event_type: String,
+    /// Members of `pb_data` that don't count, as paths: `full_vd_counter_info`, `account_info.status`. What counts as a
+    /// whole for nothing isn't asked for.
+    pub ignore: Vec<String>,
+    /// What becomes of an account for which nothing has ever been delivered.
+    pub never_delivered: NeverDelivered,
+}
+
+/// What becomes of an account for which nothing has ever been delivered to the handler.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NeverDelivered {
+    /// It differs: its first event may have been dropped.
+    #[default]
+    Enqueue,
+    /// It isn't this handler's: for handlers that only get the events of some accounts.
+    Leave,
 }
 
 /// A member of `pb_data` (NSPS connector contract).

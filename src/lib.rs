@@ -26,6 +26,7 @@
 //! | [`connector`] | the way to an external system; [`connector::http`] speaks the NSPS connector contract |
 //! | [`dispatch`] | the worker: claim what is due, enrich, connect, judge, record; the only place that retries |
 //! | [`status`] | writes provisioning statuses back, as jobs of their own |
+//! | [`reconcile`] | walks through all accounts and makes events for those that differ from what was delivered last |
 //! | [`http`] | the accept loop and its limits, ESPF's intake, the operator's side |
 //! | [`gateway`] | the parts put together |
 //! | [`simulator`] | a PortaBilling to develop against: SOAP, JSON, ESPF API, an ESPF that sends |
@@ -57,7 +58,7 @@
 //!   good; the answer is 503.
 //! * No event, delivery or attempt is lost or silently changed by a crash at any instant. Delivery is at least once, never
 //!   exactly once.
-//! * Nothing outside [`dispatch`] and [`status`] retries; nothing outside [`delivery`] decides a delivery's state; nothing
+//! * Nothing outside [`dispatch`] and [`status`] retries ([`reconcile`] repeats questions, which change nothing); nothing outside [`delivery`] decides a delivery's state; nothing
 //!   outside [`store`] writes to disk; `now` is an argument.
 //! * No two deliveries of one handler and subject are in flight together. No delivery overtakes another of its subject.
 //! * No secret in a log, an error, a metric or a `Debug`. Secrets come from the environment or from files, not from the
@@ -89,6 +90,7 @@ pub mod event;
 pub mod gateway;
 pub mod handler;
 pub mod http;
+pub mod reconcile;
 pub mod simulator;
 pub mod status;
 pub mod store;

@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::Outcome;
+use crate::reconcile::Finding;
 use crate::store::{Backlog, StatusValue};
 
 /// How many different event types, and how many fault codes, are counted apart.
@@ -69,6 +70,7 @@ pub struct Telemetry {
     statuses: Family<StatusLabels, Counter>,
     connections: Family<ListenerLabels, Gauge>,
     breakers: Family<BreakerLabels, Gauge>,
+    reconciled: Family<ReconcileLabels, Counter>,
     store_errors: Counter,
     /// The backlog's gauges are made anew each time, one reader after the other.
     rendering: Mutex<()>,
@@ -131,6 +133,12 @@ struct BreakerLabels {
     name: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReconcileLabels {
+    handler: String,
+    finding: &'static str,
+}
+
 /// 50 µs to about 7 minutes.
 fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.000_05, 2.0, 24))
@@ -159,6 +167,7 @@ impl Telemetry {
             statuses: Family::default(),
             connections: Family::default(),
             breakers: Family::default(),
+            reconciled: Family::default(),
             store_errors: Counter::default(),
             rendering: Mutex::default(),
         };
@@ -188,6 +197,8 @@ impl Telemetry {
         registry.register("status_writes", help, self.statuses.clone());
         let help = "Circuit breakers by name: 0 closed, 1 half open, 2 open";
         registry.register("breaker", help, self.breakers.clone());
+        let help = "Accounts that were compared with what was delivered last, by handler and finding";
+        registry.register("reconciled_accounts", help, self.reconciled.clone());
         registry.register("connections", "Open connections by listener", self.connections.clone());
         let help = "Times that the store couldn't take or give what was asked";
         registry.register("store_errors", help, self.store_errors.clone());
@@ -247,6 +258,12 @@ impl Telemetry {
             BreakerState::Open { .. } => 2,
         };
         self.breakers.get_or_create(&BreakerLabels { name: breaker.name.clone() }).set(value);
+    }
+
+    /// Counts an account that was compared with what was delivered last.
+    pub fn reconciled(&self, handler: &str, finding: Finding) {
+        let labels = ReconcileLabels { handler: handler.to_owned(), finding: finding.word() };
+        self.reconciled.get_or_create(&labels).inc();
     }
 
     /// Everything as text, in the format of OpenMetrics. The backlog is what the store says now.

@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .file_name("portabilling.rs")
         .wide_integers(true)
         .exact_floats(true)
+        .json(true)
         .compile()?;
     list(Path::new("definitions"))?;
     Ok(())

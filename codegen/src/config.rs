@@ -50,6 +50,7 @@ pub struct Config {
     exact_floats: bool,
     embed_definitions: bool,
     facets: bool,
+    json: bool,
     strict: bool,
     secrets: Vec<String>,
     suffixes: Vec<String>,
@@ -105,6 +106,7 @@ impl Config {
             exact_floats: false,
             embed_definitions: false,
             facets: false,
+            json: false,
             strict: false,
             secrets: owned(DEFAULT_SECRETS),
             suffixes: owned(DEFAULT_SUFFIXES),
@@ -170,6 +172,19 @@ impl Config {
     /// and where the types are used: `assert!(soapstone_soap::check(&request).is_empty())`.
     pub fn facets(&mut self, facets: bool) -> &mut Self {
         self.facets = facets;
+        self
+    }
+
+    /// Gives each structure serde's `Serialize` and `Deserialize`, for which `soapstone-soap` needs its feature `json`.
+    /// Not by default, as they take their time to compile: any structure is JSON through `soapstone_soap::Json` and
+    /// `fill_json` without them.
+    ///
+    /// ```
+    /// # let mut config = soapstone_codegen::Config::new();
+    /// config.json(true);
+    /// ```
+    pub fn json(&mut self, json: bool) -> &mut Self {
+        self.json = json;
         self
     }
 
@@ -329,6 +344,10 @@ impl Config {
 
     pub(crate) fn has_open_tables(&self) -> bool {
         self.open_tables
+    }
+
+    pub(crate) fn has_json(&self) -> bool {
+        self.json
     }
 
     pub(crate) fn has_facets(&self) -> bool {

@@ -154,7 +154,7 @@ pub(super) struct Api {
 }
 
 impl Where {
-    fn api(&self) -> Result<Api, CliError> {
+    pub(super) fn api(&self) -> Result<Api, CliError> {
         let base = match (&self.operator, &self.config) {
             (Some(url), _) => url.clone(),
             (None, Some(file)) => {
@@ -169,7 +169,7 @@ impl Where {
 }
 
 impl Api {
-    async fn get(&self, path: &str, query: &impl serde::Serialize) -> Result<Value, CliError> {
+    pub(super) async fn get(&self, path: &str, query: &impl serde::Serialize) -> Result<Value, CliError> {
         let url = self.url(path)?;
         let query = serde_urlencoded::to_string(query).map_err(|error| CliError::Failed(error.into()))?;
         let mut url = url;
@@ -177,7 +177,7 @@ impl Api {
         self.answer(self.client.get(url)).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
         let request = self.client.post(self.url(path)?);
         let request = request.header("content-type", "application/json").body(body.to_string());
         self.answer(request).await

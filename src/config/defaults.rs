@@ -1,13 +1,16 @@
 //! Every default of the configuration, in one place; but for those of the workers, which stand with them:
-//! [`sqlite::StoreSettings::default`], [`RetrySchedule::default`], [`DispatchSettings::default`] and
-//! [`StatusSettings::default`].
+//! [`sqlite::StoreSettings::default`], [`RetrySchedule::default`], [`DispatchSettings::default`],
+//! [`StatusSettings::default`] and [`ReconcileSettings::default`].
 //!
 //! `example.toml` shows the same values; a test compares them.
 
 use std::time::Duration;
 
 #[cfg(doc)]
-use crate::{dispatch::DispatchSettings, handler::RetrySchedule, status::StatusSettings, store::sqlite};
+use crate::{
+    dispatch::DispatchSettings, handler::RetrySchedule, reconcile::ReconcileSettings, status::StatusSettings,
+    store::sqlite,
+};
 
 const KIB: u64 = 1024;
 
@@ -98,3 +101,7 @@ pub const RETENTION_EVERY: Duration = Duration::from_secs(3600);
 pub const RETENTION_STEP: u64 = 500;
 /// See [`RETENTION_STEP`].
 pub const RETENTION_PAUSE: Duration = Duration::from_millis(50);
+/// The event that is made for an account that differs. ESPF: one of the eleven grouped types.
+pub const RECONCILE_EVENT_TYPE: &str = "Subscriber/Updated";
+/// What doesn't count when accounts are compared: counters go down with every use, and no event says so.
+pub const RECONCILE_IGNORE: [&str; 1] = ["full_vd_counter_info"];

@@ -10,7 +10,7 @@ use super::Config;
 use super::units::{format_duration, serialize_duration};
 use crate::breaker::BreakerSettings;
 use crate::delivery::Failure;
-use crate::handler::{Handler, Order, OrderBy, Retries, RetrySchedule};
+use crate::handler::{Handler, NeverDelivered, Order, OrderBy, Reconcile, Retries, RetrySchedule};
 
 impl Config {
     /// The whole configuration as TOML, which reads as the same configuration again. No secret is in it: it says where
@@ -25,6 +25,9 @@ pub(super) const ORDERS: [(&str, Order); 3] =
 pub(super) const ORDERS_BY: [(&str, OrderBy); 2] =
     [("event_time", OrderBy::EventTime), ("arrival", OrderBy::Arrival)];
 
+pub(super) const NEVER_DELIVERED: [(&str, NeverDelivered); 2] =
+    [("enqueue", NeverDelivered::Enqueue), ("leave", NeverDelivered::Leave)];
+
 pub(super) fn as_url<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(url.as_str())
 }
@@ -35,6 +38,15 @@ pub(super) fn as_urls<S: Serializer>(urls: &[Url], to: S) -> Result<S::Ok, S::Er
 
 pub(super) fn as_optional_url<S: Serializer>(url: &Option<Url>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(url.as_ref().map(Url::as_str).unwrap_or_default())
+}
+
+// serde hands over a reference.
+#[allow(clippy::ref_option)]
+pub(super) fn as_optional_duration<S: Serializer>(
+    every: &Option<Duration>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&every.map(format_duration).unwrap_or_default())
 }
 
 pub(super) fn as_handlers<S: Serializer>(handlers: &[Handler], to: S) -> Result<S::Ok, S::Error> {
@@ -52,6 +64,14 @@ struct HandlerView<'a> {
     order: &'static str,
     order_by: &'static str,
     retry: RetriesView,
+    reconcile: Option<ReconcileView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ReconcileView<'a> {
+    event_type: &'a str,
+    ignore: &'a [String],
+    never_delivered: &'static str,
 }
 
 pub(super) fn as_retry<S: Serializer>(retry: &RetrySchedule, to: S) -> Result<S::Ok, S::Error> {
@@ -90,6 +110,17 @@ impl<'a> From<&'a Handler> for HandlerView<'a> {
             order: word(&ORDERS, &handler.order),
             order_by: word(&ORDERS_BY, &handler.order_by),
             retry: RetriesView::from(&handler.retry),
+            reconcile: handler.reconcile.as_ref().map(ReconcileView::from),
+        }
+    }
+}
+
+impl<'a> From<&'a Reconcile> for ReconcileView<'a> {
+    fn from(reconcile: &'a Reconcile) -> Self {
+        Self {
+            event_type: &reconcile.event_type,
+            ignore: &reconcile.ignore,
+            never_delivered: word(&NEVER_DELIVERED, &reconcile.never_delivered),
         }
     }
 }

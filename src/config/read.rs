@@ -18,8 +18,10 @@ use super::{
 mod connector;
 mod handler;
 mod intake;
+mod reconcile;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const MIB: u64 = 1 << 20;
 
@@ -56,6 +58,7 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
     let status = status(&section(&root, "status"));
     let callback = root.get("callback").map(|_| callback(&section(&root, "callback")));
     let retention = retention(&section(&root, "retention"));
+    let reconcile = reconcile::all(&section(&root, "reconcile"));
     let portabilling = match root.get("portabilling") {
         Some(_) => portabilling(&section(&root, "portabilling")),
         None => {
@@ -86,6 +89,7 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
             None => None,
         },
         retention,
+        reconcile,
         portabilling: portabilling?,
         intakes,
         connectors,

@@ -93,6 +93,41 @@ fn all_mistakes_are_found_in_one_run() {
     assert_eq!(lines, [2, 4, 17], "{problems:?}");
 }
 
+/// The minimum with `reconcile` of its handler.
+fn reconciled(reconcile: &str) -> String {
+    format!("{MINIMAL}reconcile = {{ {reconcile} }}\n[reconcile]\nevery = \"7d\"\n")
+}
+
+#[test]
+fn what_is_reconciled_reads_as_itself() {
+    let config = parse(&reconciled(""));
+    let defaults = config.handlers[0].reconcile.clone().unwrap();
+    assert_eq!(
+        (defaults.event_type.as_str(), defaults.ignore),
+        ("Subscriber/Updated", vec!["full_vd_counter_info".to_owned()])
+    );
+    assert_eq!(config.reconcile.every, Some(Duration::from_secs(7 * 24 * 3600)));
+    let own = r#"event_type = "SIM/Updated", ignore = ["account_info.status"], never_delivered = "leave""#;
+    for text in [reconciled(""), reconciled(own)] {
+        let effective = parse(&text).effective().unwrap();
+        assert_eq!(parse(&effective).effective().unwrap(), effective);
+    }
+}
+
+#[test]
+fn whoever_can_not_be_reconciled_is_told_why() {
+    for (reconcile, what) in [
+        (r#"event_type = "Customer/Updated""#, "gets no events of type"),
+        (r#"event_type = "Subscriber/Deleted""#, "says that accounts are gone"),
+        (r#"ignore = ["account_info", "sim_info"]"#, "has nothing to compare"),
+        (r#"ignore = ["acount_info.status"]"#, "names no member of pb_data"),
+        (r#"never_delivered = "skip""#, "unknown value"),
+    ] {
+        let error = Config::parse("t", &reconciled(reconcile), Path::new(""), &env).unwrap_err().to_string();
+        assert!(error.contains("t:18: ") && error.contains(what), "{error}");
+    }
+}
+
 #[test]
 fn a_file_of_certificates_has_to_hold_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -238,6 +238,7 @@ fn handler(name: &str) -> Handler {
         order: Order::Skip,
         order_by: OrderBy::Arrival,
         retry: RetrySchedule::default().into(),
+        reconcile: None,
     }
 }
 

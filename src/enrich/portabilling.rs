@@ -57,6 +57,10 @@ impl PortaBilling {
         }
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     async fn account(&self, question: Question, i_account: i64) -> Answer<AccountInfo> {
         let ask = || async move {
             let request = GetAccountInfoRequest {
@@ -279,7 +283,7 @@ impl Named {
     }
 }
 
-fn failed(error: &Error) -> EnrichError {
+pub(super) fn failed(error: &Error) -> EnrichError {
     let after = match &error.cause {
         Cause::LoginPause(left, _) => Some(*left),
         _ => None,

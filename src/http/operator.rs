@@ -13,12 +13,15 @@
 //! | `POST /api/v1/cancel` | the same with a `reason`: not attempted any more |
 //! | `POST /api/v1/subscribe` | `{"handler": "…", "event": "…"}` or with `type`, `subject`: events for a handler that came later |
 //! | `GET`, `POST /api/v1/pauses`, `POST /api/v1/resume` | `{"scope": "handler", "name": "…", "reason": "…"}` |
+//! | `POST /api/v1/reconcile` | `{"handler": "…", "dry_run": true, "rate": 20, "resume": false}`: compare all accounts with what was delivered |
+//! | `GET /api/v1/reconcile`, `POST /api/v1/reconcile/stop` | how far that is; `{"handler": "…"}` |
 //! | `GET /api/v1/breakers` | the circuit breakers |
 //! | `GET /api/v1/backlog` | how many deliveries are in which state, per handler |
 //!
 //! The names of members in [`view`] are part of the API. There is no authentication yet: keep it on the local machine.
 
 pub mod control;
+mod reconcile;
 pub mod view;
 
 use std::sync::Arc;
@@ -40,6 +43,7 @@ use uuid::Uuid;
 use crate::dispatch::Clock;
 use crate::event::EventId;
 use crate::handler::Handler;
+use crate::reconcile::Reconciler;
 use crate::store::{Control, Page, Store, StoreError};
 use crate::telemetry::Telemetry;
 
@@ -61,6 +65,8 @@ pub struct Operator {
     pub nudge: Arc<Notify>,
     /// The time.
     pub now: Clock,
+    /// What compares what was delivered with PortaBilling; none: nothing does.
+    pub reconciler: Option<Arc<Reconciler>>,
     /// What is counted and measured.
     pub telemetry: Arc<Telemetry>,
     /// Cancelled when the gateway is being stopped; it is not ready then.
@@ -79,6 +85,7 @@ impl Operator {
             .route("/api/v1/events", get(events))
             .route("/api/v1/events/{id}", get(event))
             .merge(control::routes())
+            .merge(reconcile::routes())
             .fallback(nothing)
             .method_not_allowed_fallback(wrong_method)
             .with_state(Arc::new(self))

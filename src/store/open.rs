@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::postgres::{PostgresSettings, PostgresStore};
 use super::sqlite::{SqliteStore, StoreSettings};
@@ -41,9 +43,7 @@ impl Place {
                 let store = opened.map_err(|error| StoreError::Failed(error.to_string()))??;
                 Ok(Opened::Sqlite(Arc::new(store)))
             }
-            Self::Postgres(settings) => {
-                Ok(Opened::Postgres(Arc::new(PostgresStore::open(*settings, now).await?)))
-            }
+            Self::Postgres(settings) => Ok(Opened::Postgres(Arc::new(patiently(*settings, now).await?))),
         }
     }
 
@@ -52,6 +52,18 @@ impl Place {
         match self {
             Self::Sqlite(path, _) => path.display().to_string(),
             Self::Postgres(settings) => format!("PostgreSQL, schema {}", settings.schema),
+        }
+    }
+}
+
+/// After a power cut the database may come up later than the gateway: it is waited for as long as a request may take.
+async fn patiently(settings: PostgresSettings, now: Timestamp) -> Result<PostgresStore, StoreError> {
+    const PAUSE: Duration = Duration::from_millis(500);
+    let until = Instant::now() + settings.verb_max;
+    loop {
+        match PostgresStore::open(settings.clone(), now).await {
+            Err(StoreError::Unavailable) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
+            opened => return opened,
         }
     }
 }

@@ -117,6 +117,7 @@ impl Gateway {
             order: Order::Skip,
             order_by: soapstone::handler::OrderBy::EventTime,
             retry: RetrySchedule::default().into(),
+            reconcile: None,
         };
         let intake = Arc::new(Intake::new(
             &setting.listen,
@@ -138,6 +139,7 @@ impl Gateway {
             handlers: vec![handler],
             nudge: accepted.clone(),
             now: soapstone::dispatch::wall_clock(),
+            reconciler: None,
             telemetry: telemetry.clone(),
             shutdown: no_more.clone(),
             page_max: 500,

@@ -12,6 +12,7 @@ mod intake;
 mod operator;
 mod peers;
 mod portabilling;
+mod reconcile;
 mod server;
 mod simulator;
 mod tls;

@@ -8,6 +8,7 @@ mod namespaces;
 mod operation;
 mod plan;
 mod structure;
+mod table;
 
 use std::collections::BTreeSet;
 

@@ -48,10 +48,7 @@ pub(super) fn items(
 
 /// The client and the server trait, which have a method for each operation, as the runtime's macro takes them.
 fn port(plan: &Plan, index: usize, service: &Service) -> String {
-    let methods = names::fields_beside(
-        (0..service.operations.len()).map(|position| plan.operation(index, position).0.to_string()),
-        &["new", "header", "port", "not_implemented"],
-    );
+    let methods = names::fields_beside(plan.methods(index), &["new", "header", "port", "not_implemented"]);
     let mut list = String::new();
     for (position, operation) in service.operations.iter().enumerate() {
         let (name, _) = plan.operation(index, position);
@@ -114,6 +111,7 @@ fn operation_items(
     };
     let Operation { name, action, documentation, .. } = operation;
     let namespace = named(namespaces, &operation.namespace);
+    let output_namespace = named(namespaces, &operation.output_namespace);
     let style = match &operation.style {
         Style::RpcEncoded => quote! { Style::RpcEncoded },
         Style::RpcLiteral => quote! { Style::RpcLiteral },
@@ -156,6 +154,7 @@ fn operation_items(
             service: #short,
             name: #name,
             namespace: #namespace,
+            output_namespace: #output_namespace,
             action: #action,
             style: #style,
             documentation: #documentation,

@@ -36,8 +36,15 @@ struct ServicePlan {
     server: String,
     /// What it names of other modules.
     imports: BTreeSet<usize>,
-    /// Of each operation: its type, and the static that holds it.
-    operations: Vec<(String, String)>,
+    operations: Vec<OperationPlan>,
+}
+
+struct OperationPlan {
+    ty: String,
+    /// The static that holds it.
+    table: String,
+    /// What its method is called: a type of the operation's name is no reason to call it otherwise.
+    method: String,
 }
 
 impl Plan {
@@ -81,10 +88,12 @@ impl Plan {
                     if operation.number > 1 {
                         name += &operation.number.to_string();
                     }
+                    let method = name.clone();
                     if !taken.take(&name) {
                         name = taken.unique(name + "Call", "");
                     }
-                    (name, statics.unique(names::shout(&operation.name), "_"))
+                    let table = statics.unique(names::shout(&operation.name), "_");
+                    OperationPlan { ty: name, table, method }
                 })
                 .collect();
             let short = config.short_name(&service.name);
@@ -141,8 +150,13 @@ impl Plan {
 
     /// The name of an operation's type, and of its static.
     pub(super) fn operation(&self, service: usize, operation: usize) -> (Ident, Ident) {
-        let (name, table) = &self.services[service].operations[operation];
-        (identifier(name), identifier(table))
+        let OperationPlan { ty, table, .. } = &self.services[service].operations[operation];
+        (identifier(ty), identifier(table))
+    }
+
+    /// What the methods of a service's operations are called, before they are told apart.
+    pub(super) fn methods(&self, service: usize) -> impl Iterator<Item = String> {
+        self.services[service].operations.iter().map(|operation| operation.method.clone())
     }
 
     /// The bare name of a structure's type, and of its table.

@@ -1,17 +1,15 @@
 //! A structure: the struct, its table, and the two ways from the table to the struct's members.
 
-use std::collections::HashSet;
-
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::facets::{described, facet};
+use super::facets::described;
 use super::plan::{Module, Plan};
-use super::{Uses, WIDTH, documentation, item, wrapped};
+use super::{Uses, WIDTH, documentation, item, table, wrapped};
 use crate::config::Config;
 use crate::error::Error;
 use crate::names::{self, identifier};
-use crate::resolve::{Kind, Member, Model, Place, Preset, Simple, Structure, Text, Type};
+use crate::resolve::{Kind, Member, Model, Simple, Structure, Text, Type};
 
 /// All structures that stand in `module`.
 pub(super) fn items(
@@ -51,6 +49,9 @@ pub(super) fn items(
     if !names.is_empty() {
         let list = wrapped(&names.join(" "), "    ");
         items.push(format!("::soapstone_soap::structures! {{\n{list}}}\n"));
+        if config.has_json() {
+            items.push(format!("::soapstone_soap::json_faces! {{\n{list}}}\n"));
+        }
     }
     Ok(items)
 }
@@ -92,13 +93,13 @@ fn enumeration(
     *out += "    }\n";
 }
 
-struct Emitter<'a> {
-    config: &'a Config,
-    plan: &'a Plan,
-    module: Module,
-    uses: &'a mut Uses,
+pub(super) struct Emitter<'a> {
+    pub(super) config: &'a Config,
+    pub(super) plan: &'a Plan,
+    pub(super) module: Module,
+    pub(super) uses: &'a mut Uses,
     /// Of the module's constants `NS`, `NS_2`, …
-    namespaces: &'a mut Vec<String>,
+    pub(super) namespaces: &'a mut Vec<String>,
 }
 
 impl Emitter<'_> {
@@ -115,12 +116,12 @@ impl Emitter<'_> {
         if structure.kind == Kind::Structure {
             let fields = names::renamed(names::fields(names), &wanted);
             items.push(self.declaration(index, structure, &fields)?);
-            items.push(self.table(index, structure));
+            items.push(table::item(self, index, structure));
             Ok(fields)
         } else {
             let variants = names::renamed(names::variants(names, &[]), &wanted);
             items.push(self.choice(index, structure, &variants)?);
-            items.push(self.table(index, structure));
+            items.push(table::item(self, index, structure));
             Ok(variants)
         }
     }
@@ -175,105 +176,9 @@ impl Emitter<'_> {
         item(quote! {
             #documentation
             #attributes
-            #[derive(Clone, Default, PartialEq)]
+            #[derive(Default)]
             pub struct #name { #members }
         })
-    }
-
-    fn table(&mut self, index: usize, structure: &Structure) -> String {
-        let (_, table) = self.plan.own(index);
-        let namespace = &*structure.name.namespace;
-        let elements = structure.members.iter().filter(|member| member.place == Place::Element);
-        let elements_in = match structure.kind {
-            Kind::Derived => "",
-            _ => elements.clone().map(|member| member.namespace.as_str()).next().unwrap_or_default(),
-        };
-        let mut calls = String::new();
-        if !elements_in.is_empty() {
-            if elements_in == namespace {
-                calls += ".qualified()";
-            } else {
-                calls += &format!(".elements_in({})", self.namespace(elements_in));
-            }
-        }
-        match structure.kind {
-            Kind::Choice { .. } => calls += ".choice()",
-            Kind::Derived => calls += ".derived()",
-            _ => {}
-        }
-        let mut names = HashSet::new();
-        if structure.kind != Kind::Derived && !elements.clone().all(|member| names.insert(&member.name)) {
-            calls += ".told_apart()";
-        }
-        // of a choice of types it says no more than the table
-        if !structure.documentation.is_empty() && structure.kind != Kind::Derived {
-            calls += "\n";
-            calls += &documented_call(&structure.documentation);
-        }
-        let mut members = String::new();
-        for member in &structure.members {
-            members += &format!("    {},\n", self.table_entry(structure, member, elements_in));
-        }
-        let (name, namespace) = (quoted(&structure.name.local), self.namespace(namespace));
-        let list = if members.is_empty() { "&[]".to_owned() } else { format!("&[\n{members}]") };
-        let open = if self.config.has_open_tables() { "#[doc(hidden)]\npub" } else { "pub(super)" };
-        format!("{open} static {table}: Shape = Shape::new({name}, {namespace}, {list}){calls};\n")
-    }
-
-    /// A namespace, by its constant.
-    fn namespace(&mut self, namespace: &str) -> String {
-        if namespace.is_empty() {
-            return "\"\"".to_owned();
-        }
-        super::namespaces::constant(self.namespaces, namespace)
-    }
-
-    fn table_entry(&mut self, structure: &Structure, member: &Member, elements_in: &str) -> String {
-        self.uses.insert("Member");
-        let name = quoted(&member.name);
-        let holds_xsd = if member.place == Place::Attribute { "attribute" } else { "xsd" };
-        let mut entry = match &member.ty {
-            Type::Simple(simple) => {
-                self.uses.insert("Xsd");
-                format!("Member::{holds_xsd}({name}, Xsd::{simple:?})")
-            }
-            Type::Enumeration(_) => {
-                self.uses.insert("Xsd");
-                format!("Member::{holds_xsd}({name}, Xsd::String)")
-            }
-            Type::Structure(index) => format!("Member::structure({name}, {})", self.table_reference(*index)),
-            Type::Repeated(item) => format!("Member::repeated({name}, &{})", self.table_type(item)),
-            ty => format!("Member::new({name}, {})", self.table_type(ty)),
-        };
-        let is_said = member.place == Place::Attribute && entry.starts_with("Member::attribute(");
-        if member.place != Place::Element && !is_said {
-            self.uses.insert("Place");
-            entry += &format!(".at(Place::{:?})", member.place);
-        }
-        let usual = if member.place == Place::Element { elements_in } else { "" };
-        if member.namespace != usual && structure.kind != Kind::Derived {
-            entry += &format!(".of({})", self.namespace(&member.namespace));
-        }
-        match &member.preset {
-            Some(Preset::Default(value)) => entry += &format!(".default_is({})", quoted(value)),
-            Some(Preset::Fixed(value)) => entry += &format!(".fixed({})", quoted(value)),
-            None => {}
-        }
-        if member.optional {
-            entry += ".optional()";
-        }
-        if member.nillable {
-            entry += ".nillable()";
-        }
-        if self.config.has_facets() && !member.facets.is_empty() {
-            self.uses.insert("Facet");
-            let facets: Vec<String> = member.facets.iter().map(facet).collect();
-            entry += &format!(".facets(&[{}])", facets.join(", "));
-        }
-        if self.config.is_secret(&structure.name.local, &member.name) {
-            entry += ".secret()";
-        }
-        entry + &documented_call(&member.documentation)
     }
 
     fn access(&mut self, index: usize, fields: &[String]) -> String {
@@ -358,38 +263,6 @@ impl Emitter<'_> {
         let name = identifier(name);
         quote! { #name }
     }
-
-    fn table_reference(&self, structure: usize) -> String {
-        let (home, table) = self.plan.table_path(structure, self.module);
-        format!("&{home}{table}")
-    }
-
-    /// What the table says: always the definition's own type.
-    fn table_type(&mut self, ty: &Type) -> String {
-        self.uses.insert("Type");
-        match ty {
-            Type::Simple(simple) => {
-                self.uses.insert("Xsd");
-                format!("Type::Xsd(Xsd::{simple:?})")
-            }
-            Type::Enumeration(_) => {
-                self.uses.insert("Xsd");
-                "Type::Xsd(Xsd::String)".to_owned()
-            }
-            Type::List(item) => format!("Type::List(&{})", self.table_type(item)),
-            Type::Items(name, namespace, item) => {
-                self.uses.insert("Items");
-                let (name, namespace) = (quoted(name), self.namespace(namespace));
-                let ty = self.table_type(item);
-                format!("Type::Items(&Items {{ name: {name}, namespace: {namespace}, ty: {ty} }})")
-            }
-            Type::Raw => "Type::Raw".to_owned(),
-            Type::Structure(index) => format!("Type::Structure({})", self.table_reference(*index)),
-            Type::Array(item) => format!("Type::Array(&{})", self.table_type(item)),
-            Type::Repeated(item) => format!("Type::Repeated(&{})", self.table_type(item)),
-            Type::Any => "Type::Any".to_owned(),
-        }
-    }
 }
 
 /// A structure's names by their numbers, in a line where they have room.
@@ -408,10 +281,6 @@ fn numbered(of: &str, names: &[String]) -> String {
 /// Attributes that were given, and looked at before.
 fn attributes<'s>(attributes: impl Iterator<Item = &'s str>) -> TokenStream {
     attributes.filter_map(|attribute| attribute.parse::<TokenStream>().ok()).collect()
-}
-
-fn documented_call(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!(".documented({})", quoted(text)) }
 }
 
 /// A string literal.

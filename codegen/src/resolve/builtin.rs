@@ -51,6 +51,11 @@ pub(crate) enum Simple {
 }
 
 impl Simple {
+    /// Its local name in XML Schema's namespace.
+    pub(crate) fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, simple)| *simple == self).map_or("string", |(name, _)| name)
+    }
+
     /// Whether it is a string in Rust.
     pub(crate) fn is_text(self) -> bool {
         use Simple::*;
@@ -96,51 +101,53 @@ pub(super) fn look_up(name: &QName) -> Option<Option<Type>> {
 }
 
 fn simple(local: &str) -> Option<Simple> {
-    Some(match local {
-        "string" => Simple::String,
-        "normalizedString" => Simple::NormalizedString,
-        "token" => Simple::Token,
-        "language" => Simple::Language,
-        "NMTOKEN" => Simple::NmToken,
-        "Name" => Simple::Name,
-        "NCName" => Simple::NcName,
-        "ID" => Simple::Id,
-        "IDREF" => Simple::IdRef,
-        "ENTITY" => Simple::Entity,
-        "QName" => Simple::QName,
-        "NOTATION" => Simple::Notation,
-        "anyURI" => Simple::AnyUri,
-        "boolean" => Simple::Boolean,
-        "byte" => Simple::Byte,
-        "short" => Simple::Short,
-        "int" => Simple::Int,
-        "long" => Simple::Long,
-        "integer" => Simple::Integer,
-        "nonPositiveInteger" => Simple::NonPositiveInteger,
-        "negativeInteger" => Simple::NegativeInteger,
-        "nonNegativeInteger" => Simple::NonNegativeInteger,
-        "positiveInteger" => Simple::PositiveInteger,
-        "unsignedByte" => Simple::UnsignedByte,
-        "unsignedShort" => Simple::UnsignedShort,
-        "unsignedInt" => Simple::UnsignedInt,
-        "unsignedLong" => Simple::UnsignedLong,
-        "decimal" => Simple::Decimal,
-        "float" => Simple::Float,
-        "double" => Simple::Double,
-        "duration" => Simple::Duration,
-        "dateTime" => Simple::DateTime,
-        "date" => Simple::Date,
-        "time" => Simple::Time,
-        "gYear" => Simple::GYear,
-        "gYearMonth" => Simple::GYearMonth,
-        "gMonth" => Simple::GMonth,
-        "gMonthDay" => Simple::GMonthDay,
-        "gDay" => Simple::GDay,
-        "base64Binary" => Simple::Base64Binary,
-        "hexBinary" => Simple::HexBinary,
-        _ => return None,
-    })
+    NAMES.iter().find(|(name, _)| *name == local).map(|(_, simple)| *simple)
 }
+
+/// In XML Schema's namespace.
+const NAMES: [(&str, Simple); 41] = [
+    ("string", Simple::String),
+    ("normalizedString", Simple::NormalizedString),
+    ("token", Simple::Token),
+    ("language", Simple::Language),
+    ("NMTOKEN", Simple::NmToken),
+    ("Name", Simple::Name),
+    ("NCName", Simple::NcName),
+    ("ID", Simple::Id),
+    ("IDREF", Simple::IdRef),
+    ("ENTITY", Simple::Entity),
+    ("QName", Simple::QName),
+    ("NOTATION", Simple::Notation),
+    ("anyURI", Simple::AnyUri),
+    ("boolean", Simple::Boolean),
+    ("byte", Simple::Byte),
+    ("short", Simple::Short),
+    ("int", Simple::Int),
+    ("long", Simple::Long),
+    ("integer", Simple::Integer),
+    ("nonPositiveInteger", Simple::NonPositiveInteger),
+    ("negativeInteger", Simple::NegativeInteger),
+    ("nonNegativeInteger", Simple::NonNegativeInteger),
+    ("positiveInteger", Simple::PositiveInteger),
+    ("unsignedByte", Simple::UnsignedByte),
+    ("unsignedShort", Simple::UnsignedShort),
+    ("unsignedInt", Simple::UnsignedInt),
+    ("unsignedLong", Simple::UnsignedLong),
+    ("decimal", Simple::Decimal),
+    ("float", Simple::Float),
+    ("double", Simple::Double),
+    ("duration", Simple::Duration),
+    ("dateTime", Simple::DateTime),
+    ("date", Simple::Date),
+    ("time", Simple::Time),
+    ("gYear", Simple::GYear),
+    ("gYearMonth", Simple::GYearMonth),
+    ("gMonth", Simple::GMonth),
+    ("gMonthDay", Simple::GMonthDay),
+    ("gDay", Simple::GDay),
+    ("base64Binary", Simple::Base64Binary),
+    ("hexBinary", Simple::HexBinary),
+];
 
 #[cfg(test)]
 mod tests {

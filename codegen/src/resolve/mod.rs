@@ -227,6 +227,8 @@ pub(crate) struct Operation {
     /// For a name that several operations have: which of them it is, from 1.
     pub(crate) number: usize,
     pub(crate) namespace: String,
+    /// Of an answer's body.
+    pub(crate) output_namespace: String,
     pub(crate) action: String,
     pub(crate) documentation: String,
     pub(crate) style: Style,

@@ -238,7 +238,9 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             let what = format!("what operation `{}` has attached", bound.name);
             self.leave_out(at, what, "only the SOAP part is read and written");
         }
-        let of_body = bound.input.as_ref().and_then(|body| body.namespace.as_deref());
+        let of = |body: &'_ Option<Body>| body.as_ref().and_then(|body| body.namespace.clone());
+        let of_input = of(&bound.input).map_or_else(|| namespace.to_owned(), |it| it.to_string());
+        let of_output = of(&bound.output).map_or_else(|| of_input.clone(), |it| it.to_string());
         let (input, input_element) = self.part(input, bound.input.as_ref(), &bound.headers, kind)?;
         let output = match &operation.output {
             Some(output) => Some(self.part(output, bound.output.as_ref(), &bound.output_headers, kind)?),
@@ -255,7 +257,8 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         Some(Operation {
             name: operation.name.clone(),
             number: 1,
-            namespace: of_body.unwrap_or(namespace).to_owned(),
+            namespace: of_input,
+            output_namespace: of_output,
             action: bound.action.clone(),
             documentation: operation.documentation.clone(),
             style,

@@ -17,7 +17,7 @@ use crate::compiles::soap_1_2::example::{ExampleClient, ExampleServer};
 use crate::compiles::soap_1_2::types::{Ask, AskFault, AskResponse, NotFound, Tell};
 use crate::library::generated::{
     bare::BareClient,
-    library::LibraryClient,
+    library::{self, LibraryClient},
     old::OldClient,
     sums::{self, SumsClient},
     types,
@@ -41,7 +41,7 @@ fn find(title: &str) -> types::Find {
 async fn document_literal_wrapped_brings_the_answer_and_its_header() {
     let url = Library::default().serve().await;
     let library = LibraryClient::new(client(), url).header(session());
-    let reply = library.find_call(&find("Babička")).await.expect("an answer");
+    let reply = library.find(&find("Babička")).await.expect("an answer");
     assert_eq!(reply.answer.book, [1855, 1856, 1857].map(|year| book("Babička", year)));
     assert_eq!(reply.headers.get::<types::Quota>().map(|quota| quota.left), Some(5));
     assert!(reply.headers.get::<types::Denied>().is_none());
@@ -51,11 +51,11 @@ async fn document_literal_wrapped_brings_the_answer_and_its_header() {
 async fn a_declared_fault_arrives_as_its_own_type() {
     let url = Library::default().serve().await;
     let library = LibraryClient::new(client(), url).header(session());
-    let error = library.find_call(&find("nothing")).await.expect_err("a fault");
+    let error = library.find(&find("nothing")).await.expect_err("a fault");
     let expected = types::FindFault::NotFound(types::NotFound { title: "nothing".to_owned() });
     assert_eq!(error.detail(), Some(&expected));
     assert!(!error.may_have_been_carried_out(), "a fault says that it wasn't");
-    match library.find_call(&find("later")).await {
+    match library.find(&find("later")).await {
         Err(CallError::Fault(typed)) => {
             assert_eq!((typed.fault.code(), typed.fault.message.as_str()), ("Server.Busy", "ask again"));
             let Some(types::FindFault::Busy(busy)) = typed.detail.as_deref() else { panic!("{typed:?}") };
@@ -63,14 +63,14 @@ async fn a_declared_fault_arrives_as_its_own_type() {
         }
         other => panic!("{other:?}"),
     }
-    let error = library.find_call(&find("plain")).await.expect_err("a fault");
+    let error = library.find(&find("plain")).await.expect_err("a fault");
     assert_eq!((error.detail(), error.to_string().as_str()), (None, "fault Server: no more to say"));
 }
 
 #[tokio::test]
 async fn a_fault_about_a_header_has_its_own_header() {
     let url = Library::default().serve().await;
-    match LibraryClient::new(client(), url).find_call(&find("Babička")).await {
+    match LibraryClient::new(client(), url).find(&find("Babička")).await {
         Err(CallError::Fault(typed)) => {
             assert_eq!(typed.fault.code(), "Client.Denied");
             let denied = typed.headers.get::<types::Denied>().expect("the header of the fault");
@@ -81,9 +81,40 @@ async fn a_fault_about_a_header_has_its_own_header() {
 }
 
 #[tokio::test]
+async fn a_client_speaks_soap_1_2_where_the_bindings_have_it_and_it_is_told_to() {
+    let url = Library::default().serve().await;
+    let modern = client().speaking(Version::Soap12);
+    let (operation, request) = (<library::FindCall as soapstone_soap::Call>::operation(), find("Babička"));
+    let mut answer = types::FindResponse::default();
+    let (exchange, result) = modern.call_raw(operation, &url, Some(&session()), &request, &mut answer).await;
+    let exchange = exchange.expect("an exchange");
+    assert!(result.is_ok(), "{}", exchange.response);
+    for text in [&exchange.request, &exchange.response] {
+        assert!(text.contains(soapstone_soap::SOAP_1_2), "{text}");
+    }
+    assert_eq!(answer.book.len(), 3);
+}
+
+#[tokio::test]
+async fn header_blocks_that_the_definition_does_not_declare_are_there_as_they_stand() {
+    let client = stub(|| {
+        let text = "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Header>\
+                    <x:Trace xmlns:x=\"urn:x\">7</x:Trace></e:Header><e:Body><e:Fault><faultcode>e:Server</faultcode>\
+                    <faultstring>no</faultstring></e:Fault></e:Body></e:Envelope>";
+        Ok(Response::new(Bytes::from(text)))
+    });
+    let error =
+        LibraryClient::new(client, "http://127.0.0.1:9/").find(&find("a")).await.expect_err("a fault");
+    let CallError::Fault(fault) = error else { panic!("{error:?}") };
+    let others: Vec<&str> = fault.headers.others().iter().map(soapstone_soap::Raw::as_str).collect();
+    assert_eq!(others.len(), 1);
+    assert!(others[0].starts_with("<x:Trace") && others[0].ends_with(">7</x:Trace>"), "{others:?}");
+}
+
+#[tokio::test]
 async fn an_answers_header_that_the_definition_does_not_declare_is_the_servers_fault() {
     let url = Library::default().serve().await;
-    let error = LibraryClient::new(client(), url).header(session()).find_call(&find("header")).await;
+    let error = LibraryClient::new(client(), url).header(session()).find(&find("header")).await;
     let said = error.expect_err("a fault").to_string();
     assert!(said.ends_with("the definition declares no header of type Denied here"), "{said}");
 }
@@ -92,10 +123,10 @@ async fn an_answers_header_that_the_definition_does_not_declare_is_the_servers_f
 async fn a_one_way_operation_is_carried_out_and_says_nothing() {
     let server = Library::default();
     let library = LibraryClient::new(client(), server.serve().await);
-    let nothing = library.log_call(&types::Log { line: "žluťoučký".to_owned() }).await.expect("taken");
+    let nothing = library.log(&types::Log { line: "žluťoučký".to_owned() }).await.expect("taken");
     assert!(nothing == Nothing);
     assert_eq!(*server.lines.lock().expect("the lines"), ["žluťoučký"]);
-    let refused = library.log_call(&types::Log { line: "refuse".to_owned() }).await;
+    let refused = library.log(&types::Log { line: "refuse".to_owned() }).await;
     assert_eq!(refused.expect_err("a fault").to_string(), "fault Server: no more lines");
 }
 
@@ -164,7 +195,7 @@ async fn rpc_encoded_carries_structures_with_arrays() {
 struct Modern;
 
 impl ExampleServer for Modern {
-    async fn ask_call(&self, ask: Ask, context: &mut Context) -> Result<AskResponse, TypedFault<AskFault>> {
+    async fn ask(&self, ask: Ask, context: &mut Context) -> Result<AskResponse, TypedFault<AskFault>> {
         assert_eq!(context.version(), Version::Soap12);
         match ask.value.as_str() {
             "why" => Ok(AskResponse { value: "because".to_owned() }),
@@ -190,13 +221,13 @@ async fn soap_1_2_is_spoken_where_the_definition_has_nothing_else() {
     });
     let client = Client::new(BoxCloneSyncService::new(service), Limits::default());
     let modern = ExampleClient::new(client, "http://modern/");
-    let answer = modern.ask_call(&Ask { value: "why".to_owned() }).await.expect("an answer");
+    let answer = modern.ask(&Ask { value: "why".to_owned() }).await.expect("an answer");
     assert_eq!(answer.value, "because");
-    let error = modern.ask_call(&Ask { value: "who".to_owned() }).await.expect_err("a fault");
+    let error = modern.ask(&Ask { value: "who".to_owned() }).await.expect_err("a fault");
     assert_eq!(error.detail(), Some(&AskFault::NotFound(NotFound { what: "who".to_owned() })));
     // the code of SOAP 1.2 itself says less than its subcode
     assert_eq!(error.fault().map(|fault| fault.code()), Some("Unknown"));
-    let left_out = modern.tell_call(&Tell { value: "x".to_owned() }).await.expect_err("a fault");
+    let left_out = modern.tell(&Tell { value: "x".to_owned() }).await.expect_err("a fault");
     assert!(left_out.to_string().contains("Tell of Example is not implemented here"), "{left_out}");
 }
 
@@ -209,7 +240,7 @@ fn stub(answer: fn() -> Result<Response<Bytes>, BoxError>) -> Client {
 #[tokio::test]
 async fn an_error_says_whether_the_call_may_have_been_carried_out() {
     let ask = async |client: Client, title: &str| {
-        LibraryClient::new(client, "http://127.0.0.1:9/").find_call(&find(title)).await.expect_err("an error")
+        LibraryClient::new(client, "http://127.0.0.1:9/").find(&find(title)).await.expect_err("an error")
     };
     let encode = ask(client(), "\u{1}").await;
     assert!(matches!(encode, CallError::Encode(_)) && !encode.may_have_been_carried_out(), "{encode:?}");
@@ -217,7 +248,7 @@ async fn an_error_says_whether_the_call_may_have_been_carried_out() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/", free.local_addr().expect("an address"));
     drop(free);
-    let refused = LibraryClient::new(client(), url).find_call(&find("a")).await.expect_err("an error");
+    let refused = LibraryClient::new(client(), url).find(&find("a")).await.expect_err("an error");
     assert!(matches!(refused, CallError::NotSent(_)) && !refused.may_have_been_carried_out(), "{refused:?}");
     let lost = ask(stub(|| Err("the connection broke".into())), "a").await;
     assert!(matches!(lost, CallError::MaybeSent(_)) && lost.may_have_been_carried_out(), "{lost:?}");

@@ -127,6 +127,28 @@ fn a_structure_may_hold_itself() {
 }
 
 #[test]
+fn a_structure_equals_its_copy_and_nothing_that_differs_in_a_member() {
+    use recursion::types::Tree;
+    let leaf =
+        || names::types::Request { cli: Some("1".into()), r#type: Some(String::new()), ..Default::default() };
+    assert_eq!(leaf().clone(), leaf());
+    for other in [
+        names::types::Request { cli: None, ..leaf() },
+        names::types::Request { cli: Some("2".into()), ..leaf() },
+        names::types::Request { cli_2: Some("1".into()), ..leaf() },
+        names::types::Request { r#type: None, ..leaf() },
+    ] {
+        assert_ne!(other, leaf());
+        assert_eq!(other.clone(), other);
+    }
+    let tree = |children| Tree { children, parent: Nillable::Absent };
+    let deep = tree(vec![tree(vec![Tree::default()]), Tree::default()]);
+    assert_eq!(deep.clone(), deep);
+    assert_ne!(deep, tree(vec![tree(vec![]), Tree::default()]));
+    assert_ne!(Tree { parent: Nillable::Nil, ..deep.clone() }, deep);
+}
+
+#[test]
 fn what_two_definitions_define_alike_is_one_type() {
     let info: shared::account::Info = shared::product::Info { a: 1 };
     let other = shared::customer::Info { a: "1".into() };

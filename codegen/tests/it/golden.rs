@@ -29,6 +29,7 @@ fn config(case: &Path) -> Config {
             ("extern_type", rest) => config.extern_type(two(rest).0, two(rest).1),
             ("extern_namespace", rest) => config.extern_namespace(two(rest).0, two(rest).1),
             ("open_tables", _) => config.open_tables(true),
+            ("json", _) => config.json(true),
             ("facets", _) => config.facets(true),
             ("exact_floats", _) => config.exact_floats(true),
             ("embed_definitions", _) => config.embed_definitions(true),

@@ -35,7 +35,7 @@ pub(crate) fn book(title: &str, year: i32) -> types::Book {
 }
 
 impl library::LibraryServer for Library {
-    async fn find_call(
+    async fn find(
         &self,
         request: types::Find,
         context: &mut Context,
@@ -71,7 +71,7 @@ impl library::LibraryServer for Library {
         Ok(types::FindResponse { book: books })
     }
 
-    async fn log_call(&self, request: types::Log, _: &mut Context) -> Result<Nothing, TypedFault> {
+    async fn log(&self, request: types::Log, _: &mut Context) -> Result<Nothing, TypedFault> {
         if request.line == "refuse" {
             Err(Fault::new("Server", "no more lines"))?;
         }

@@ -1,6 +1,6 @@
 //! What only literal messages hold: text between elements, and XML of any namespace.
 
-use soapstone_soap::{Call as _, Envelope, Limits, Structure};
+use soapstone_soap::{Call as _, Envelope, Limits, Structure, write};
 
 use crate::compiles::{any_literal, mixed};
 use crate::fuzz::finds::again;
@@ -14,6 +14,22 @@ fn read(body: &str, operation: &soapstone_soap::Operation, target: &mut dyn Stru
     let limits = Limits::default();
     let envelope = Envelope::open(&text, &limits).expect("an envelope");
     envelope.request(operation, target).unwrap_or_else(|error| panic!("{error}: {text}"));
+}
+
+#[test]
+fn the_wrapper_of_an_rpc_answer_is_in_the_namespace_of_the_output() {
+    use crate::compiles::literal_rpc::example::Swap;
+    let operation = Swap::operation();
+    let asked = write::request(operation, None, &*(operation.input.empty)()).expect("written");
+    assert!(asked.contains("xmlns:tns=\"urn:example\"><soap:Body><tns:Swap>"), "{asked}");
+    let mut result = <Swap as soapstone_soap::Call>::Response::default();
+    result.left = 7;
+    let written = write::response(operation, &result).expect("written");
+    assert!(written.contains("xmlns:tns=\"urn:other\"><soap:Body><tns:SwapResponse>"), "{written}");
+    let mut again = <Swap as soapstone_soap::Call>::Response::default();
+    let limits = Limits::default();
+    let read = Envelope::open(&written, &limits).and_then(|it| it.answer(operation, &mut again));
+    assert_eq!((read, again), (Ok(Ok(())), result));
 }
 
 #[test]
@@ -59,7 +75,7 @@ fn what_has_no_type_keeps_its_namespaces_its_attributes_and_the_prefixes_it_has_
     assert_eq!(values.many.len(), 2);
     assert!(values.list[0].as_str().contains("xmlns:p=\"urn:other\""), "{:?}", values.list);
     let operation = any_literal::example::ValuesCall::operation();
-    let written = soapstone_soap::write::request(operation, None, &values).expect("written");
+    let written = write::request(operation, None, &values).expect("written");
     let mut values_again = any_literal::types::Values::default();
     let limits = Limits::default();
     let read = Envelope::open(&written, &limits).and_then(|it| it.request(operation, &mut values_again));
@@ -67,6 +83,6 @@ fn what_has_no_type_keeps_its_namespaces_its_attributes_and_the_prefixes_it_has_
     assert_eq!(values_again, values);
     // one that must be there is there, though nothing was put into it
     let empty = any_literal::types::Values::default();
-    let written = soapstone_soap::write::request(operation, None, &empty).expect("written");
+    let written = write::request(operation, None, &empty).expect("written");
     assert!(written.contains("<one xmlns=\"urn:example\"/>"), "{written}");
 }

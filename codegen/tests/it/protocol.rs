@@ -85,6 +85,10 @@ async fn an_envelope_that_the_bindings_do_not_have_is_a_version_mismatch_in_one_
         let (status, content_type, text) = post(&body).await;
         assert_eq!((status, content_type.as_str()), (500, "text/xml; charset=utf-8"), "{text}");
         assert!(text.contains("<faultcode>soap:VersionMismatch</faultcode>"), "{text}");
+        let upgrade = format!(
+            "<n:SupportedEnvelope qname=\"e:Envelope\" xmlns:e=\"{SOAP_1_1}\"/></n:Upgrade></soap:Header>"
+        );
+        assert!(text.contains(&upgrade), "{text}");
     }
     // the other way round
     let modern = Endpoint::default().port(Port::new(&soap_1_2::example::SERVICE));
@@ -92,6 +96,10 @@ async fn an_envelope_that_the_bindings_do_not_have_is_a_version_mismatch_in_one_
         post_to(&modern, &envelope(SOAP_1_1, "", "<Ask xmlns='urn:example'/>")).await;
     assert_eq!(content_type, "application/soap+xml; charset=utf-8");
     assert!(text.contains("soap:VersionMismatch") && text.contains("send a SOAP 1.2 envelope"), "{text}");
+    let only = format!(
+        "<n:Upgrade xmlns:n=\"{SOAP_1_2}\"><n:SupportedEnvelope qname=\"e:Envelope\" xmlns:e=\"{SOAP_1_2}\"/></n:Upgrade>"
+    );
+    assert!(text.contains(&format!("<soap:Header>{only}</soap:Header>")), "{text}");
 }
 
 #[tokio::test]
@@ -108,6 +116,9 @@ async fn what_must_be_understood_and_is_not_is_a_fault_if_it_is_meant_for_us() {
         let header = format!("{SESSION}<Security xmlns=\"urn:s\" {attributes}/>");
         let (status, _, text) = post(&envelope(version, &header, FIND)).await;
         assert_eq!(status == 500 && text.contains("soap:MustUnderstand"), refused, "{attributes}: {text}");
+        let named =
+            format!("<n:NotUnderstood xmlns:n=\"{SOAP_1_2}\" qname=\"b:Security\" xmlns:b=\"urn:s\"/>");
+        assert_eq!(text.contains(&named), refused && version == SOAP_1_2, "{attributes}: {text}");
     }
     let known = SESSION.replace("<Session>", "<Session e:mustUnderstand=\"1\">");
     assert_eq!(post(&envelope(SOAP_1_1, &known, FIND)).await.0, 200);
@@ -244,6 +255,7 @@ fn service(name: &'static str, namespace: &'static str, action: &'static str) ->
         service: name,
         name: "call",
         namespace,
+        output_namespace: namespace,
         action,
         style: Style::RpcLiteral,
         documentation: "",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::effective::{ORDERS, ORDERS_BY};
 use super::super::reader::{Section, Value};
-use super::{HOUR, name, reference, tables};
+use super::{HOUR, name, reconcile, reference, tables};
 use crate::delivery::Failure;
 use crate::handler::{Fetch, Handler, Order, OrderBy, Retries, RetrySchedule};
 
@@ -30,8 +30,19 @@ fn one(section: &mut Section<'_>, names: &mut Vec<String>, connectors: &[&str]) 
     let order = section.choice("order", Order::Skip, &ORDERS);
     let order_by = section.choice("order_by", OrderBy::EventTime, &ORDERS_BY);
     let retry = retries(section);
+    let reconcile = reconcile::of_handler(section, &events, &fetch);
     section.finish();
-    Some(Handler { name: name?, events, fetch, connector: connector?, service_group, order, order_by, retry })
+    Some(Handler {
+        name: name?,
+        events,
+        fetch,
+        connector: connector?,
+        service_group,
+        order,
+        order_by,
+        retry,
+        reconcile,
+    })
 }
 
 fn events(section: &Section<'_>) -> Vec<String> {

@@ -86,7 +86,7 @@ impl Selection {
 }
 
 /// Why something isn't done.
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -94,12 +94,12 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn bad(what: &str) -> Refusal {
+pub(super) fn bad(what: &str) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, what.to_owned())
 }
 
 /// The body of a request, or why it isn't one.
-fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
+pub(super) fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
     match body {
         Ok(Json(body)) => Ok(body),
         Err(rejection) => Err(Refusal(rejection.status(), rejection.body_text())),
@@ -107,7 +107,7 @@ fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
 }
 
 impl Operator {
-    fn failed(&self) -> impl Fn(StoreError) -> Refusal + '_ {
+    pub(super) fn failed(&self) -> impl Fn(StoreError) -> Refusal + '_ {
         |error| {
             self.note_failure(&error);
             Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string())

@@ -129,6 +129,7 @@ fn handler() -> Handler {
         order: Order::Skip,
         order_by: soapstone::handler::OrderBy::Arrival,
         retry: RetrySchedule::default().into(),
+        reconcile: None,
     }
 }
 

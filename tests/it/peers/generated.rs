@@ -3,11 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Date, DateTime, Decimal, Member, Nillable, Shape, Type, Xsd};
+    use ::soapstone_soap::{Date, DateTime, Decimal, Nillable, Shape};
 
     const NS: &str = "http://schemas.portaone.com/soap";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AccountInfo {
         pub i_account: Nillable<i32>,
         pub id: Nillable<String>,
@@ -48,128 +48,128 @@ pub mod types {
         pub service_features: Vec<ServiceFeatureInfo>,
     }
 
-    pub(super) static ACCOUNT_INFO: Shape = Shape::new("AccountInfo", NS, &[
-        Member::xsd("i_account", Xsd::Int).optional().nillable(),
-        Member::xsd("id", Xsd::String).optional().nillable(),
-        Member::xsd("i_customer", Xsd::Int).optional().nillable(),
-        Member::xsd("customer_name", Xsd::String).optional().nillable(),
-        Member::xsd("balance", Xsd::Float).optional().nillable(),
-        Member::xsd("opening_balance", Xsd::Float).optional().nillable(),
-        Member::xsd("credit_limit", Xsd::Float).optional().nillable(),
-        Member::xsd("i_product", Xsd::Int).optional().nillable(),
-        Member::xsd("product_name", Xsd::String).optional().nillable(),
-        Member::xsd("blocked", Xsd::String).optional().nillable(),
-        Member::xsd("is_debit", Xsd::Boolean).optional().nillable(),
-        Member::xsd("billing_model", Xsd::Int).optional().nillable(),
-        Member::xsd("activation_date", Xsd::Date).optional().nillable(),
-        Member::xsd("expiration_date", Xsd::Date).optional().nillable(),
-        Member::xsd("last_usage", Xsd::DateTime).optional().nillable(),
-        Member::xsd("iso_4217", Xsd::String).optional().nillable(),
-        Member::xsd("i_time_zone", Xsd::Int).optional().nillable(),
-        Member::xsd("time_zone_name", Xsd::String).optional().nillable(),
-        Member::xsd("i_lang", Xsd::String).optional().nillable(),
-        Member::xsd("login", Xsd::String).optional().nillable(),
-        Member::xsd("salutation", Xsd::String).optional().nillable(),
-        Member::xsd("firstname", Xsd::String).optional().nillable(),
-        Member::xsd("midinit", Xsd::String).optional().nillable(),
-        Member::xsd("lastname", Xsd::String).optional().nillable(),
-        Member::xsd("companyname", Xsd::String).optional().nillable(),
-        Member::xsd("baddr1", Xsd::String).optional().nillable(),
-        Member::xsd("city", Xsd::String).optional().nillable(),
-        Member::xsd("zip", Xsd::String).optional().nillable(),
-        Member::xsd("country", Xsd::String).optional().nillable(),
-        Member::xsd("cont1", Xsd::String).optional().nillable(),
-        Member::xsd("phone1", Xsd::String).optional().nillable(),
-        Member::xsd("email", Xsd::String).optional().nillable(),
-        Member::xsd("note", Xsd::String).optional().nillable(),
-        Member::xsd("h323_password", Xsd::String).optional().nillable().secret(),
-        Member::xsd("batch_name", Xsd::String).optional().nillable(),
-        Member::xsd("i_acl", Xsd::Int).optional().nillable(),
-        Member::new("service_features", Type::Array(&Type::Structure(&SERVICE_FEATURE_INFO))).optional().nillable(),
-    ]);
+    pub(super) static ACCOUNT_INFO: Shape = Shape::of("AccountInfo", NS, "
+        i_account int ? nil
+        id string ? nil
+        i_customer int ? nil
+        customer_name string ? nil
+        balance float ? nil
+        opening_balance float ? nil
+        credit_limit float ? nil
+        i_product int ? nil
+        product_name string ? nil
+        blocked string ? nil
+        is_debit boolean ? nil
+        billing_model int ? nil
+        activation_date date ? nil
+        expiration_date date ? nil
+        last_usage dateTime ? nil
+        iso_4217 string ? nil
+        i_time_zone int ? nil
+        time_zone_name string ? nil
+        i_lang string ? nil
+        login string ? nil
+        salutation string ? nil
+        firstname string ? nil
+        midinit string ? nil
+        lastname string ? nil
+        companyname string ? nil
+        baddr1 string ? nil
+        city string ? nil
+        zip string ? nil
+        country string ? nil
+        cont1 string ? nil
+        phone1 string ? nil
+        email string ? nil
+        note string ? nil
+        h323_password string ? nil secret
+        batch_name string ? nil
+        i_acl int ? nil
+        service_features array:#0 ? nil
+    ", &[&SERVICE_FEATURE_INFO], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AttributeInfo {
         pub name: Nillable<String>,
         pub values: Vec<String>,
     }
 
-    pub(super) static ATTRIBUTE_INFO: Shape = Shape::new("AttributeInfo", NS, &[
-        Member::xsd("name", Xsd::String).optional().nillable(),
-        Member::new("values", Type::Array(&Type::Xsd(Xsd::String))).optional().nillable(),
-    ]);
+    pub(super) static ATTRIBUTE_INFO: Shape = Shape::of("AttributeInfo", NS, "
+        name string ? nil
+        values array:string ? nil
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AuthInfo {
         pub session_id: Nillable<String>,
         pub access_token: Nillable<String>,
     }
 
-    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
-        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
-        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
-    ]);
+    pub(super) static AUTH_INFO: Shape = Shape::of("AuthInfo", NS, "
+        session_id string ? nil secret
+        access_token string ? nil secret
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountInfoRequest {
         pub i_account: Nillable<i32>,
         pub id: Nillable<String>,
         pub detailed_info: Nillable<i32>,
     }
 
-    pub(super) static GET_ACCOUNT_INFO_REQUEST: Shape = Shape::new("GetAccountInfoRequest", NS, &[
-        Member::xsd("i_account", Xsd::Int).optional().nillable(),
-        Member::xsd("id", Xsd::String).optional().nillable(),
-        Member::xsd("detailed_info", Xsd::Int).optional().nillable(),
-    ]);
+    pub(super) static GET_ACCOUNT_INFO_REQUEST: Shape = Shape::of("GetAccountInfoRequest", NS, "
+        i_account int ? nil
+        id string ? nil
+        detailed_info int ? nil
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountInfoResponse {
         pub account_info: Nillable<AccountInfo>,
     }
 
-    pub(super) static GET_ACCOUNT_INFO_RESPONSE: Shape = Shape::new("GetAccountInfoResponse", NS, &[
-        Member::structure("account_info", &ACCOUNT_INFO).optional().nillable(),
-    ]);
+    pub(super) static GET_ACCOUNT_INFO_RESPONSE: Shape = Shape::of("GetAccountInfoResponse", NS, "
+        account_info #0 ? nil
+    ", &[&ACCOUNT_INFO], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountListRequest {
         pub offset: Nillable<i32>,
         pub limit: Nillable<i32>,
         pub i_customer: Nillable<i32>,
     }
 
-    pub(super) static GET_ACCOUNT_LIST_REQUEST: Shape = Shape::new("GetAccountListRequest", NS, &[
-        Member::xsd("offset", Xsd::Int).optional().nillable(),
-        Member::xsd("limit", Xsd::Int).optional().nillable(),
-        Member::xsd("i_customer", Xsd::Int).optional().nillable(),
-    ]);
+    pub(super) static GET_ACCOUNT_LIST_REQUEST: Shape = Shape::of("GetAccountListRequest", NS, "
+        offset int ? nil
+        limit int ? nil
+        i_customer int ? nil
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountListResponse {
         pub account_list: Vec<AccountInfo>,
         pub total: Nillable<i32>,
     }
 
-    pub(super) static GET_ACCOUNT_LIST_RESPONSE: Shape = Shape::new("GetAccountListResponse", NS, &[
-        Member::new("account_list", Type::Array(&Type::Structure(&ACCOUNT_INFO))).optional().nillable(),
-        Member::xsd("total", Xsd::Int).optional().nillable(),
-    ]);
+    pub(super) static GET_ACCOUNT_LIST_RESPONSE: Shape = Shape::of("GetAccountListResponse", NS, "
+        account_list array:#0 ? nil
+        total int ? nil
+    ", &[&ACCOUNT_INFO], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct LoginRequest {
         pub login: Nillable<String>,
         pub password: Nillable<String>,
         pub token: Nillable<String>,
     }
 
-    pub(super) static LOGIN_REQUEST: Shape = Shape::new("LoginRequest", NS, &[
-        Member::xsd("login", Xsd::String).optional().nillable(),
-        Member::xsd("password", Xsd::String).optional().nillable().secret(),
-        Member::xsd("token", Xsd::String).optional().nillable().secret(),
-    ]);
+    pub(super) static LOGIN_REQUEST: Shape = Shape::of("LoginRequest", NS, "
+        login string ? nil
+        password string ? nil secret
+        token string ? nil secret
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct LoginResponse {
         pub session_id: Nillable<String>,
         pub access_token: Nillable<String>,
@@ -177,103 +177,103 @@ pub mod types {
         pub expires_at: Nillable<String>,
     }
 
-    pub(super) static LOGIN_RESPONSE: Shape = Shape::new("LoginResponse", NS, &[
-        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
-        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
-        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
-        Member::xsd("expires_at", Xsd::String).optional().nillable(),
-    ]);
+    pub(super) static LOGIN_RESPONSE: Shape = Shape::of("LoginResponse", NS, "
+        session_id string ? nil secret
+        access_token string ? nil secret
+        refresh_token string ? nil secret
+        expires_at string ? nil
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct LogoutRequest {
         pub session_id: Nillable<String>,
     }
 
-    pub(super) static LOGOUT_REQUEST: Shape = Shape::new("LogoutRequest", NS, &[
-        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
-    ]);
+    pub(super) static LOGOUT_REQUEST: Shape = Shape::of("LogoutRequest", NS, "
+        session_id string ? nil secret
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct LogoutResponse {
         pub success: Nillable<i32>,
     }
 
-    pub(super) static LOGOUT_RESPONSE: Shape = Shape::new("LogoutResponse", NS, &[
-        Member::xsd("success", Xsd::Int).optional().nillable(),
-    ]);
+    pub(super) static LOGOUT_RESPONSE: Shape = Shape::of("LogoutResponse", NS, "
+        success int ? nil
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct PingRequest {
         pub session_id: Nillable<String>,
     }
 
-    pub(super) static PING_REQUEST: Shape = Shape::new("PingRequest", NS, &[
-        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
-    ]);
+    pub(super) static PING_REQUEST: Shape = Shape::of("PingRequest", NS, "
+        session_id string ? nil secret
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct PingResponse {
         pub user_id: Nillable<i32>,
     }
 
-    pub(super) static PING_RESPONSE: Shape = Shape::new("PingResponse", NS, &[
-        Member::xsd("user_id", Xsd::Int).optional().nillable(),
-    ]);
+    pub(super) static PING_RESPONSE: Shape = Shape::of("PingResponse", NS, "
+        user_id int ? nil
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct RefreshAccessTokenRequest {
         pub refresh_token: Nillable<String>,
     }
 
-    pub(super) static REFRESH_ACCESS_TOKEN_REQUEST: Shape = Shape::new("RefreshAccessTokenRequest", NS, &[
-        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
-    ]);
+    pub(super) static REFRESH_ACCESS_TOKEN_REQUEST: Shape = Shape::of("RefreshAccessTokenRequest", NS, "
+        refresh_token string ? nil secret
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct RefreshAccessTokenResponse {
         pub access_token: Nillable<String>,
         pub refresh_token: Nillable<String>,
         pub expires_at: Nillable<String>,
     }
 
-    pub(super) static REFRESH_ACCESS_TOKEN_RESPONSE: Shape = Shape::new("RefreshAccessTokenResponse", NS, &[
-        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
-        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
-        Member::xsd("expires_at", Xsd::String).optional().nillable(),
-    ]);
+    pub(super) static REFRESH_ACCESS_TOKEN_RESPONSE: Shape = Shape::of("RefreshAccessTokenResponse", NS, "
+        access_token string ? nil secret
+        refresh_token string ? nil secret
+        expires_at string ? nil
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct ServiceFeatureInfo {
         pub name: Nillable<String>,
         pub flag_value: Nillable<String>,
         pub attributes: Vec<AttributeInfo>,
     }
 
-    pub(super) static SERVICE_FEATURE_INFO: Shape = Shape::new("ServiceFeatureInfo", NS, &[
-        Member::xsd("name", Xsd::String).optional().nillable(),
-        Member::xsd("flag_value", Xsd::String).optional().nillable(),
-        Member::new("attributes", Type::Array(&Type::Structure(&ATTRIBUTE_INFO))).optional().nillable(),
-    ]);
+    pub(super) static SERVICE_FEATURE_INFO: Shape = Shape::of("ServiceFeatureInfo", NS, "
+        name string ? nil
+        flag_value string ? nil
+        attributes array:#0 ? nil
+    ", &[&ATTRIBUTE_INFO], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct UpdateAccountRequest {
         pub account_info: Nillable<AccountInfo>,
     }
 
-    pub(super) static UPDATE_ACCOUNT_REQUEST: Shape = Shape::new("UpdateAccountRequest", NS, &[
-        Member::structure("account_info", &ACCOUNT_INFO).optional().nillable(),
-    ]);
+    pub(super) static UPDATE_ACCOUNT_REQUEST: Shape = Shape::of("UpdateAccountRequest", NS, "
+        account_info #0 ? nil
+    ", &[&ACCOUNT_INFO], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct UpdateAccountResponse {
         pub i_account: Nillable<i32>,
         pub seen: Nillable<String>,
     }
 
-    pub(super) static UPDATE_ACCOUNT_RESPONSE: Shape = Shape::new("UpdateAccountResponse", NS, &[
-        Member::xsd("i_account", Xsd::Int).optional().nillable(),
-        Member::xsd("seen", Xsd::String).optional().nillable(),
-    ]);
+    pub(super) static UPDATE_ACCOUNT_RESPONSE: Shape = Shape::of("UpdateAccountResponse", NS, "
+        i_account int ? nil
+        seen string ? nil
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         AccountInfo ACCOUNT_INFO {
@@ -346,6 +346,7 @@ pub mod all {
         service: "All",
         name: "login",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#login",
         style: Style::RpcEncoded,
         documentation: "",
@@ -384,6 +385,7 @@ pub mod all {
         service: "All",
         name: "logout",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#logout",
         style: Style::RpcEncoded,
         documentation: "",
@@ -429,6 +431,7 @@ pub mod all {
         service: "All",
         name: "ping",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#ping",
         style: Style::RpcEncoded,
         documentation: "",
@@ -474,6 +477,7 @@ pub mod all {
         service: "All",
         name: "refresh_access_token",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#refresh_access_token",
         style: Style::RpcEncoded,
         documentation: "",
@@ -512,6 +516,7 @@ pub mod all {
         service: "All",
         name: "get_account_info",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_info",
         style: Style::RpcEncoded,
         documentation: "",
@@ -557,6 +562,7 @@ pub mod all {
         service: "All",
         name: "get_account_list",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_list",
         style: Style::RpcEncoded,
         documentation: "",
@@ -602,6 +608,7 @@ pub mod all {
         service: "All",
         name: "update_account",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#update_account",
         style: Style::RpcEncoded,
         documentation: "",

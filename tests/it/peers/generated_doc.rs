@@ -3,13 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{
-        Date, DateTime, Decimal, Items, Member, Nillable, Shape, Type, Xsd,
-    };
+    use ::soapstone_soap::{Date, DateTime, Decimal, Nillable, Shape};
 
     const NS: &str = "http://schemas.portaone.com/soap";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AccountInfo {
         pub i_account: Nillable<i32>,
         pub id: Nillable<String>,
@@ -50,128 +48,128 @@ pub mod types {
         pub service_features: Vec<ServiceFeatureInfo>,
     }
 
-    pub(super) static ACCOUNT_INFO: Shape = Shape::new("AccountInfo", NS, &[
-        Member::xsd("i_account", Xsd::Int).optional().nillable(),
-        Member::xsd("id", Xsd::String).optional().nillable(),
-        Member::xsd("i_customer", Xsd::Int).optional().nillable(),
-        Member::xsd("customer_name", Xsd::String).optional().nillable(),
-        Member::xsd("balance", Xsd::Float).optional().nillable(),
-        Member::xsd("opening_balance", Xsd::Float).optional().nillable(),
-        Member::xsd("credit_limit", Xsd::Float).optional().nillable(),
-        Member::xsd("i_product", Xsd::Int).optional().nillable(),
-        Member::xsd("product_name", Xsd::String).optional().nillable(),
-        Member::xsd("blocked", Xsd::String).optional().nillable(),
-        Member::xsd("is_debit", Xsd::Boolean).optional().nillable(),
-        Member::xsd("billing_model", Xsd::Int).optional().nillable(),
-        Member::xsd("activation_date", Xsd::Date).optional().nillable(),
-        Member::xsd("expiration_date", Xsd::Date).optional().nillable(),
-        Member::xsd("last_usage", Xsd::DateTime).optional().nillable(),
-        Member::xsd("iso_4217", Xsd::String).optional().nillable(),
-        Member::xsd("i_time_zone", Xsd::Int).optional().nillable(),
-        Member::xsd("time_zone_name", Xsd::String).optional().nillable(),
-        Member::xsd("i_lang", Xsd::String).optional().nillable(),
-        Member::xsd("login", Xsd::String).optional().nillable(),
-        Member::xsd("salutation", Xsd::String).optional().nillable(),
-        Member::xsd("firstname", Xsd::String).optional().nillable(),
-        Member::xsd("midinit", Xsd::String).optional().nillable(),
-        Member::xsd("lastname", Xsd::String).optional().nillable(),
-        Member::xsd("companyname", Xsd::String).optional().nillable(),
-        Member::xsd("baddr1", Xsd::String).optional().nillable(),
-        Member::xsd("city", Xsd::String).optional().nillable(),
-        Member::xsd("zip", Xsd::String).optional().nillable(),
-        Member::xsd("country", Xsd::String).optional().nillable(),
-        Member::xsd("cont1", Xsd::String).optional().nillable(),
-        Member::xsd("phone1", Xsd::String).optional().nillable(),
-        Member::xsd("email", Xsd::String).optional().nillable(),
-        Member::xsd("note", Xsd::String).optional().nillable(),
-        Member::xsd("h323_password", Xsd::String).optional().nillable().secret(),
-        Member::xsd("batch_name", Xsd::String).optional().nillable(),
-        Member::xsd("i_acl", Xsd::Int).optional().nillable(),
-        Member::new("service_features", Type::Items(&Items { name: "item", namespace: NS, ty: Type::Structure(&SERVICE_FEATURE_INFO) })).optional().nillable(),
-    ]).qualified();
+    pub(super) static ACCOUNT_INFO: Shape = Shape::of("AccountInfo", NS, "qualified
+        i_account int ? nil
+        id string ? nil
+        i_customer int ? nil
+        customer_name string ? nil
+        balance float ? nil
+        opening_balance float ? nil
+        credit_limit float ? nil
+        i_product int ? nil
+        product_name string ? nil
+        blocked string ? nil
+        is_debit boolean ? nil
+        billing_model int ? nil
+        activation_date date ? nil
+        expiration_date date ? nil
+        last_usage dateTime ? nil
+        iso_4217 string ? nil
+        i_time_zone int ? nil
+        time_zone_name string ? nil
+        i_lang string ? nil
+        login string ? nil
+        salutation string ? nil
+        firstname string ? nil
+        midinit string ? nil
+        lastname string ? nil
+        companyname string ? nil
+        baddr1 string ? nil
+        city string ? nil
+        zip string ? nil
+        country string ? nil
+        cont1 string ? nil
+        phone1 string ? nil
+        email string ? nil
+        note string ? nil
+        h323_password string ? nil secret
+        batch_name string ? nil
+        i_acl int ? nil
+        service_features items:0:1:#0 ? nil
+    ", &[&SERVICE_FEATURE_INFO], &["item", NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AttributeInfo {
         pub name: Nillable<String>,
         pub values: Vec<String>,
     }
 
-    pub(super) static ATTRIBUTE_INFO: Shape = Shape::new("AttributeInfo", NS, &[
-        Member::xsd("name", Xsd::String).optional().nillable(),
-        Member::new("values", Type::Items(&Items { name: "item", namespace: NS, ty: Type::Xsd(Xsd::String) })).optional().nillable(),
-    ]).qualified();
+    pub(super) static ATTRIBUTE_INFO: Shape = Shape::of("AttributeInfo", NS, "qualified
+        name string ? nil
+        values items:0:1:string ? nil
+    ", &[], &["item", NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AuthInfo {
         pub session_id: Nillable<String>,
         pub access_token: Nillable<String>,
     }
 
-    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
-        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
-        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
-    ]).qualified();
+    pub(super) static AUTH_INFO: Shape = Shape::of("AuthInfo", NS, "qualified
+        session_id string ? nil secret
+        access_token string ? nil secret
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountInfo {
         pub i_account: Nillable<i32>,
         pub id: Nillable<String>,
         pub detailed_info: Nillable<i32>,
     }
 
-    pub(super) static GET_ACCOUNT_INFO: Shape = Shape::new("GetAccountInfo", "", &[
-        Member::xsd("i_account", Xsd::Int).optional().nillable(),
-        Member::xsd("id", Xsd::String).optional().nillable(),
-        Member::xsd("detailed_info", Xsd::Int).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static GET_ACCOUNT_INFO: Shape = Shape::of("GetAccountInfo", "", "in=0
+        i_account int ? nil
+        id string ? nil
+        detailed_info int ? nil
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountInfoResponse {
         pub account_info: Nillable<AccountInfo>,
     }
 
-    pub(super) static GET_ACCOUNT_INFO_RESPONSE: Shape = Shape::new("GetAccountInfoResponse", "", &[
-        Member::structure("account_info", &ACCOUNT_INFO).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static GET_ACCOUNT_INFO_RESPONSE: Shape = Shape::of("GetAccountInfoResponse", "", "in=0
+        account_info #0 ? nil
+    ", &[&ACCOUNT_INFO], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountList {
         pub offset: Nillable<i32>,
         pub limit: Nillable<i32>,
         pub i_customer: Nillable<i32>,
     }
 
-    pub(super) static GET_ACCOUNT_LIST: Shape = Shape::new("GetAccountList", "", &[
-        Member::xsd("offset", Xsd::Int).optional().nillable(),
-        Member::xsd("limit", Xsd::Int).optional().nillable(),
-        Member::xsd("i_customer", Xsd::Int).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static GET_ACCOUNT_LIST: Shape = Shape::of("GetAccountList", "", "in=0
+        offset int ? nil
+        limit int ? nil
+        i_customer int ? nil
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountListResponse {
         pub account_list: Vec<AccountInfo>,
         pub total: Nillable<i32>,
     }
 
-    pub(super) static GET_ACCOUNT_LIST_RESPONSE: Shape = Shape::new("GetAccountListResponse", "", &[
-        Member::new("account_list", Type::Items(&Items { name: "item", namespace: NS, ty: Type::Structure(&ACCOUNT_INFO) })).optional().nillable(),
-        Member::xsd("total", Xsd::Int).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static GET_ACCOUNT_LIST_RESPONSE: Shape = Shape::of("GetAccountListResponse", "", "in=0
+        account_list items:1:0:#0 ? nil
+        total int ? nil
+    ", &[&ACCOUNT_INFO], &[NS, "item"]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Login {
         pub login: Nillable<String>,
         pub password: Nillable<String>,
         pub token: Nillable<String>,
     }
 
-    pub(super) static LOGIN: Shape = Shape::new("Login", "", &[
-        Member::xsd("login", Xsd::String).optional().nillable(),
-        Member::xsd("password", Xsd::String).optional().nillable().secret(),
-        Member::xsd("token", Xsd::String).optional().nillable().secret(),
-    ]).elements_in(NS);
+    pub(super) static LOGIN: Shape = Shape::of("Login", "", "in=0
+        login string ? nil
+        password string ? nil secret
+        token string ? nil secret
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct LoginResponse {
         pub session_id: Nillable<String>,
         pub access_token: Nillable<String>,
@@ -179,103 +177,103 @@ pub mod types {
         pub expires_at: Nillable<String>,
     }
 
-    pub(super) static LOGIN_RESPONSE: Shape = Shape::new("LoginResponse", "", &[
-        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
-        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
-        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
-        Member::xsd("expires_at", Xsd::String).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static LOGIN_RESPONSE: Shape = Shape::of("LoginResponse", "", "in=0
+        session_id string ? nil secret
+        access_token string ? nil secret
+        refresh_token string ? nil secret
+        expires_at string ? nil
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Logout {
         pub session_id: Nillable<String>,
     }
 
-    pub(super) static LOGOUT: Shape = Shape::new("Logout", "", &[
-        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
-    ]).elements_in(NS);
+    pub(super) static LOGOUT: Shape = Shape::of("Logout", "", "in=0
+        session_id string ? nil secret
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct LogoutResponse {
         pub success: Nillable<i32>,
     }
 
-    pub(super) static LOGOUT_RESPONSE: Shape = Shape::new("LogoutResponse", "", &[
-        Member::xsd("success", Xsd::Int).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static LOGOUT_RESPONSE: Shape = Shape::of("LogoutResponse", "", "in=0
+        success int ? nil
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Ping {
         pub session_id: Nillable<String>,
     }
 
-    pub(super) static PING: Shape = Shape::new("Ping", "", &[
-        Member::xsd("session_id", Xsd::String).optional().nillable().secret(),
-    ]).elements_in(NS);
+    pub(super) static PING: Shape = Shape::of("Ping", "", "in=0
+        session_id string ? nil secret
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct PingResponse {
         pub user_id: Nillable<i32>,
     }
 
-    pub(super) static PING_RESPONSE: Shape = Shape::new("PingResponse", "", &[
-        Member::xsd("user_id", Xsd::Int).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static PING_RESPONSE: Shape = Shape::of("PingResponse", "", "in=0
+        user_id int ? nil
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct RefreshAccessToken {
         pub refresh_token: Nillable<String>,
     }
 
-    pub(super) static REFRESH_ACCESS_TOKEN: Shape = Shape::new("RefreshAccessToken", "", &[
-        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
-    ]).elements_in(NS);
+    pub(super) static REFRESH_ACCESS_TOKEN: Shape = Shape::of("RefreshAccessToken", "", "in=0
+        refresh_token string ? nil secret
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct RefreshAccessTokenResponse {
         pub access_token: Nillable<String>,
         pub refresh_token: Nillable<String>,
         pub expires_at: Nillable<String>,
     }
 
-    pub(super) static REFRESH_ACCESS_TOKEN_RESPONSE: Shape = Shape::new("RefreshAccessTokenResponse", "", &[
-        Member::xsd("access_token", Xsd::String).optional().nillable().secret(),
-        Member::xsd("refresh_token", Xsd::String).optional().nillable().secret(),
-        Member::xsd("expires_at", Xsd::String).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static REFRESH_ACCESS_TOKEN_RESPONSE: Shape = Shape::of("RefreshAccessTokenResponse", "", "in=0
+        access_token string ? nil secret
+        refresh_token string ? nil secret
+        expires_at string ? nil
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct ServiceFeatureInfo {
         pub name: Nillable<String>,
         pub flag_value: Nillable<String>,
         pub attributes: Vec<AttributeInfo>,
     }
 
-    pub(super) static SERVICE_FEATURE_INFO: Shape = Shape::new("ServiceFeatureInfo", NS, &[
-        Member::xsd("name", Xsd::String).optional().nillable(),
-        Member::xsd("flag_value", Xsd::String).optional().nillable(),
-        Member::new("attributes", Type::Items(&Items { name: "item", namespace: NS, ty: Type::Structure(&ATTRIBUTE_INFO) })).optional().nillable(),
-    ]).qualified();
+    pub(super) static SERVICE_FEATURE_INFO: Shape = Shape::of("ServiceFeatureInfo", NS, "qualified
+        name string ? nil
+        flag_value string ? nil
+        attributes items:0:1:#0 ? nil
+    ", &[&ATTRIBUTE_INFO], &["item", NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct UpdateAccount {
         pub account_info: Nillable<AccountInfo>,
     }
 
-    pub(super) static UPDATE_ACCOUNT: Shape = Shape::new("UpdateAccount", "", &[
-        Member::structure("account_info", &ACCOUNT_INFO).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static UPDATE_ACCOUNT: Shape = Shape::of("UpdateAccount", "", "in=0
+        account_info #0 ? nil
+    ", &[&ACCOUNT_INFO], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct UpdateAccountResponse {
         pub i_account: Nillable<i32>,
         pub seen: Nillable<String>,
     }
 
-    pub(super) static UPDATE_ACCOUNT_RESPONSE: Shape = Shape::new("UpdateAccountResponse", "", &[
-        Member::xsd("i_account", Xsd::Int).optional().nillable(),
-        Member::xsd("seen", Xsd::String).optional().nillable(),
-    ]).elements_in(NS);
+    pub(super) static UPDATE_ACCOUNT_RESPONSE: Shape = Shape::of("UpdateAccountResponse", "", "in=0
+        i_account int ? nil
+        seen string ? nil
+    ", &[], &[NS]);
 
     ::soapstone_soap::members! {
         AccountInfo ACCOUNT_INFO {
@@ -347,6 +345,7 @@ pub mod all {
         service: "All",
         name: "login",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#login",
         style: Style::Document {
             input: Element::new("login", NS),
@@ -388,6 +387,7 @@ pub mod all {
         service: "All",
         name: "logout",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#logout",
         style: Style::Document {
             input: Element::new("logout", NS),
@@ -436,6 +436,7 @@ pub mod all {
         service: "All",
         name: "ping",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#ping",
         style: Style::Document {
             input: Element::new("ping", NS),
@@ -484,6 +485,7 @@ pub mod all {
         service: "All",
         name: "refresh_access_token",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#refresh_access_token",
         style: Style::Document {
             input: Element::new("refresh_access_token", NS),
@@ -525,6 +527,7 @@ pub mod all {
         service: "All",
         name: "get_account_info",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_info",
         style: Style::Document {
             input: Element::new("get_account_info", NS),
@@ -573,6 +576,7 @@ pub mod all {
         service: "All",
         name: "get_account_list",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#get_account_list",
         style: Style::Document {
             input: Element::new("get_account_list", NS),
@@ -621,6 +625,7 @@ pub mod all {
         service: "All",
         name: "update_account",
         namespace: NS,
+        output_namespace: NS,
         action: "http://schemas.portaone.com/soap#update_account",
         style: Style::Document {
             input: Element::new("update_account", NS),
@@ -675,19 +680,19 @@ pub mod all {
         server AllServer;
         {
             /// The operation login.
-            login_call LoginCall,
+            login LoginCall,
             /// The operation logout.
-            logout_call LogoutCall,
+            logout LogoutCall,
             /// The operation ping.
-            ping_call PingCall,
+            ping PingCall,
             /// The operation refresh_access_token.
-            refresh_access_token_call RefreshAccessTokenCall,
+            refresh_access_token RefreshAccessTokenCall,
             /// The operation get_account_info.
-            get_account_info_call GetAccountInfoCall,
+            get_account_info GetAccountInfoCall,
             /// The operation get_account_list.
-            get_account_list_call GetAccountListCall,
+            get_account_list GetAccountListCall,
             /// The operation update_account.
-            update_account_call UpdateAccountCall,
+            update_account UpdateAccountCall,
         }
     }
 }

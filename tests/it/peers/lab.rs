@@ -108,7 +108,8 @@ const TOTAL: i32 = 3000;
 pub fn account(i_account: i32) -> AccountInfo {
     let data = fs::read(folder().join("wsdl/data.json")).expect("data.json");
     let data: Json = serde_json::from_slice(&data).expect("data.json");
-    let sample: AccountInfo = serde_json::from_value(data["account"].clone()).expect("the sample account");
+    let mut sample = AccountInfo::default();
+    soapstone_soap::fill_json(&mut sample, data["account"].clone()).expect("the sample account");
     AccountInfo { i_account: i_account.into(), id: format!("1604555{i_account:04}").into(), ..sample }
 }
 

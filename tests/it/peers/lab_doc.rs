@@ -12,19 +12,19 @@ struct Lab;
 type Answer<T> = Result<T, TypedFault>;
 
 impl AllServer for Lab {
-    async fn login_call(&self, request: Login, context: &mut Context) -> Answer<LoginResponse> {
+    async fn login(&self, request: Login, context: &mut Context) -> Answer<LoginResponse> {
         through::<rpc::Login, _, _>(&request, context)
     }
 
-    async fn logout_call(&self, request: Logout, context: &mut Context) -> Answer<LogoutResponse> {
+    async fn logout(&self, request: Logout, context: &mut Context) -> Answer<LogoutResponse> {
         through::<rpc::Logout, _, _>(&request, context)
     }
 
-    async fn ping_call(&self, request: Ping, context: &mut Context) -> Answer<PingResponse> {
+    async fn ping(&self, request: Ping, context: &mut Context) -> Answer<PingResponse> {
         through::<rpc::Ping, _, _>(&request, context)
     }
 
-    async fn refresh_access_token_call(
+    async fn refresh_access_token(
         &self,
         request: RefreshAccessToken,
         context: &mut Context,
@@ -32,7 +32,7 @@ impl AllServer for Lab {
         through::<rpc::RefreshAccessToken, _, _>(&request, context)
     }
 
-    async fn get_account_info_call(
+    async fn get_account_info(
         &self,
         request: GetAccountInfo,
         context: &mut Context,
@@ -40,7 +40,7 @@ impl AllServer for Lab {
         through::<rpc::GetAccountInfo, _, _>(&request, context)
     }
 
-    async fn get_account_list_call(
+    async fn get_account_list(
         &self,
         request: GetAccountList,
         context: &mut Context,
@@ -48,7 +48,7 @@ impl AllServer for Lab {
         through::<rpc::GetAccountList, _, _>(&request, context)
     }
 
-    async fn update_account_call(
+    async fn update_account(
         &self,
         request: UpdateAccount,
         context: &mut Context,

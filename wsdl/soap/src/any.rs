@@ -63,6 +63,30 @@ impl Raw {
         Ok(Self(xml))
     }
 
+    /// The element `name` around `content`, which is in its namespace where it says nothing else; `content` is XML: text
+    /// has to be escaped.
+    ///
+    /// ```
+    /// use soapstone_soap::Raw;
+    /// let point = Raw::around("point", "urn:map", "<x>1</x><y>2</y>")?;
+    /// assert_eq!(point.as_str(), "<point xmlns=\"urn:map\"><x>1</x><y>2</y></point>");
+    /// assert!(Raw::around("point", "urn:map", "</point>").is_err());
+    /// # Ok::<(), soapstone_soap::ReadError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A name that is none, and content that isn't well-formed.
+    pub fn around(name: &str, namespace: &str, content: &str) -> Result<Self, crate::ReadError> {
+        let mut xml = format!("<{name}");
+        if !namespace.is_empty() {
+            xml.push_str(" xmlns=\"");
+            crate::write::escape(&mut xml, namespace);
+            xml.push('"');
+        }
+        xml += &format!(">{content}</{name}>");
+        Self::element(xml)
+    }
+
     /// An element that was read from a message.
     pub(crate) fn of_message(xml: String) -> Self {
         Self(xml)

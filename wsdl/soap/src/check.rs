@@ -29,7 +29,7 @@ impl std::fmt::Display for Violation {
 /// ```
 /// use soapstone_soap::{Facet, Member, Shape, Type, Xsd, check};
 ///
-/// #[derive(Clone, Default, PartialEq)]
+/// #[derive(Default)]
 /// struct Item { code: String }
 /// static ITEM: Shape = Shape::new("Item", "", &[
 ///     Member::new("code", Type::Xsd(Xsd::String)).facets(&[Facet::Length(3), Facet::Pattern("[A-Z]+")]),

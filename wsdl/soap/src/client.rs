@@ -40,6 +40,7 @@ impl std::error::Error for NotSent {
 pub struct Client {
     transport: Transport,
     limits: Limits,
+    version: Option<Version>,
 }
 
 /// Why a call has no answer; `D` is what the detail of a fault may hold.
@@ -120,7 +121,19 @@ pub struct Exchange {
 impl Client {
     /// A client over a transport.
     pub fn new(transport: Transport, limits: Limits) -> Self {
-        Self { transport, limits }
+        Self { transport, limits, version: None }
+    }
+
+    /// The same speaking `version` where an operation's bindings have it; otherwise, and for the other operations, it is
+    /// the first that they have ([`Operation::versions`]).
+    pub fn speaking(mut self, version: Version) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    fn version(&self, operation: &Operation) -> Version {
+        let wanted = self.version.filter(|version| operation.versions.contains(version));
+        wanted.unwrap_or_else(|| operation.version())
     }
 
     /// Calls `operation` at `url` and reads its answer into `response`.
@@ -135,7 +148,8 @@ impl Client {
         request: &dyn Structure,
         response: &mut dyn Structure,
     ) -> Result<(), CallError> {
-        let text = write::request(operation, header, request).map_err(CallError::Encode)?;
+        let written = write::request_in(self.version(operation), operation, header.as_slice(), request);
+        let text = written.map_err(CallError::Encode)?;
         let answer = self.send(operation, url, text).await?;
         self.read(operation, &answer, response)
     }
@@ -152,7 +166,8 @@ impl Client {
         request: &dyn Structure,
         response: &mut dyn Structure,
     ) -> (Option<Exchange>, Result<(), CallError>) {
-        let text = match write::request(operation, header, request) {
+        let written = write::request_in(self.version(operation), operation, header.as_slice(), request);
+        let text = match written {
             Ok(text) => text,
             Err(error) => return (None, Err(CallError::Encode(error))),
         };
@@ -182,7 +197,8 @@ impl Client {
     ) -> Result<Reply<C::Response>, CallError<C::Fault>> {
         let operation = C::operation();
         // nothing that isn't `Send` may be held across the wait
-        let text = write::request_with(operation, headers, request).map_err(CallError::Encode)?;
+        let written = write::request_in(self.version(operation), operation, headers, request);
+        let text = written.map_err(CallError::Encode)?;
         let answer = self.send(operation, url, text).await?;
         let mut response = C::Response::default();
         match self.open(operation, &answer, &mut response)? {
@@ -205,7 +221,7 @@ impl Client {
         url: &str,
         text: String,
     ) -> Result<Response<Bytes>, CallError<D>> {
-        let request = match operation.version() {
+        let request = match self.version(operation) {
             Version::Soap11 => Request::post(url)
                 .header(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))
                 .header("SOAPAction", format!("\"{}\"", operation.action)),

@@ -52,15 +52,15 @@ struct Budget {
 }
 
 /// An attribute, read.
-pub(crate) struct Attribute<'a> {
+pub(crate) struct Attribute<'a, 'n> {
     pub(crate) local: &'a str,
     prefix: &'a str,
     /// Empty where it has none.
-    pub(crate) namespace: String,
+    pub(crate) namespace: Cow<'n, str>,
     pub(crate) value: Cow<'a, str>,
 }
 
-impl Attribute<'_> {
+impl Attribute<'_, '_> {
     /// Appends it to other attributes kept as text.
     pub(crate) fn append(&self, out: &mut String) {
         let colon = if self.prefix.is_empty() { "" } else { ":" };
@@ -442,13 +442,13 @@ impl<'a> Cursor<'a> {
         &self,
         tag: &Tag<'a>,
         entry: Entry<'a>,
-    ) -> Result<Option<Attribute<'a>>, ReadError> {
+    ) -> Result<Option<Attribute<'a, '_>>, ReadError> {
         let (key, value) = (entry.key, entry.value);
         let (prefix, local) = entry.split();
         if prefix == "xmlns" || key == "xmlns" {
             return Ok(None);
         }
-        let mut namespace = String::new();
+        let mut namespace = Cow::Borrowed("");
         if !prefix.is_empty()
             && let ResolveResult::Bound(Namespace(bound)) = self.names.resolve_attribute(QName(key)).0
         {
@@ -483,7 +483,7 @@ impl<'a> Cursor<'a> {
                     PrefixDeclaration::Default => String::new(),
                     PrefixDeclaration::Named(prefix) => prefix.to_owned(),
                 };
-                (prefix, plain(namespace))
+                (prefix, plain(namespace).into_owned())
             })
             .collect();
         self.skip()?;
@@ -515,6 +515,13 @@ impl<'a> Cursor<'a> {
 
     /// The text up to the end of the current element.
     pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, ReadError> {
+        if !self.closing
+            && !self.returns
+            && let Some(text) = self.tokens.value(self.limits.value_bytes)
+        {
+            self.end();
+            return Ok(Cow::Borrowed(text));
+        }
         let mut whole: Cow<'a, str> = Cow::Borrowed("");
         loop {
             match self.next()? {
@@ -555,8 +562,8 @@ fn raw<'a>(key: &'a str, value: &'a str) -> Raw<'a> {
 }
 
 /// A namespace as it is meant: the tokenizer's are as they stand between the quotes.
-fn plain(namespace: &str) -> String {
-    quick_xml::escape::unescape(namespace).map_or_else(|_| namespace.to_owned(), Cow::into_owned)
+fn plain(namespace: &str) -> Cow<'_, str> {
+    quick_xml::escape::unescape(namespace).unwrap_or(Cow::Borrowed(namespace))
 }
 
 /// Appends to a text that comes in pieces, since more pieces are to follow with room for them.

@@ -1,5 +1,43 @@
 //! Enumerations: the values that a definition knows, and whatever else comes.
 
+use std::borrow::Cow;
+
+use crate::{Invalid, Scalar, Xsd};
+
+/// What [`crate::enumerations`] says of each; the rest of a scalar is written once, here.
+#[doc(hidden)]
+pub trait Enumeration: for<'t> From<&'t str> + Send + Sync {
+    /// The values that the definition knows.
+    const VALUES: &'static [&'static str];
+
+    /// The value as it stands on the wire.
+    fn text(&self) -> &str;
+}
+
+impl<T: Enumeration> Scalar for T {
+    fn xsd(&self) -> Xsd {
+        Xsd::String
+    }
+    fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
+        let trimmed = text.trim();
+        let known = T::VALUES.contains(&trimmed) && !T::VALUES.contains(&&*text);
+        *self = T::from(if known { trimmed } else { &text });
+        Ok(())
+    }
+    fn write(&self, out: &mut String) {
+        out.push_str(self.text());
+    }
+    fn as_text(&self) -> Option<&str> {
+        Some(self.text())
+    }
+    fn values(&self) -> &'static [&'static str] {
+        T::VALUES
+    }
+    fn is_known(&self) -> bool {
+        T::VALUES.contains(&self.text())
+    }
+}
+
 /// Declares enumerations: each an enum of the values that the definition knows and `Other` for those it doesn't.
 ///
 /// ```
@@ -20,7 +58,7 @@ macro_rules! enumerations {
         pub enum $name:ident { $($(#[$inner:meta])* $variant:ident = $text:literal,)* }
     )*) => {$(
         $(#[$attribute])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, PartialEq, Hash)]
         pub enum $name {
             $($(#[$inner])* $variant,)*
             /// A value that the definition doesn't have; empty where none was given yet.
@@ -53,39 +91,20 @@ macro_rules! enumerations {
                 formatter.write_str(self.as_str())
             }
         }
-        impl $crate::Scalar for $name {
-            fn xsd(&self) -> $crate::Xsd {
-                $crate::Xsd::String
-            }
-            fn read(&mut self, text: ::std::borrow::Cow<'_, str>) -> ::core::result::Result<(), $crate::Invalid> {
-                *self = $name::from(&*text);
-                if let ($name::Other(_), trimmed) = (&*self, text.trim()) && trimmed.len() < text.len() {
-                    *self = $name::from(trimmed);
-                }
-                Ok(())
-            }
-            fn write(&self, out: &mut ::std::string::String) {
-                out.push_str(self.as_str());
-            }
-            fn as_text(&self) -> ::core::option::Option<&str> {
-                Some(self.as_str())
-            }
-            fn values(&self) -> &'static [&'static str] {
-                &[$($text,)*]
-            }
-            fn is_known(&self) -> bool {
-                !matches!(self, $name::Other(_))
+        impl ::core::cmp::Eq for $name {}
+        impl $crate::Enumeration for $name {
+            const VALUES: &'static [&'static str] = &[$($text,)*];
+            fn text(&self) -> &str {
+                self.as_str()
             }
         }
         impl $crate::Value for $name {
+            $crate::copied_and_compared!();
             fn view(&self) -> $crate::View<'_> {
                 $crate::View::Scalar(self)
             }
             fn open(&mut self) -> $crate::Slot<'_> {
                 $crate::Slot::Scalar(self)
-            }
-            fn set_nil(&mut self) {
-                *self = ::core::default::Default::default();
             }
             fn set_absent(&mut self) {
                 *self = ::core::default::Default::default();

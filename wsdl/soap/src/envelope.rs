@@ -118,6 +118,18 @@ impl<'a> Envelope<'a> {
         self.block(named.find(|block| block.namespace == header.namespace).or(first), target)
     }
 
+    /// The header blocks that aren't called like any of those declared, as they stand.
+    pub(crate) fn undeclared(&self, declared: &[Header]) -> Result<Vec<Raw>, ReadError> {
+        let known = |block: &&Block| declared.iter().any(|header| header.name == block.name);
+        let undeclared = self.headers.iter().filter(|block| !known(block));
+        let raw = |block: &Block| {
+            let mut cursor = self.cursor.fork(block.offset);
+            let Token::Start(tag) = cursor.next()? else { return Err(cursor.cut_off()) };
+            cursor.raw(&tag).map(Raw::of_message).map_err(|error| error.inside(&block.name))
+        };
+        undeclared.map(raw).collect()
+    }
+
     fn block(&self, block: Option<&Block>, target: &mut dyn Structure) -> Result<bool, ReadError> {
         let Some(block) = block else { return Ok(false) };
         let mut cursor = self.cursor.fork(block.offset);

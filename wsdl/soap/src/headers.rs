@@ -3,7 +3,7 @@
 use std::any::Any as StdAny;
 use std::fmt;
 
-use crate::{Envelope, Header, ReadError, Structure, show};
+use crate::{Envelope, Header, Raw, ReadError, Structure, show};
 
 /// Header blocks, each of a type that the definition declares.
 ///
@@ -12,6 +12,7 @@ use crate::{Envelope, Header, ReadError, Structure, show};
 #[derive(Default)]
 pub struct Headers {
     blocks: Vec<Block>,
+    others: Vec<Raw>,
 }
 
 struct Block {
@@ -47,12 +48,17 @@ impl Headers {
         self.put(Some(name), block);
     }
 
-    /// Whether there are none.
+    /// The blocks of a message that the operation doesn't declare, as they stand.
+    pub fn others(&self) -> &[Raw] {
+        &self.others
+    }
+
+    /// Whether there are none that are declared.
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
 
-    /// All of them, in order.
+    /// All that are declared, in order.
     pub fn iter(&self) -> impl Iterator<Item = &dyn Structure> {
         self.blocks.iter().map(|block| &*block.block)
     }
@@ -62,7 +68,7 @@ impl Headers {
         self.blocks.push(Block { name, block: Box::new(block) });
     }
 
-    /// Those of the declared blocks that the message has.
+    /// Those of the declared blocks that the message has, and the others as they stand.
     pub(crate) fn read(declared: &'static [Header], envelope: &Envelope<'_>) -> Result<Self, ReadError> {
         let mut headers = Self::default();
         for (index, header) in declared.iter().enumerate() {
@@ -75,6 +81,7 @@ impl Headers {
                 headers.blocks.push(Block { name: Some(header.name), block });
             }
         }
+        headers.others = envelope.undeclared(declared)?;
         Ok(headers)
     }
 

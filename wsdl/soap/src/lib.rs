@@ -38,6 +38,7 @@ mod limits;
 mod operation;
 mod read;
 mod scalar;
+mod script;
 mod server;
 mod shape;
 mod token;
@@ -52,6 +53,8 @@ pub use calendar::{GDay, GMonth, GMonthDay, GYear, GYearMonth, Time};
 pub use charset::{charset_of, decode};
 pub use date::{Date, DateTime};
 pub use duration::Duration;
+#[doc(hidden)]
+pub use enumeration::Enumeration;
 pub use envelope::{Block, Envelope, SOAP_1_1, SOAP_1_2, Version};
 pub use error::{ReadError, ReadErrorKind};
 pub use facet::Facet;
@@ -64,11 +67,11 @@ pub use scalar::{Invalid, JsonScalar, Scalar};
 pub use server::{Answer, Invocation, Refused, Server};
 #[cfg(feature = "server")]
 pub use server::{Context, Definition, Endpoint, Method, Outcome, Port, Work};
-pub use shape::{Items, Member, Place, Preset, Shape, Type};
+pub use shape::{Items, Member, Place, Preset, Shape, Table, Type};
 pub use show::show;
 pub use value::{List, NOTHING, Nillable, Nothing, Slot, Structure, Value, View};
 #[doc(hidden)]
-pub use value::{no_member, not_chosen};
+pub use value::{cloned, copy_value, equal, equal_values, no_member, not_chosen};
 pub use xsd::Xsd;
 
 #[cfg(feature = "check")]

@@ -31,6 +31,8 @@ pub struct Operation {
     pub name: &'static str,
     /// The namespace of the body element (`soap:body namespace`).
     pub namespace: &'static str,
+    /// The same of an answer's, which some definitions have elsewhere; style rpc alone has it from here.
+    pub output_namespace: &'static str,
     /// What goes into `SOAPAction`, without quotes.
     pub action: &'static str,
     /// How its body is written.

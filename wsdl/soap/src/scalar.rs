@@ -66,14 +66,12 @@ pub struct Invalid(pub &'static str);
 macro_rules! scalar_value {
     ($($type:ty),*) => {$(
         impl Value for $type {
+            crate::copied_and_compared!();
             fn view(&self) -> View<'_> {
                 View::Scalar(self)
             }
             fn open(&mut self) -> Slot<'_> {
                 Slot::Scalar(self)
-            }
-            fn set_nil(&mut self) {
-                *self = <$type>::default();
             }
             fn set_absent(&mut self) {
                 *self = <$type>::default();

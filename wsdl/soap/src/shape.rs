@@ -1,19 +1,46 @@
 //! The table that stands for a type: what the engine follows instead of generated reading and writing code.
 
+use std::fmt;
+use std::ops::Deref;
 use std::sync::OnceLock;
 
+use crate::script::Script;
 use crate::{Facet, Xsd};
 
 /// A structure as its definition has it: its name and its members in wire order.
 ///
 /// Generated code declares one as a `static` for each structure. Apart from reading and writing it describes:
-/// the command line and documentation pages are made from it.
-#[derive(Debug)]
+/// the command line and documentation pages are made from it. What is in it is its [`Table`].
 pub struct Shape {
     /// Local name of the type (`AccountInfo`).
     pub name: &'static str,
     /// Namespace of the type; empty where it has none.
     pub namespace: &'static str,
+    source: Source,
+    table: OnceLock<Table>,
+}
+
+/// What a table is made of, when it is asked for the first time.
+enum Source {
+    /// By hand: what [`Shape`]'s methods made of it.
+    Given(Given),
+    /// By the generator, see [`crate::script`].
+    Script(Script),
+}
+
+#[derive(Clone, Copy)]
+struct Given {
+    members: &'static [Member],
+    documentation: &'static str,
+    elements_in: &'static str,
+    derived: bool,
+    choice: bool,
+    told_apart: bool,
+}
+
+/// What a [`Shape`] has in it.
+#[derive(Default)]
+pub struct Table {
     /// The definition's own documentation, empty where it has none.
     pub documentation: &'static str,
     /// The members, in the order in which they are written: elements first, then text and attributes.
@@ -35,11 +62,13 @@ pub struct Shape {
     tags: OnceLock<Box<[Tags]>>,
 }
 
-/// The tags of a member that holds a simple value, as they are written.
+/// The tags of a member that holds a simple value, as they are written; of an attribute, what stands before its value.
 #[derive(Debug)]
 pub(crate) struct Tags {
     /// With `xsi:type`.
     pub(crate) start: Box<str>,
+    /// Without it, for literal messages.
+    pub(crate) plain: Box<str>,
     pub(crate) end: Box<str>,
 }
 
@@ -70,7 +99,7 @@ pub enum Preset {
 }
 
 /// One member of a [`Shape`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Member {
     /// The name on the wire, exactly as defined.
     pub name: &'static str,
@@ -126,76 +155,127 @@ pub struct Items {
     pub ty: Type,
 }
 
-impl Shape {
-    /// A table; `const`, so that generated code can keep it in a `static`.
-    pub const fn new(name: &'static str, namespace: &'static str, members: &'static [Member]) -> Self {
-        let (mut elements, mut text, mut wildcard, mut other_attributes) = (0, None, None, None);
-        let mut index = 0;
-        while index < members.len() {
-            match members[index].place {
-                Place::Element | Place::Inline => elements = index + 1,
-                Place::Wildcard => {
-                    elements = index + 1;
-                    wildcard = Some(index);
-                }
-                Place::Text => text = Some(index),
-                Place::Attribute => {}
-                Place::OtherAttributes => other_attributes = Some(index),
-            }
-            index += 1;
-        }
+impl Table {
+    /// Members, and where among them what there is once stands.
+    pub(crate) fn new(members: &'static [Member]) -> Self {
+        let last = |wanted: &[Place]| members.iter().rposition(|member| wanted.contains(&member.place));
         Self {
-            name,
-            namespace,
-            documentation: "",
+            elements: last(&[Place::Element, Place::Inline, Place::Wildcard]).map_or(0, |index| index + 1),
+            text: last(&[Place::Text]),
+            wildcard: last(&[Place::Wildcard]),
+            other_attributes: last(&[Place::OtherAttributes]),
             members,
+            ..Self::default()
+        }
+    }
+
+    fn given(given: &Given) -> Self {
+        let Given { members, documentation, elements_in, derived, choice, told_apart } = *given;
+        Self { documentation, elements_in, derived, choice, told_apart, ..Self::new(members) }
+    }
+}
+
+impl Deref for Shape {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        self.table.get_or_init(|| match &self.source {
+            Source::Given(given) => Table::given(given),
+            Source::Script(script) => script.table(self),
+        })
+    }
+}
+
+/// By name: what it holds may be itself again.
+impl fmt::Debug for Shape {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Shape").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Shape {
+    /// A table by hand; `const`, so that it can be kept in a `static`.
+    pub const fn new(name: &'static str, namespace: &'static str, members: &'static [Member]) -> Self {
+        let given = Given {
+            members,
+            documentation: "",
             elements_in: "",
             derived: false,
             choice: false,
             told_apart: false,
-            elements,
-            text,
-            wildcard,
-            other_attributes,
-            lookup: OnceLock::new(),
-            tags: OnceLock::new(),
+        };
+        Self { name, namespace, source: Source::Given(given), table: OnceLock::new() }
+    }
+
+    /// A table as generated code has it: a line for the structure and one for each member, with the shapes and the
+    /// words that they name by their numbers.
+    #[doc(hidden)]
+    pub const fn of(
+        name: &'static str,
+        namespace: &'static str,
+        text: &'static str,
+        shapes: &'static [&'static Shape],
+        words: &'static [&'static str],
+    ) -> Self {
+        let script = Script { text, shapes, words, facets: &[] };
+        Self { name, namespace, source: Source::Script(script), table: OnceLock::new() }
+    }
+
+    /// The same with what is demanded of members' values, each by its position.
+    #[doc(hidden)]
+    pub const fn checked(mut self, facets: &'static [(usize, &'static [Facet])]) -> Self {
+        if let Source::Script(script) = &mut self.source {
+            script.facets = facets;
+        }
+        self
+    }
+
+    const fn with(mut self, change: Given) -> Self {
+        self.source = Source::Given(change);
+        self
+    }
+
+    const fn as_given(&self) -> Given {
+        match &self.source {
+            Source::Given(given) => *given,
+            Source::Script(_) => panic!("a generated table says it all in its text"),
         }
     }
 
     /// Its elements are in `namespace`.
-    pub const fn elements_in(mut self, namespace: &'static str) -> Self {
-        self.elements_in = namespace;
-        self
+    pub const fn elements_in(self, namespace: &'static str) -> Self {
+        let given = Given { elements_in: namespace, ..self.as_given() };
+        self.with(given)
     }
 
     /// Its elements are in the namespace that it is in itself.
-    pub const fn qualified(mut self) -> Self {
-        self.elements_in = self.namespace;
-        self
+    pub const fn qualified(self) -> Self {
+        let given = Given { elements_in: self.namespace, ..self.as_given() };
+        self.with(given)
     }
 
     /// A choice: one of the members is there.
-    pub const fn choice(mut self) -> Self {
-        self.choice = true;
-        self
+    pub const fn choice(self) -> Self {
+        let given = Given { choice: true, ..self.as_given() };
+        self.with(given)
     }
 
     /// A choice of types that `xsi:type` tells apart.
-    pub const fn derived(mut self) -> Self {
-        self.derived = true;
-        self
+    pub const fn derived(self) -> Self {
+        let given = Given { derived: true, ..self.as_given() };
+        self.with(given)
     }
 
     /// Two members differ by nothing but their namespace.
-    pub const fn told_apart(mut self) -> Self {
-        self.told_apart = true;
-        self
+    pub const fn told_apart(self) -> Self {
+        let given = Given { told_apart: true, ..self.as_given() };
+        self.with(given)
     }
 
     /// The same with documentation.
-    pub const fn documented(mut self, documentation: &'static str) -> Self {
-        self.documentation = documentation;
-        self
+    pub const fn documented(self, documentation: &'static str) -> Self {
+        let given = Given { documentation, ..self.as_given() };
+        self.with(given)
     }
 
     /// The position of the member whose element is called `name`, or that has such an element in it; `hint` is where
@@ -256,8 +336,15 @@ impl Shape {
         self.tags.get_or_init(|| {
             let tags = |member: &Member| {
                 let name = member.name;
+                if member.place == Place::Attribute {
+                    return Tags { start: format!(" {name}=\"").into(), plain: "".into(), end: "".into() };
+                }
                 let rest = if let Type::Xsd(xsd) = member.ty { xsd.start_tag_end() } else { ">" };
-                Tags { start: format!("<{name}{rest}").into(), end: format!("</{name}>").into() }
+                Tags {
+                    start: format!("<{name}{rest}").into(),
+                    plain: format!("<{name}>").into(),
+                    end: format!("</{name}>").into(),
+                }
             };
             self.members.iter().map(tags).collect()
         })

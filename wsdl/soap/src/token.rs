@@ -69,6 +69,21 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
+    /// The text up to the end tag of the element that is open, where there is nothing but text of at most `most` bytes in
+    /// between; as if [`Self::next`] had been asked twice, for what nearly every value is.
+    pub(crate) fn value(&mut self, most: usize) -> Option<&'a str> {
+        let rest = &self.source.as_bytes()[self.at..];
+        let length = memchr2(b'<', b'&', rest)?;
+        let name = self.open.last()?.as_bytes();
+        let after = rest[length..].strip_prefix(b"</")?.strip_prefix(name)?;
+        if after.first() != Some(&b'>') || length > most {
+            return None;
+        }
+        let end = name.len() + 3;
+        self.open.pop();
+        Some(self.take(0, length, end))
+    }
+
     /// Goes on behind `before`, `length` and `after` bytes, and gives out the middle ones.
     fn take(&mut self, before: usize, length: usize, after: usize) -> &'a str {
         let start = self.at + before;

@@ -26,7 +26,7 @@ pub trait Structure: StdAny + Send + Sync {
 }
 
 /// A member's value: there, nil or absent.
-pub trait Value: Send + Sync {
+pub trait Value: StdAny + Send + Sync {
     /// What is there.
     fn view(&self) -> View<'_>;
 
@@ -34,10 +34,64 @@ pub trait Value: Send + Sync {
     fn open(&mut self) -> Slot<'_>;
 
     /// Makes it an explicit nil; for a type that has none, absent.
-    fn set_nil(&mut self);
+    fn set_nil(&mut self) {
+        self.set_absent();
+    }
 
     /// Makes it absent; for a type that can't be, its default.
     fn set_absent(&mut self);
+
+    /// Makes it the same as a value of the same type.
+    fn copy_from(&mut self, other: &dyn Value);
+
+    /// Whether it is the same as a value of the same type.
+    fn equals(&self, other: &dyn Value) -> bool;
+}
+
+/// What [`Value::copy_from`] and [`Value::equals`] are for a type that has them of Rust's own.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! copied_and_compared {
+    () => {
+        fn copy_from(&mut self, other: &dyn $crate::Value) {
+            $crate::copy_value(self, other);
+        }
+        fn equals(&self, other: &dyn $crate::Value) -> bool {
+            $crate::equal_values(self, other)
+        }
+    };
+}
+
+#[doc(hidden)]
+pub fn copy_value<T: Clone + 'static>(to: &mut T, from: &dyn Value) {
+    if let Some(from) = (from as &dyn StdAny).downcast_ref::<T>() {
+        to.clone_from(from);
+    }
+}
+
+#[doc(hidden)]
+pub fn equal_values<T: PartialEq + 'static>(one: &T, other: &dyn Value) -> bool {
+    (other as &dyn StdAny).downcast_ref::<T>() == Some(one)
+}
+
+/// A structure's `Clone`, member by member.
+#[doc(hidden)]
+pub fn cloned<T: Structure + Default>(from: &T) -> T {
+    let mut to = T::default();
+    copy_members(from, &mut to);
+    to
+}
+
+fn copy_members(from: &dyn Structure, to: &mut dyn Structure) {
+    for index in 0..from.shape().members.len() {
+        to.member_mut(index).copy_from(from.member(index));
+    }
+}
+
+/// A structure's `PartialEq`, member by member.
+#[doc(hidden)]
+pub fn equal(one: &dyn Structure, other: &dyn Structure) -> bool {
+    (0..one.shape().members.len()).all(|index| one.member(index).equals(other.member(index)))
 }
 
 /// A value as it can be looked at.
@@ -134,22 +188,21 @@ impl<T> From<T> for Nillable<T> {
     }
 }
 
-impl<T: Value + Default> Value for Option<T> {
+impl<T: Value + Default + Clone + PartialEq> Value for Option<T> {
+    crate::copied_and_compared!();
     fn view(&self) -> View<'_> {
         self.as_ref().map_or(View::Absent, Value::view)
     }
     fn open(&mut self) -> Slot<'_> {
         self.get_or_insert_default().open()
     }
-    fn set_nil(&mut self) {
-        *self = None;
-    }
     fn set_absent(&mut self) {
         *self = None;
     }
 }
 
-impl<T: Value + Default> Value for Nillable<T> {
+impl<T: Value + Default + Clone + PartialEq> Value for Nillable<T> {
+    crate::copied_and_compared!();
     fn view(&self) -> View<'_> {
         match self {
             Nillable::Absent => View::Absent,
@@ -174,37 +227,47 @@ impl<T: Value + Default> Value for Nillable<T> {
     }
 }
 
-impl<T: Value> Value for Box<T> {
+/// A structure is a value as it stands: written once here and not for each of them.
+impl<T: Structure + Default + Clone + PartialEq> Value for T {
+    crate::copied_and_compared!();
     fn view(&self) -> View<'_> {
-        (**self).view()
+        View::Structure(self)
     }
     fn open(&mut self) -> Slot<'_> {
-        (**self).open()
-    }
-    fn set_nil(&mut self) {
-        (**self).set_nil();
+        Slot::Structure(self)
     }
     fn set_absent(&mut self) {
-        (**self).set_absent();
+        *self = T::default();
     }
 }
 
-impl<T: Value + Default> Value for Vec<T> {
+/// What a structure holds of its own kind is in a box.
+impl<T: Structure> Structure for Box<T> {
+    fn shape(&self) -> &'static Shape {
+        (**self).shape()
+    }
+    fn member(&self, index: usize) -> &dyn Value {
+        (**self).member(index)
+    }
+    fn member_mut(&mut self, index: usize) -> &mut dyn Value {
+        (**self).member_mut(index)
+    }
+}
+
+impl<T: Value + Default + Clone + PartialEq> Value for Vec<T> {
+    crate::copied_and_compared!();
     fn view(&self) -> View<'_> {
         View::List(self)
     }
     fn open(&mut self) -> Slot<'_> {
         Slot::List(self)
     }
-    fn set_nil(&mut self) {
-        self.clear();
-    }
     fn set_absent(&mut self) {
         self.clear();
     }
 }
 
-impl<T: Value + Default> List for Vec<T> {
+impl<T: Value + Default + Clone + PartialEq> List for Vec<T> {
     fn len(&self) -> usize {
         Vec::len(self)
     }
@@ -225,6 +288,7 @@ impl<T: Value + Default> List for Vec<T> {
 }
 
 impl Value for Any {
+    crate::copied_and_compared!();
     fn view(&self) -> View<'_> {
         match self {
             Any::Nil => View::Nil,
@@ -252,8 +316,11 @@ impl Value for NotChosen {
     fn open(&mut self) -> Slot<'_> {
         unreachable!("never given out to be filled in")
     }
-    fn set_nil(&mut self) {}
     fn set_absent(&mut self) {}
+    fn copy_from(&mut self, _: &dyn Value) {}
+    fn equals(&self, other: &dyn Value) -> bool {
+        matches!(other.view(), View::Absent)
+    }
 }
 
 #[doc(hidden)]
@@ -287,6 +354,16 @@ crate::structures! { Nothing }
 #[macro_export]
 macro_rules! members {
     ($($name:ident $table:ident { $($index:literal $field:ident,)* })*) => {$(
+        impl ::core::clone::Clone for $name {
+            fn clone(&self) -> Self {
+                $crate::cloned(self)
+            }
+        }
+        impl ::core::cmp::PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                $crate::equal(self, other)
+            }
+        }
         impl $crate::Structure for $name {
             fn shape(&self) -> &'static $crate::Shape {
                 &$table
@@ -347,40 +424,25 @@ pub fn no_member(shape: &Shape, index: usize) -> ! {
     panic!("{} has {} members, none at {index}", shape.name, shape.members.len())
 }
 
-/// What generated code says for each structure, beside [`Structure`] itself: a structure is a value, shows
-/// itself without its secrets, and (with feature `json`) has a JSON face.
+/// What generated code says for each structure, beside [`Structure`] itself: it shows itself without its secrets.
 #[macro_export]
 macro_rules! structures {
     ($($name:ident)*) => {$(
-        impl $crate::Value for $name {
-            fn view(&self) -> $crate::View<'_> {
-                $crate::View::Structure(self)
-            }
-            fn open(&mut self) -> $crate::Slot<'_> {
-                $crate::Slot::Structure(self)
-            }
-            fn set_nil(&mut self) {
-                *self = ::core::default::Default::default();
-            }
-            fn set_absent(&mut self) {
-                *self = ::core::default::Default::default();
-            }
-        }
         impl ::core::fmt::Debug for $name {
             fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 $crate::show(self, formatter)
             }
         }
-        $crate::json_face!($name);
     )*};
 }
 
-/// The JSON face of a structure; empty without feature `json`.
+/// What generated code says where structures shall have serde's traits of their own (`Config::json`); empty without
+/// feature `json`. Without it any of them is JSON through [`crate::Json`] and [`crate::fill_json`].
 #[doc(hidden)]
 #[cfg(feature = "json")]
 #[macro_export]
-macro_rules! json_face {
-    ($name:ident) => {
+macro_rules! json_faces {
+    ($($name:ident)*) => {$(
         impl $crate::serde::Serialize for $name {
             fn serialize<S: $crate::serde::Serializer>(
                 &self,
@@ -396,13 +458,13 @@ macro_rules! json_face {
                 $crate::from_json(deserializer)
             }
         }
-    };
+    )*};
 }
 
-/// The JSON face of a structure; empty without feature `json`.
+/// Empty without feature `json`.
 #[doc(hidden)]
 #[cfg(not(feature = "json"))]
 #[macro_export]
-macro_rules! json_face {
-    ($name:ident) => {};
+macro_rules! json_faces {
+    ($($name:ident)*) => {};
 }

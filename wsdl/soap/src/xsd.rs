@@ -49,6 +49,54 @@ pub enum Xsd {
     HexBinary,
 }
 
+/// Every one.
+pub(crate) const ALL: [Xsd; 41] = {
+    use Xsd::*;
+    [
+        String,
+        NormalizedString,
+        Token,
+        Language,
+        NmToken,
+        Name,
+        NcName,
+        Id,
+        IdRef,
+        Entity,
+        QName,
+        Notation,
+        AnyUri,
+        Boolean,
+        Byte,
+        Short,
+        Int,
+        Long,
+        Integer,
+        NonPositiveInteger,
+        NegativeInteger,
+        NonNegativeInteger,
+        PositiveInteger,
+        UnsignedByte,
+        UnsignedShort,
+        UnsignedInt,
+        UnsignedLong,
+        Decimal,
+        Float,
+        Double,
+        Duration,
+        DateTime,
+        Date,
+        Time,
+        GYear,
+        GYearMonth,
+        GMonth,
+        GMonthDay,
+        GDay,
+        Base64Binary,
+        HexBinary,
+    ]
+};
+
 impl Xsd {
     /// The local name in the XML Schema namespace.
     ///
@@ -58,6 +106,11 @@ impl Xsd {
     pub fn name(self) -> &'static str {
         let whole = self.start_tag_end();
         &whole[" xsi:type=\"xsd:".len()..whole.len() - "\">".len()]
+    }
+
+    /// The type of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        ALL.iter().copied().find(|xsd| xsd.name() == name)
     }
 
     /// What a start tag of this type ends with: its `xsi:type` and the bracket, in one piece.
@@ -115,11 +168,7 @@ impl Xsd {
                 false => text,
             },
             _ => {
-                let plain = !text.starts_with(is_space)
-                    && !text.ends_with(is_space)
-                    && !text.contains(['\t', '\n', '\r'])
-                    && !text.contains("  ");
-                if plain {
+                if is_collapsed(text.as_bytes()) {
                     return text;
                 }
                 let words = text.split(is_space).filter(|word| !word.is_empty());
@@ -127,6 +176,24 @@ impl Xsd {
             }
         }
     }
+}
+
+/// Whether there is one space at most in one place, and none at the ends.
+fn is_collapsed(text: &[u8]) -> bool {
+    let mut after_space = true;
+    for byte in text {
+        // nearly every byte
+        if *byte > b' ' {
+            after_space = false;
+            continue;
+        }
+        match byte {
+            b' ' if !after_space => after_space = true,
+            b' ' | b'\t' | b'\n' | b'\r' => return false,
+            _ => after_space = false,
+        }
+    }
+    !after_space || text.is_empty()
 }
 
 #[cfg(test)]

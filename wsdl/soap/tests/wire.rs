@@ -112,11 +112,14 @@ impl Structure for Feature {
 }
 
 structures! { Account Feature }
+#[cfg(feature = "json")]
+soapstone_soap::json_faces! { Account Feature }
 
 static GET: Operation = Operation {
     service: "Account",
     name: "get",
     namespace: NS,
+    output_namespace: NS,
     action: "http://schemas.portaone.com/soap#get",
     style: Style::RpcEncoded,
     documentation: "",
@@ -207,6 +210,7 @@ fn a_message_of_several_parts_has_them_in_the_body_element_itself() {
         service: "Old",
         name: "login",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::RpcEncoded,
         documentation: "",

@@ -3,11 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Any, Member, Place, Raw, Shape, Type};
+    use ::soapstone_soap::{Any, Raw, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub required: Any,
         pub optional: Option<Any>,
@@ -15,23 +15,23 @@ pub mod types {
         pub untyped: Any,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("required", Type::Any),
-        Member::new("optional", Type::Any).optional(),
-        Member::new("both", Type::Any).optional().nillable(),
-        Member::new("untyped", Type::Any),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        required any
+        optional any ?
+        both any ? nil
+        untyped any
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {
         pub any: Vec<Raw>,
         pub map: Any,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
-        Member::new("map", Type::Any),
-    ]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+        any *raw wildcard ?
+        map any
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Request REQUEST { 0 required, 1 optional, 2 both, 3 untyped, }
@@ -70,6 +70,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -106,7 +107,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -3,11 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Items, Member, Nillable, Raw, Shape, Type};
+    use ::soapstone_soap::{Nillable, Raw, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Values {
         pub one: Raw,
         pub maybe: Nillable<Raw>,
@@ -15,12 +15,12 @@ pub mod types {
         pub list: Vec<Raw>,
     }
 
-    pub(super) static VALUES: Shape = Shape::new("Values", "", &[
-        Member::new("one", Type::Raw),
-        Member::new("maybe", Type::Raw).optional().nillable(),
-        Member::repeated("many", &Type::Raw).optional(),
-        Member::new("list", Type::Items(&Items { name: "anything", namespace: NS, ty: Type::Raw })).optional(),
-    ]).elements_in(NS);
+    pub(super) static VALUES: Shape = Shape::of("Values", "", "in=0
+        one raw
+        maybe raw ? nil
+        many *raw ?
+        list items:1:0:raw ?
+    ", &[], &[NS, "anything"]);
 
     ::soapstone_soap::members! {
         Values VALUES { 0 one, 1 maybe, 2 many, 3 list, }
@@ -58,6 +58,7 @@ pub mod example {
         service: "Example",
         name: "values",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Values", NS),
@@ -97,7 +98,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation values.
-            values_call ValuesCall,
+            values ValuesCall,
         }
     }
 }

@@ -3,33 +3,33 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Any, Items, Member, Shape, Type, Xsd};
+    use ::soapstone_soap::{Any, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Item {
         pub name: String,
     }
 
-    pub(super) static ITEM: Shape = Shape::new("Item", NS, &[
-        Member::xsd("name", Xsd::String),
-    ]);
+    pub(super) static ITEM: Shape = Shape::of("Item", NS, "
+        name string
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub numbers: Vec<i32>,
         pub rows: Vec<Vec<String>>,
         pub nested: Vec<Vec<String>>,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::new("numbers", Type::Array(&Type::Xsd(Xsd::Int))),
-        Member::new("rows", Type::Array(&Type::Array(&Type::Xsd(Xsd::String)))),
-        Member::new("nested", Type::Array(&Type::Array(&Type::Xsd(Xsd::String)))).optional(),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        numbers array:int
+        rows array:array:string
+        nested array:array:string ?
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {
         pub items: Vec<Item>,
         pub bare: Vec<Any>,
@@ -40,15 +40,15 @@ pub mod types {
         pub repeated: Vec<String>,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::new("items", Type::Array(&Type::Structure(&ITEM))).optional().nillable(),
-        Member::new("bare", Type::Array(&Type::Any)),
-        Member::new("open", Type::Array(&Type::Any)),
-        Member::new("listed", Type::Array(&Type::Structure(&ITEM))),
-        Member::new("apache", Type::Items(&Items { name: "item", namespace: "", ty: Type::Structure(&ITEM) })),
-        Member::new("numbers", Type::Items(&Items { name: "number", namespace: "", ty: Type::Xsd(Xsd::Int) })).optional(),
-        Member::repeated("repeated", &Type::Xsd(Xsd::String)).optional(),
-    ]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+        items array:#0 ? nil
+        bare array:any
+        open array:any
+        listed array:#0
+        apache items:0:1:#0
+        numbers items:2:1:int ?
+        repeated *string ?
+    ", &[&ITEM], &["item", "", "number"]);
 
     ::soapstone_soap::members! {
         Item ITEM { 0 name, }
@@ -88,6 +88,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -124,7 +125,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

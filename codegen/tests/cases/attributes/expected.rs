@@ -3,12 +3,12 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Decimal, Member, Place, Raw, Shape, Type, Xsd};
+    use ::soapstone_soap::{Decimal, Raw, Shape};
 
     const NS: &str = "http://www.w3.org/XML/1998/namespace";
     const NS_2: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Amount {
         pub value: Decimal,
         pub currency: AmountCurrency,
@@ -21,17 +21,17 @@ pub mod types {
         pub other_attributes: Option<Raw>,
     }
 
-    pub(super) static AMOUNT: Shape = Shape::new("Amount", NS_2, &[
-        Member::xsd("value", Xsd::Decimal).at(Place::Text),
-        Member::attribute("currency", Xsd::String),
-        Member::attribute("scale", Xsd::Int).default_is("2").optional(),
-        Member::attribute("kind", Xsd::String).fixed("net"),
-        Member::attribute("lang", Xsd::Language).of(NS).optional(),
-        Member::new("tags", Type::List(&Type::Xsd(Xsd::NmToken))).at(Place::Attribute).optional(),
-        Member::new("marks", Type::List(&Type::Xsd(Xsd::Int))).at(Place::Attribute).optional(),
-        Member::attribute("near", Xsd::Boolean).of(NS_2).optional(),
-        Member::new("other_attributes", Type::Raw).at(Place::OtherAttributes).optional(),
-    ]);
+    pub(super) static AMOUNT: Shape = Shape::of("Amount", NS_2, "
+        value decimal text
+        currency string attribute
+        scale int attribute default=0 ?
+        kind string attribute fixed=1
+        lang language attribute ns=2 ?
+        tags list:NMTOKEN attribute ?
+        marks list:int attribute ?
+        near boolean attribute ns=3 ?
+        other_attributes raw others ?
+    ", &[], &["2", "net", NS, NS_2]);
 
     /// `Amount`, or a type derived from it.
     #[derive(Clone, PartialEq)]
@@ -40,12 +40,12 @@ pub mod types {
         Less(Box<Less>),
     }
 
-    pub(super) static ANY_AMOUNT: Shape = Shape::new("AnyAmount", NS_2, &[
-        Member::structure("Amount", &AMOUNT),
-        Member::structure("Less", &LESS),
-    ]).derived();
+    pub(super) static ANY_AMOUNT: Shape = Shape::of("AnyAmount", NS_2, "derived
+        Amount #0
+        Less #1
+    ", &[&AMOUNT, &LESS], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Call2 {
         pub amount: AnyAmount,
         pub less: Vec<Less>,
@@ -54,20 +54,21 @@ pub mod types {
         pub lang_2: Option<String>,
     }
 
-    pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::structure("amount", &ANY_AMOUNT),
-        Member::repeated("less", &Type::Structure(&LESS)),
-        Member::xsd("plain", Xsd::String).optional(),
-        Member::xsd("lang", Xsd::String).optional(),
-        Member::attribute("lang", Xsd::String).optional(),
-    ]).elements_in(NS_2);
+    pub(super) static CALL2: Shape = Shape::of("Call", "", "in=0
+        amount #0
+        less *#1
+        plain string ?
+        lang string ?
+        lang string attribute ?
+    ", &[&ANY_AMOUNT, &LESS], &[NS_2]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct CallResponse {}
 
-    pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
+    pub(super) static CALL_RESPONSE: Shape = Shape::of("CallResponse", "", "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Less {
         pub value: Decimal,
         pub currency: AmountCurrency,
@@ -78,15 +79,15 @@ pub mod types {
         pub near: Option<bool>,
     }
 
-    pub(super) static LESS: Shape = Shape::new("Less", NS_2, &[
-        Member::xsd("value", Xsd::Decimal).at(Place::Text),
-        Member::attribute("currency", Xsd::String),
-        Member::attribute("kind", Xsd::String).fixed("net"),
-        Member::attribute("lang", Xsd::Language).of(NS).optional(),
-        Member::new("tags", Type::List(&Type::Xsd(Xsd::NmToken))).at(Place::Attribute).optional(),
-        Member::new("marks", Type::List(&Type::Xsd(Xsd::Int))).at(Place::Attribute).optional(),
-        Member::attribute("near", Xsd::Boolean).of(NS_2).optional(),
-    ]);
+    pub(super) static LESS: Shape = Shape::of("Less", NS_2, "
+        value decimal text
+        currency string attribute
+        kind string attribute fixed=0
+        lang language attribute ns=1 ?
+        tags list:NMTOKEN attribute ?
+        marks list:int attribute ?
+        near boolean attribute ns=2 ?
+    ", &[], &["net", NS, NS_2]);
 
     ::soapstone_soap::enumerations! {
         pub enum AmountCurrency {
@@ -139,6 +140,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -178,7 +180,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

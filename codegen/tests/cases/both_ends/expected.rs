@@ -3,14 +3,14 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Decimal, Member, Nillable, Place, Shape, Type, Xsd};
+    use ::soapstone_soap::{Decimal, Nillable, Shape};
 
     const NS: &str = "urn:example:library";
     const NS_2: &str = "DivisionByZero";
     const NS_3: &str = "NotFound Busy";
     const NS_4: &str = "urn:example:old";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Book {
         pub title: String,
         pub year: Option<i32>,
@@ -19,31 +19,31 @@ pub mod types {
         pub id: Option<String>,
     }
 
-    pub(super) static BOOK: Shape = Shape::new("Book", NS, &[
-        Member::xsd("title", Xsd::String),
-        Member::xsd("year", Xsd::Int).optional(),
-        Member::xsd("price", Xsd::Decimal).optional().nillable(),
-        Member::repeated("author", &Type::Xsd(Xsd::String)).optional(),
-        Member::attribute("id", Xsd::String).optional(),
-    ]).qualified();
+    pub(super) static BOOK: Shape = Shape::of("Book", NS, "qualified
+        title string
+        year int ?
+        price decimal ? nil
+        author *string ?
+        id string attribute ?
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Busy {
         pub seconds: i32,
     }
 
-    pub(super) static BUSY: Shape = Shape::new("Busy", "", &[
-        Member::xsd("seconds", Xsd::Int),
-    ]).elements_in(NS);
+    pub(super) static BUSY: Shape = Shape::of("Busy", "", "in=0
+        seconds int
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Denied {
         pub reason: String,
     }
 
-    pub(super) static DENIED: Shape = Shape::new("Denied", "", &[
-        Member::xsd("reason", Xsd::String),
-    ]).elements_in(NS);
+    pub(super) static DENIED: Shape = Shape::of("Denied", "", "in=0
+        reason string
+    ", &[], &[NS]);
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -51,52 +51,51 @@ pub mod types {
         DivisionByZero(DivisionByZero),
     }
 
-    pub(super) static DIVIDE_FAULT: Shape = Shape::new("DivideFault", NS_2, &[
-        Member::structure("DivisionByZero", &DIVISION_BY_ZERO),
-    ]).elements_in(NS).choice()
-    .documented("What the detail of a fault may hold.");
+    pub(super) static DIVIDE_FAULT: Shape = Shape::of("DivideFault", NS_2, "in=0 choice doc=1
+        DivisionByZero #0
+    ", &[&DIVISION_BY_ZERO], &[NS, "What the detail of a fault may hold."]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct DivideIn {
         pub divisor: i32,
         pub dividend: i32,
     }
 
-    pub(super) static DIVIDE_IN: Shape = Shape::new("DivideIn", NS, &[
-        Member::xsd("divisor", Xsd::Int),
-        Member::xsd("dividend", Xsd::Int),
-    ]);
+    pub(super) static DIVIDE_IN: Shape = Shape::of("DivideIn", NS, "
+        divisor int
+        dividend int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct DivideOut {
         pub remainder: i32,
         pub quotient: i32,
     }
 
-    pub(super) static DIVIDE_OUT: Shape = Shape::new("DivideOut", NS, &[
-        Member::xsd("remainder", Xsd::Int),
-        Member::xsd("quotient", Xsd::Int),
-    ]);
+    pub(super) static DIVIDE_OUT: Shape = Shape::of("DivideOut", NS, "
+        remainder int
+        quotient int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct DivisionByZero {
         pub dividend: i32,
     }
 
-    pub(super) static DIVISION_BY_ZERO: Shape = Shape::new("DivisionByZero", "", &[
-        Member::xsd("dividend", Xsd::Int),
-    ]).elements_in(NS);
+    pub(super) static DIVISION_BY_ZERO: Shape = Shape::of("DivisionByZero", "", "in=0
+        dividend int
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Find {
         pub title: String,
         pub limit: Option<i32>,
     }
 
-    pub(super) static FIND: Shape = Shape::new("Find", "", &[
-        Member::xsd("title", Xsd::String),
-        Member::xsd("limit", Xsd::Int).optional(),
-    ]).elements_in(NS);
+    pub(super) static FIND: Shape = Shape::of("Find", "", "in=0
+        title string
+        limit int ?
+    ", &[], &[NS]);
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -105,96 +104,95 @@ pub mod types {
         Busy(Busy),
     }
 
-    pub(super) static FIND_FAULT: Shape = Shape::new("FindFault", NS_3, &[
-        Member::structure("NotFound", &NOT_FOUND),
-        Member::structure("Busy", &BUSY),
-    ]).elements_in(NS).choice()
-    .documented("What the detail of a fault may hold.");
+    pub(super) static FIND_FAULT: Shape = Shape::of("FindFault", NS_3, "in=0 choice doc=1
+        NotFound #0
+        Busy #1
+    ", &[&NOT_FOUND, &BUSY], &[NS, "What the detail of a fault may hold."]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct FindResponse {
         pub book: Vec<Book>,
     }
 
-    pub(super) static FIND_RESPONSE: Shape = Shape::new("FindResponse", "", &[
-        Member::repeated("book", &Type::Structure(&BOOK)).optional(),
-    ]).elements_in(NS);
+    pub(super) static FIND_RESPONSE: Shape = Shape::of("FindResponse", "", "in=0
+        book *#0 ?
+    ", &[&BOOK], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Log {
         pub line: String,
     }
 
-    pub(super) static LOG: Shape = Shape::new("Log", "", &[
-        Member::xsd("line", Xsd::String),
-    ]).elements_in(NS);
+    pub(super) static LOG: Shape = Shape::of("Log", "", "in=0
+        line string
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct NotFound {
         pub title: String,
     }
 
-    pub(super) static NOT_FOUND: Shape = Shape::new("NotFound", "", &[
-        Member::xsd("title", Xsd::String),
-    ]).elements_in(NS);
+    pub(super) static NOT_FOUND: Shape = Shape::of("NotFound", "", "in=0
+        title string
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Pair {
         pub left: i32,
         pub right: i32,
     }
 
-    pub(super) static PAIR: Shape = Shape::new("Pair", NS_4, &[
-        Member::xsd("left", Xsd::Int),
-        Member::xsd("right", Xsd::Int),
-    ]);
+    pub(super) static PAIR: Shape = Shape::of("Pair", NS_4, "
+        left int
+        right int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Quota {
         pub left: i32,
     }
 
-    pub(super) static QUOTA: Shape = Shape::new("Quota", "", &[
-        Member::xsd("left", Xsd::Int),
-    ]).elements_in(NS);
+    pub(super) static QUOTA: Shape = Shape::of("Quota", "", "in=0
+        left int
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Session {
         pub id: String,
     }
 
-    pub(super) static SESSION: Shape = Shape::new("Session", "", &[
-        Member::xsd("id", Xsd::String),
-    ]).elements_in(NS);
+    pub(super) static SESSION: Shape = Shape::of("Session", "", "in=0
+        id string
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Text {
         pub words: Vec<String>,
         pub upper: bool,
     }
 
-    pub(super) static TEXT: Shape = Shape::new("Text", NS_4, &[
-        Member::new("words", Type::Array(&Type::Xsd(Xsd::String))),
-        Member::xsd("upper", Xsd::Boolean),
-    ]);
+    pub(super) static TEXT: Shape = Shape::of("Text", NS_4, "
+        words array:string
+        upper boolean
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Title {
         pub value: String,
     }
 
-    pub(super) static TITLE: Shape = Shape::new("Title", NS, &[
-        Member::xsd("value", Xsd::String).at(Place::Text),
-    ]);
+    pub(super) static TITLE: Shape = Shape::of("Title", NS, "
+        value string text
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Total {
         pub value: i32,
     }
 
-    pub(super) static TOTAL: Shape = Shape::new("Total", NS, &[
-        Member::xsd("value", Xsd::Int).at(Place::Text),
-    ]);
+    pub(super) static TOTAL: Shape = Shape::of("Total", NS, "
+        value int text
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Book BOOK { 0 title, 1 year, 2 price, 3 author, 4 id, }
@@ -255,6 +253,7 @@ pub mod library {
         service: "Library",
         name: "Find",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Find",
         style: Style::Document {
             input: Element::new("Find", NS),
@@ -321,6 +320,7 @@ pub mod library {
         service: "Library",
         name: "Log",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Log",
         style: Style::Document {
             input: Element::new("Log", NS),
@@ -360,9 +360,9 @@ pub mod library {
         server LibraryServer;
         {
             /// Finds books by the beginning of their titles.
-            find_call FindCall with headers,
+            find FindCall with headers,
             /// Takes a line, and says nothing.
-            log_call LogCall,
+            log LogCall,
         }
     }
 
@@ -410,6 +410,7 @@ pub mod bare {
         service: "Bare",
         name: "Count",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Count",
         style: Style::Document {
             input: Element::new("Title", NS),
@@ -451,6 +452,7 @@ pub mod bare {
         service: "Bare",
         name: "Store",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Store",
         style: Style::Document {
             input: Element::new("Book", NS),
@@ -526,6 +528,7 @@ pub mod sums {
         service: "Sums",
         name: "Divide",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Divide",
         style: Style::RpcLiteral,
         documentation: "",
@@ -568,6 +571,7 @@ pub mod sums {
         service: "Sums",
         name: "Swap",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Swap",
         style: Style::RpcLiteral,
         documentation: "",
@@ -640,6 +644,7 @@ pub mod old {
         service: "Old",
         name: "Mirror",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example:library#Mirror",
         style: Style::RpcEncoded,
         documentation: "",

@@ -3,11 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Nillable, Place, Raw, Shape, Type, Xsd};
+    use ::soapstone_soap::{Nillable, Raw, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Call2 {
         pub choice: CallChoice,
         pub choice_2: Vec<CallChoice2>,
@@ -16,13 +16,13 @@ pub mod types {
         pub any: Vec<Raw>,
     }
 
-    pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::structure("choice", &CALL_CHOICE).at(Place::Inline),
-        Member::repeated("choice_2", &Type::Structure(&CALL_CHOICE2)).at(Place::Inline).optional(),
-        Member::repeated("group", &Type::Structure(&CALL_GROUP)).at(Place::Inline).optional(),
-        Member::structure("choice_3", &CALL_CHOICE3).at(Place::Inline),
-        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
-    ]);
+    pub(super) static CALL2: Shape = Shape::of("Call", "", "
+        choice #0 inline
+        choice_2 *#1 inline ?
+        group *#2 inline ?
+        choice_3 #3 inline
+        any *raw wildcard ?
+    ", &[&CALL_CHOICE, &CALL_CHOICE2, &CALL_GROUP, &CALL_CHOICE3], &[]);
 
     #[derive(Clone, PartialEq)]
     pub enum CallChoice {
@@ -30,10 +30,10 @@ pub mod types {
         Name(String),
     }
 
-    pub(super) static CALL_CHOICE: Shape = Shape::new("CallChoice", "", &[
-        Member::xsd("id", Xsd::Int),
-        Member::xsd("name", Xsd::String),
-    ]).elements_in(NS).choice();
+    pub(super) static CALL_CHOICE: Shape = Shape::of("CallChoice", "", "in=0 choice
+        id int
+        name string
+    ", &[], &[NS]);
 
     #[derive(Clone, PartialEq)]
     pub enum CallChoice2 {
@@ -43,23 +43,23 @@ pub mod types {
         Many(Vec<String>),
     }
 
-    pub(super) static CALL_CHOICE2: Shape = Shape::new("CallChoice2", "", &[
-        Member::xsd("a", Xsd::Int),
-        Member::structure("b", &WAY),
-        Member::structure("x_group", &CALL_CHOICE2_X).at(Place::Inline),
-        Member::repeated("many", &Type::Xsd(Xsd::String)),
-    ]).elements_in(NS).choice();
+    pub(super) static CALL_CHOICE2: Shape = Shape::of("CallChoice2", "", "in=0 choice
+        a int
+        b #0
+        x_group #1 inline
+        many *string
+    ", &[&WAY, &CALL_CHOICE2_X], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct CallChoice2X {
         pub x: i32,
         pub y: Option<i32>,
     }
 
-    pub(super) static CALL_CHOICE2_X: Shape = Shape::new("CallChoice2X", "", &[
-        Member::xsd("x", Xsd::Int),
-        Member::xsd("y", Xsd::Int).optional(),
-    ]).elements_in(NS);
+    pub(super) static CALL_CHOICE2_X: Shape = Shape::of("CallChoice2X", "", "in=0
+        x int
+        y int ?
+    ", &[], &[NS]);
 
     #[derive(Clone, PartialEq)]
     pub enum CallChoice3 {
@@ -67,28 +67,29 @@ pub mod types {
         That(Nillable<String>),
     }
 
-    pub(super) static CALL_CHOICE3: Shape = Shape::new("CallChoice3", "", &[
-        Member::structure("this", &TREE),
-        Member::xsd("that", Xsd::String).nillable(),
-    ]).elements_in(NS).choice();
+    pub(super) static CALL_CHOICE3: Shape = Shape::of("CallChoice3", "", "in=0 choice
+        this #0
+        that string nil
+    ", &[&TREE], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct CallGroup {
         pub key: String,
         pub value: Option<String>,
         pub note: Vec<String>,
     }
 
-    pub(super) static CALL_GROUP: Shape = Shape::new("CallGroup", "", &[
-        Member::xsd("key", Xsd::String),
-        Member::xsd("value", Xsd::String).optional(),
-        Member::repeated("note", &Type::Xsd(Xsd::String)).optional(),
-    ]).elements_in(NS);
+    pub(super) static CALL_GROUP: Shape = Shape::of("CallGroup", "", "in=0
+        key string
+        value string ?
+        note *string ?
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct CallResponse {}
 
-    pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
+    pub(super) static CALL_RESPONSE: Shape = Shape::of("CallResponse", "", "
+    ", &[], &[]);
 
     #[derive(Clone, PartialEq)]
     pub enum Tree {
@@ -96,10 +97,10 @@ pub mod types {
         Leaf(i32),
     }
 
-    pub(super) static TREE: Shape = Shape::new("Tree", NS, &[
-        Member::structure("more", &TREE),
-        Member::xsd("leaf", Xsd::Int),
-    ]).qualified().choice();
+    pub(super) static TREE: Shape = Shape::of("Tree", NS, "qualified choice
+        more #0
+        leaf int
+    ", &[&TREE], &[]);
 
     #[derive(Clone, PartialEq)]
     pub enum Way {
@@ -107,10 +108,10 @@ pub mod types {
         Over(Box<Way>),
     }
 
-    pub(super) static WAY: Shape = Shape::new("Way", NS, &[
-        Member::xsd("by", Xsd::String),
-        Member::structure("over", &WAY),
-    ]).qualified().choice();
+    pub(super) static WAY: Shape = Shape::of("Way", NS, "qualified choice
+        by string
+        over #0
+    ", &[&WAY], &[]);
 
     ::soapstone_soap::members! {
         Call2 CALL2 { 0 choice, 1 choice_2, 2 group, 3 choice_3, 4 any, }
@@ -162,6 +163,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -201,7 +203,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

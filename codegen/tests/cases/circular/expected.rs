@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:a";
     const NS_2: &str = "urn:example";
@@ -11,16 +11,16 @@ pub mod types {
     const NS_4: &str = "urn:one";
     const NS_5: &str = "urn:two";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct A {
         pub b: Option<Box<B>>,
     }
 
-    pub(super) static A: Shape = Shape::new("A", NS, &[
-        Member::structure("b", &B).optional(),
-    ]).qualified();
+    pub(super) static A: Shape = Shape::of("A", NS, "qualified
+        b #0 ?
+    ", &[&B], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Ask {
         pub a: A,
         pub b: B,
@@ -29,58 +29,58 @@ pub mod types {
         pub of_b: Shared2,
     }
 
-    pub(super) static ASK: Shape = Shape::new("Ask", "", &[
-        Member::structure("a", &A),
-        Member::structure("b", &B),
-        Member::structure("one", &ONE),
-        Member::structure("of_a", &SHARED),
-        Member::structure("of_b", &SHARED2),
-    ]).elements_in(NS_2);
+    pub(super) static ASK: Shape = Shape::of("Ask", "", "in=0
+        a #0
+        b #1
+        one #2
+        of_a #3
+        of_b #4
+    ", &[&A, &B, &ONE, &SHARED, &SHARED2], &[NS_2]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct B {
         pub a: Option<Box<A>>,
     }
 
-    pub(super) static B: Shape = Shape::new("B", NS_3, &[
-        Member::structure("a", &A).optional(),
-    ]);
+    pub(super) static B: Shape = Shape::of("B", NS_3, "
+        a #0 ?
+    ", &[&A], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct One {
         pub two: Option<Box<Two>>,
     }
 
-    pub(super) static ONE: Shape = Shape::new("One", NS_4, &[
-        Member::structure("two", &TWO).optional(),
-    ]).qualified();
+    pub(super) static ONE: Shape = Shape::of("One", NS_4, "qualified
+        two #0 ?
+    ", &[&TWO], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Shared {
         pub n: i32,
     }
 
-    pub(super) static SHARED: Shape = Shape::new("Shared", NS, &[
-        Member::xsd("n", Xsd::Int),
-    ]).qualified();
+    pub(super) static SHARED: Shape = Shape::of("Shared", NS, "qualified
+        n int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Shared2 {
         pub n: i32,
     }
 
-    pub(super) static SHARED2: Shape = Shape::new("Shared", NS_3, &[
-        Member::xsd("n", Xsd::Int),
-    ]).qualified();
+    pub(super) static SHARED2: Shape = Shape::of("Shared", NS_3, "qualified
+        n int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Two {
         pub one: Option<Box<One>>,
     }
 
-    pub(super) static TWO: Shape = Shape::new("Two", NS_5, &[
-        Member::structure("one", &ONE).optional(),
-    ]).qualified();
+    pub(super) static TWO: Shape = Shape::of("Two", NS_5, "qualified
+        one #0 ?
+    ", &[&ONE], &[]);
 
     ::soapstone_soap::members! {
         A A { 0 b, }
@@ -124,6 +124,7 @@ pub mod example {
         service: "Example",
         name: "ask",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Ask", NS),
@@ -163,7 +164,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation ask.
-            ask_call AskCall,
+            ask AskCall,
         }
     }
 }

@@ -3,29 +3,29 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Place, Shape, Type, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Base {
         pub base: i32,
     }
 
-    pub(super) static BASE: Shape = Shape::new("Base", NS, &[
-        Member::xsd("base", Xsd::Int),
-    ]);
+    pub(super) static BASE: Shape = Shape::of("Base", NS, "
+        base int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Outside {
         pub inside: i32,
     }
 
-    pub(super) static OUTSIDE: Shape = Shape::new("Outside", "", &[
-        Member::xsd("inside", Xsd::Int),
-    ]);
+    pub(super) static OUTSIDE: Shape = Shape::of("Outside", "", "
+        inside int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub base: i32,
         pub own: i32,
@@ -35,14 +35,14 @@ pub mod types {
         pub lost: Option<String>,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::xsd("base", Xsd::Int),
-        Member::xsd("own", Xsd::Int),
-        Member::structure("choice", &REQUEST_CHOICE).at(Place::Inline),
-        Member::xsd("rest", Xsd::Int).optional(),
-        Member::repeated("outside", &Type::Structure(&OUTSIDE)).of(NS).optional().nillable(),
-        Member::attribute("lost", Xsd::String).optional(),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        base int
+        own int
+        choice #0 inline
+        rest int ?
+        outside *#1 ns=0 ? nil
+        lost string attribute ?
+    ", &[&REQUEST_CHOICE, &OUTSIDE], &[NS]);
 
     #[derive(Clone, PartialEq)]
     pub enum RequestChoice {
@@ -50,15 +50,16 @@ pub mod types {
         That(i32),
     }
 
-    pub(super) static REQUEST_CHOICE: Shape = Shape::new("RequestChoice", "", &[
-        Member::xsd("this", Xsd::Int),
-        Member::xsd("that", Xsd::Int),
-    ]).choice();
+    pub(super) static REQUEST_CHOICE: Shape = Shape::of("RequestChoice", "", "choice
+        this int
+        that int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Base BASE { 0 base, }
@@ -103,6 +104,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -139,7 +141,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

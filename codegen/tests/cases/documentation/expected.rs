@@ -3,12 +3,12 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
     /// Says "what" is\\asked for.
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         /// A \[link\]\<tag> and `code [x]`, see <https://example.com/x_y>.
         ///
@@ -17,18 +17,17 @@ pub mod types {
         pub a: String,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::xsd("a", Xsd::String).documented("A [link]<tag> and `code [x]`, see https://example.com/x_y.\n\n* one\n* two"),
-    ])
-    .documented("Says \"what\" is\\asked for.");
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "doc=0
+        a string doc=1
+    ", &[], &["Says \"what\" is\\asked for.", "A [link]<tag> and `code [x]`, see https://example.com/x_y.\n\n* one\n* two"]);
 
     /// \# Not a heading
     /// 1\. not a list
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[])
-    .documented("# Not a heading\n1. not a list");
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "doc=0
+    ", &[], &["# Not a heading\n1. not a list"]);
 
     ::soapstone_soap::members! {
         Request REQUEST { 0 a, }
@@ -67,6 +66,7 @@ pub mod ask {
         service: "Ask",
         name: "ask",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#ask",
         style: Style::RpcEncoded,
         documentation: "Asks once.",

@@ -3,22 +3,22 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Ask {
         pub color: crate::compiles::renamed::types::Color,
         pub payments: Vec<crate::compiles::renamed::types::Payment>,
         pub account: Option<crate::compiles::renamed::types::AccountInfo>,
     }
 
-    pub(super) static ASK: Shape = Shape::new("Ask", "", &[
-        Member::xsd("color", Xsd::String),
-        Member::repeated("payments", &Type::Structure(&crate::compiles::renamed::types::PAYMENT)),
-        Member::structure("account", &crate::compiles::renamed::types::ACCOUNT_INFO).optional(),
-    ]).elements_in(NS);
+    pub(super) static ASK: Shape = Shape::of("Ask", "", "in=0
+        color string
+        payments *#0
+        account #1 ?
+    ", &[&crate::compiles::renamed::types::PAYMENT, &crate::compiles::renamed::types::ACCOUNT_INFO], &[NS]);
 
     ::soapstone_soap::members! {
         Ask ASK { 0 color, 1 payments, 2 account, }
@@ -56,6 +56,7 @@ pub mod example {
         service: "Example",
         name: "ask",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Ask", NS),
@@ -95,7 +96,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation ask.
-            ask_call AskCall,
+            ask AskCall,
         }
     }
 }

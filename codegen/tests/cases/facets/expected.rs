@@ -3,11 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Date, Decimal, Facet, Member, Place, Shape, Type, Xsd};
+    use ::soapstone_soap::{Date, Decimal, Facet, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AnyMoney {
         /// Of at most 6 digits, of at most 2 digits after the point, at least 0.
         pub value: Decimal,
@@ -15,12 +15,15 @@ pub mod types {
         pub currency: Option<String>,
     }
 
-    pub(super) static ANY_MONEY: Shape = Shape::new("AnyMoney", NS, &[
-        Member::xsd("value", Xsd::Decimal).at(Place::Text).facets(&[Facet::TotalDigits(6), Facet::FractionDigits(2), Facet::AtLeast("0")]),
-        Member::attribute("currency", Xsd::String).optional().facets(&[Facet::Length(3)]),
+    pub(super) static ANY_MONEY: Shape = Shape::of("AnyMoney", NS, "
+        value decimal text
+        currency string attribute ?
+    ", &[], &[]).checked(&[
+        (0, &[Facet::TotalDigits(6), Facet::FractionDigits(2), Facet::AtLeast("0")]),
+        (1, &[Facet::Length(3)]),
     ]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Call2 {
         /// What it is called.
         ///
@@ -37,17 +40,22 @@ pub mod types {
         pub from: Date,
     }
 
-    pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::xsd("code", Xsd::String).facets(&[Facet::MinLength(1), Facet::MaxLength(5), Facet::Pattern("([A-Z]+)|([0-9]+)")]).documented("What it is called."),
-        Member::repeated("levels", &Type::Xsd(Xsd::Int)).facets(&[Facet::OneOf(&["1", "2"])]),
-        Member::xsd("color", Xsd::String),
-        Member::new("pair", Type::List(&Type::Xsd(Xsd::Int))).facets(&[Facet::Length(2)]),
-        Member::structure("money", &MONEY),
-        Member::xsd("positive", Xsd::PositiveInteger),
-        Member::xsd("from", Xsd::Date).facets(&[Facet::Above("2000-01-01")]),
-    ]).elements_in(NS);
+    pub(super) static CALL2: Shape = Shape::of("Call", "", "in=0
+        code string doc=1
+        levels *int
+        color string
+        pair list:int
+        money #0
+        positive positiveInteger
+        from date
+    ", &[&MONEY], &[NS, "What it is called."]).checked(&[
+        (0, &[Facet::MinLength(1), Facet::MaxLength(5), Facet::Pattern("([A-Z]+)|([0-9]+)")]),
+        (1, &[Facet::OneOf(&["1", "2"])]),
+        (3, &[Facet::Length(2)]),
+        (6, &[Facet::Above("2000-01-01")]),
+    ]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Money {
         /// Of at most 6 digits, of at most 2 digits after the point, at least 0, less than 1000.
         pub value: Decimal,
@@ -55,9 +63,12 @@ pub mod types {
         pub currency: Option<String>,
     }
 
-    pub(super) static MONEY: Shape = Shape::new("Money", NS, &[
-        Member::xsd("value", Xsd::Decimal).at(Place::Text).facets(&[Facet::TotalDigits(6), Facet::FractionDigits(2), Facet::AtLeast("0"), Facet::Below("1000")]),
-        Member::attribute("currency", Xsd::String).optional().facets(&[Facet::Length(3)]),
+    pub(super) static MONEY: Shape = Shape::of("Money", NS, "
+        value decimal text
+        currency string attribute ?
+    ", &[], &[]).checked(&[
+        (0, &[Facet::TotalDigits(6), Facet::FractionDigits(2), Facet::AtLeast("0"), Facet::Below("1000")]),
+        (1, &[Facet::Length(3)]),
     ]);
 
     ::soapstone_soap::enumerations! {
@@ -105,6 +116,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -144,7 +156,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

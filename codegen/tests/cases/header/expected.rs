@@ -3,37 +3,39 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Place, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AuthInfo {
         pub session_id: Option<String>,
     }
 
-    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
-        Member::xsd("session_id", Xsd::String).optional().secret(),
-    ]);
+    pub(super) static AUTH_INFO: Shape = Shape::of("AuthInfo", NS, "
+        session_id string ? secret
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {}
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Text {
         pub value: String,
     }
 
-    pub(super) static TEXT: Shape = Shape::new("text", NS, &[
-        Member::xsd("value", Xsd::String).at(Place::Text),
-    ]);
+    pub(super) static TEXT: Shape = Shape::of("text", NS, "
+        value string text
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         AuthInfo AUTH_INFO { 0 session_id, }
@@ -75,6 +77,7 @@ pub mod signed {
         service: "Signed",
         name: "by_element",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#by_element",
         style: Style::RpcEncoded,
         documentation: "",
@@ -120,6 +123,7 @@ pub mod signed {
         service: "Signed",
         name: "by_type",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#by_type",
         style: Style::RpcEncoded,
         documentation: "",
@@ -165,6 +169,7 @@ pub mod signed {
         service: "Signed",
         name: "none",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
@@ -203,6 +208,7 @@ pub mod signed {
         service: "Signed",
         name: "two",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#two",
         style: Style::RpcEncoded,
         documentation: "",
@@ -254,6 +260,7 @@ pub mod signed {
         service: "Signed",
         name: "text",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#text",
         style: Style::RpcEncoded,
         documentation: "",
@@ -301,11 +308,11 @@ pub mod signed {
             /// The operation by_type.
             by_type ByType,
             /// The operation none.
-            none_call NoneCall,
+            none NoneCall,
             /// The operation two.
             two Two,
             /// The operation text.
-            text_call TextCall,
+            text TextCall,
         }
     }
 }

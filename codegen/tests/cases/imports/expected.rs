@@ -3,42 +3,43 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:more";
     const NS_2: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Deep {
         pub value: i32,
     }
 
-    pub(super) static DEEP: Shape = Shape::new("Deep", NS, &[
-        Member::xsd("value", Xsd::Int),
-    ]);
+    pub(super) static DEEP: Shape = Shape::of("Deep", NS, "
+        value int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct More {
         pub deep: Deep,
     }
 
-    pub(super) static MORE: Shape = Shape::new("More", NS, &[
-        Member::structure("deep", &DEEP),
-    ]);
+    pub(super) static MORE: Shape = Shape::of("More", NS, "
+        deep #0
+    ", &[&DEEP], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub more: More,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS_2, &[
-        Member::structure("more", &MORE),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS_2, "
+        more #0
+    ", &[&MORE], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS_2, &[]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS_2, "
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Deep DEEP { 0 value, }
@@ -79,6 +80,7 @@ pub mod import {
         service: "Import",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -115,7 +117,7 @@ pub mod import {
         server ImportServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -3,75 +3,76 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Decimal, Items, Member, Place, Shape, Type, Xsd};
+    use ::soapstone_soap::{Decimal, Shape};
 
     const NS: &str = "urn:example";
     const NS_2: &str = "urn:other";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Bare {
         pub value: Decimal,
     }
 
-    pub(super) static BARE: Shape = Shape::new("Bare", NS, &[
-        Member::xsd("value", Xsd::Decimal).at(Place::Text),
-    ]);
+    pub(super) static BARE: Shape = Shape::of("Bare", NS, "
+        value decimal text
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct BareResponse {
         pub item: Vec<Item>,
     }
 
-    pub(super) static BARE_RESPONSE: Shape = Shape::new("BareResponse", NS, &[
-        Member::repeated("Item", &Type::Structure(&ITEM)).optional(),
-    ]).qualified();
+    pub(super) static BARE_RESPONSE: Shape = Shape::of("BareResponse", NS, "qualified
+        Item *#0 ?
+    ", &[&ITEM], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct BothIn {
         pub bare: Decimal,
         pub trace: Trace,
     }
 
-    pub(super) static BOTH_IN: Shape = Shape::new("BothIn", NS, &[
-        Member::xsd("Bare", Xsd::Decimal),
-        Member::structure("Trace", &TRACE),
-    ]).qualified();
+    pub(super) static BOTH_IN: Shape = Shape::of("BothIn", NS, "qualified
+        Bare decimal
+        Trace #0
+    ", &[&TRACE], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct BothOut {}
 
-    pub(super) static BOTH_OUT: Shape = Shape::new("BothOut", NS, &[]);
+    pub(super) static BOTH_OUT: Shape = Shape::of("BothOut", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Item {
         pub name: String,
         pub name_2: Option<String>,
     }
 
-    pub(super) static ITEM: Shape = Shape::new("Item", NS, &[
-        Member::xsd("name", Xsd::String),
-        Member::xsd("name", Xsd::String).of(NS_2).optional(),
-    ]).qualified().told_apart();
+    pub(super) static ITEM: Shape = Shape::of("Item", NS, "qualified apart
+        name string
+        name string ns=0 ?
+    ", &[], &[NS_2]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Session {
         pub value: String,
     }
 
-    pub(super) static SESSION: Shape = Shape::new("Session", NS, &[
-        Member::xsd("value", Xsd::String).at(Place::Text),
-    ]);
+    pub(super) static SESSION: Shape = Shape::of("Session", NS, "
+        value string text
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Trace {
         pub id: String,
     }
 
-    pub(super) static TRACE: Shape = Shape::new("Trace", "", &[
-        Member::xsd("id", Xsd::String),
-    ]).elements_in(NS);
+    pub(super) static TRACE: Shape = Shape::of("Trace", "", "in=0
+        id string
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Wrapped {
         pub r#in: i32,
         pub bare: String,
@@ -80,18 +81,19 @@ pub mod types {
         pub list: Vec<Item>,
     }
 
-    pub(super) static WRAPPED: Shape = Shape::new("Wrapped", "", &[
-        Member::xsd("in", Xsd::Int),
-        Member::xsd("bare", Xsd::String).of(""),
-        Member::xsd("there", Xsd::String).of(NS_2),
-        Member::xsd("none", Xsd::String).nillable(),
-        Member::new("list", Type::Items(&Items { name: "Item", namespace: NS, ty: Type::Structure(&ITEM) })).optional(),
-    ]).elements_in(NS);
+    pub(super) static WRAPPED: Shape = Shape::of("Wrapped", "", "in=0
+        in int
+        bare string ns=1
+        there string ns=2
+        none string nil
+        list items:3:0:#0 ?
+    ", &[&ITEM], &[NS, "", NS_2, "Item"]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct WrappedResponse {}
 
-    pub(super) static WRAPPED_RESPONSE: Shape = Shape::new("WrappedResponse", "", &[]);
+    pub(super) static WRAPPED_RESPONSE: Shape = Shape::of("WrappedResponse", "", "
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Bare BARE { 0 value, }
@@ -139,6 +141,7 @@ pub mod example {
         service: "Example",
         name: "Wrapped",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Wrapped",
         style: Style::Document {
             input: Element::new("Wrapped", NS),
@@ -200,6 +203,7 @@ pub mod example {
         service: "Example",
         name: "Bare",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Bare",
         style: Style::Document {
             input: Element::new("Bare", NS),
@@ -241,6 +245,7 @@ pub mod example {
         service: "Example",
         name: "Both",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Both",
         style: Style::Document {
             input: Element::new("", ""),
@@ -280,9 +285,9 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Wrapped.
-            wrapped_call WrappedCall with headers,
+            wrapped WrappedCall with headers,
             /// The operation Bare.
-            bare_call BareCall,
+            bare BareCall,
             /// The operation Both.
             both Both,
         }

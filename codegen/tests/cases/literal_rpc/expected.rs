@@ -3,40 +3,40 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Pair {
         pub left: i32,
         pub right: i32,
     }
 
-    pub(super) static PAIR: Shape = Shape::new("Pair", NS, &[
-        Member::xsd("left", Xsd::Int),
-        Member::xsd("right", Xsd::Int),
-    ]).qualified();
+    pub(super) static PAIR: Shape = Shape::of("Pair", NS, "qualified
+        left int
+        right int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct SumIn {
         pub a: i32,
         pub b: i32,
     }
 
-    pub(super) static SUM_IN: Shape = Shape::new("SumIn", NS, &[
-        Member::xsd("a", Xsd::Int),
-        Member::xsd("b", Xsd::Int),
-    ]);
+    pub(super) static SUM_IN: Shape = Shape::of("SumIn", NS, "
+        a int
+        b int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct SumOut {
         pub sum: i32,
     }
 
-    pub(super) static SUM_OUT: Shape = Shape::new("SumOut", NS, &[
-        Member::xsd("sum", Xsd::Int),
-    ]);
+    pub(super) static SUM_OUT: Shape = Shape::of("SumOut", NS, "
+        sum int
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Pair PAIR { 0 left, 1 right, }
@@ -58,6 +58,7 @@ pub mod example {
     use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
 
     const NS: &str = "urn:example";
+    const NS_2: &str = "urn:other";
 
     /// The operation Sum of Example.
     #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,7 @@ pub mod example {
         service: "Example",
         name: "Sum",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Sum",
         style: Style::RpcLiteral,
         documentation: "",
@@ -114,6 +116,7 @@ pub mod example {
         service: "Example",
         name: "Swap",
         namespace: NS,
+        output_namespace: NS_2,
         action: "urn:example#Swap",
         style: Style::RpcLiteral,
         documentation: "",

@@ -3,18 +3,18 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Ask {
         pub a: i32,
     }
 
-    pub(super) static ASK: Shape = Shape::new("Ask", "", &[
-        Member::xsd("a", Xsd::Int),
-    ]).elements_in(NS);
+    pub(super) static ASK: Shape = Shape::of("Ask", "", "in=0
+        a int
+    ", &[], &[NS]);
 
     ::soapstone_soap::members! {
         Ask ASK { 0 a, }
@@ -52,6 +52,7 @@ pub mod example {
         service: "Example",
         name: "attach",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Ask", NS),

@@ -3,11 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Place, Raw, Shape, Type, Xsd};
+    use ::soapstone_soap::{Raw, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Note {
         pub b: Vec<String>,
         pub text: Option<String>,
@@ -18,36 +18,36 @@ pub mod types {
         pub lang: Option<String>,
     }
 
-    pub(super) static NOTE: Shape = Shape::new("Note", "", &[
-        Member::repeated("b", &Type::Xsd(Xsd::String)).optional(),
-        Member::xsd("text", Xsd::String).optional(),
-        Member::structure("only", &ONLY).optional(),
-        Member::structure("open", &OPEN).optional(),
-        Member::xsd("text_2", Xsd::String).at(Place::Text).optional().documented("Its text, in one piece."),
-        Member::attribute("lang", Xsd::Language).optional(),
-    ]).elements_in(NS);
+    pub(super) static NOTE: Shape = Shape::of("Note", "", "in=0
+        b *string ?
+        text string ?
+        only #0 ?
+        open #1 ?
+        text_2 string text ? doc=1
+        lang language attribute ?
+    ", &[&ONLY, &OPEN], &[NS, "Its text, in one piece."]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Only {
         /// Its text, in one piece.
         pub text: Option<String>,
     }
 
-    pub(super) static ONLY: Shape = Shape::new("Only", NS, &[
-        Member::xsd("text", Xsd::String).at(Place::Text).optional().documented("Its text, in one piece."),
-    ]);
+    pub(super) static ONLY: Shape = Shape::of("Only", NS, "
+        text string text ? doc=0
+    ", &[], &["Its text, in one piece."]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Open {
         pub any: Vec<Raw>,
         /// Its text, in one piece.
         pub text: Option<String>,
     }
 
-    pub(super) static OPEN: Shape = Shape::new("Open", NS, &[
-        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
-        Member::xsd("text", Xsd::String).at(Place::Text).optional().documented("Its text, in one piece."),
-    ]);
+    pub(super) static OPEN: Shape = Shape::of("Open", NS, "
+        any *raw wildcard ?
+        text string text ? doc=0
+    ", &[], &["Its text, in one piece."]);
 
     ::soapstone_soap::members! {
         Note NOTE { 0 b, 1 text, 2 only, 3 open, 4 text_2, 5 lang, }
@@ -87,6 +87,7 @@ pub mod example {
         service: "Example",
         name: "note",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Note", NS),
@@ -126,7 +127,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation note.
-            note_call NoteCall,
+            note NoteCall,
         }
     }
 }

@@ -3,39 +3,41 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Call2 {
         pub again: Option2,
     }
 
-    pub(super) static CALL2: Shape = Shape::new("call", NS, &[
-        Member::structure("again", &OPTION2),
-    ]);
+    pub(super) static CALL2: Shape = Shape::of("call", NS, "
+        again #0
+    ", &[&OPTION2], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct DIDInfo {}
 
-    pub(super) static DID_INFO_2: Shape = Shape::new("DIDInfo", NS, &[]);
+    pub(super) static DID_INFO_2: Shape = Shape::of("DIDInfo", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct DidInfo {}
 
-    pub(super) static DID_INFO: Shape = Shape::new("did_info", NS, &[]);
+    pub(super) static DID_INFO: Shape = Shape::of("did_info", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Option2 {
         pub value: Service2,
     }
 
-    pub(super) static OPTION2: Shape = Shape::new("Option", NS, &[
-        Member::structure("value", &SERVICE2),
-    ]);
+    pub(super) static OPTION2: Shape = Shape::of("Option", NS, "
+        value #0
+    ", &[&SERVICE2], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub cli_2: Option<String>,
         pub cli: Option<String>,
@@ -56,53 +58,55 @@ pub mod types {
         pub r#match: Option<String>,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::xsd("CLI", Xsd::String).optional(),
-        Member::xsd("cli", Xsd::String).optional(),
-        Member::xsd("Cli", Xsd::String).optional(),
-        Member::xsd("type", Xsd::String).optional(),
-        Member::xsd("self", Xsd::String).optional(),
-        Member::xsd("Self", Xsd::String).optional(),
-        Member::xsd("gen", Xsd::String).optional(),
-        Member::xsd("async", Xsd::String).optional(),
-        Member::xsd("a.b", Xsd::String).optional(),
-        Member::xsd("a-b", Xsd::String).optional(),
-        Member::xsd("_", Xsd::String).optional(),
-        Member::xsd("1st", Xsd::String).optional(),
-        Member::xsd("é", Xsd::String).optional(),
-        Member::xsd("DIDNumber", Xsd::String).optional(),
-        Member::xsd("h323_password", Xsd::String).optional().secret(),
-        Member::xsd("index", Xsd::String).optional(),
-        Member::xsd("match", Xsd::String).optional(),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        CLI string ?
+        cli string ?
+        Cli string ?
+        type string ?
+        self string ?
+        Self string ?
+        gen string ?
+        async string ?
+        a.b string ?
+        a-b string ?
+        _ string ?
+        1st string ?
+        é string ?
+        DIDNumber string ?
+        h323_password string ? secret
+        index string ?
+        match string ?
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Service2 {
         pub name: String,
     }
 
-    pub(super) static SERVICE2: Shape = Shape::new("Service", NS, &[
-        Member::xsd("name", Xsd::String),
-    ]);
+    pub(super) static SERVICE2: Shape = Shape::of("Service", NS, "
+        name string
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Service3 {
         pub name: String,
     }
 
-    pub(super) static SERVICE3: Shape = Shape::new("service", NS, &[
-        Member::xsd("name", Xsd::String),
-    ]);
+    pub(super) static SERVICE3: Shape = Shape::of("service", NS, "
+        name string
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Types {}
 
-    pub(super) static TYPES: Shape = Shape::new("types", NS, &[]);
+    pub(super) static TYPES: Shape = Shape::of("types", NS, "
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Call2 CALL2 { 0 again, }
@@ -151,6 +155,7 @@ pub mod types_2 {
         service: "Types",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -189,6 +194,7 @@ pub mod types_2 {
         service: "Types",
         name: "service",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -227,6 +233,7 @@ pub mod types_2 {
         service: "Types",
         name: "Service",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -265,6 +272,7 @@ pub mod types_2 {
         service: "Types",
         name: "match",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",
@@ -301,11 +309,11 @@ pub mod types_2 {
         server TypesServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
             /// The operation service.
-            service_call ServiceCall,
+            service ServiceCall,
             /// The operation Service.
-            service_call2 ServiceCall2,
+            service_2 ServiceCall2,
             /// The operation match.
             r#match Match,
         }
@@ -339,6 +347,7 @@ pub mod r#type {
         service: "Type",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -377,6 +386,7 @@ pub mod r#type {
         service: "Type",
         name: "service",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -415,6 +425,7 @@ pub mod r#type {
         service: "Type",
         name: "Service",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Service",
         style: Style::RpcEncoded,
         documentation: "",
@@ -453,6 +464,7 @@ pub mod r#type {
         service: "Type",
         name: "match",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#match",
         style: Style::RpcEncoded,
         documentation: "",
@@ -489,11 +501,11 @@ pub mod r#type {
         server TypeServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
             /// The operation service.
-            service_call ServiceCall,
+            service ServiceCall,
             /// The operation Service.
-            service_call2 ServiceCall2,
+            service_2 ServiceCall2,
             /// The operation match.
             r#match Match,
         }

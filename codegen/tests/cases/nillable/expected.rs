@@ -3,11 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Nillable, Shape, Xsd};
+    use ::soapstone_soap::{Nillable, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub required: i32,
         pub optional: Option<i32>,
@@ -15,14 +15,14 @@ pub mod types {
         pub both: Nillable<i32>,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::xsd("required", Xsd::Int),
-        Member::xsd("optional", Xsd::Int).optional(),
-        Member::xsd("nillable", Xsd::Int).nillable(),
-        Member::xsd("both", Xsd::Int).optional().nillable(),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        required int
+        optional int ?
+        nillable int nil
+        both int ? nil
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {
         pub required: Request,
         pub optional: Option<Request>,
@@ -30,12 +30,12 @@ pub mod types {
         pub both: Nillable<Request>,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::structure("required", &REQUEST),
-        Member::structure("optional", &REQUEST).optional(),
-        Member::structure("nillable", &REQUEST).nillable(),
-        Member::structure("both", &REQUEST).optional().nillable(),
-    ]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+        required #0
+        optional #0 ?
+        nillable #0 nil
+        both #0 ? nil
+    ", &[&REQUEST], &[]);
 
     ::soapstone_soap::members! {
         Request REQUEST { 0 required, 1 optional, 2 nillable, 3 both, }
@@ -74,6 +74,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -110,7 +111,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -3,52 +3,53 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct None2 {}
 
-    pub(super) static NONE2: Shape = Shape::new("None", NS, &[]);
+    pub(super) static NONE2: Shape = Shape::of("None", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub a: i32,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::xsd("a", Xsd::Int),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        a int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {
         pub b: i32,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::xsd("b", Xsd::Int),
-    ]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+        b int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Several {
         pub login: String,
         pub request: Request,
     }
 
-    pub(super) static SEVERAL: Shape = Shape::new("Several", NS, &[
-        Member::xsd("login", Xsd::String),
-        Member::structure("request", &REQUEST),
-    ]);
+    pub(super) static SEVERAL: Shape = Shape::of("Several", NS, "
+        login string
+        request #0
+    ", &[&REQUEST], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Simple {
         pub session_id: String,
     }
 
-    pub(super) static SIMPLE: Shape = Shape::new("Simple", NS, &[
-        Member::xsd("session_id", Xsd::String).secret(),
-    ]);
+    pub(super) static SIMPLE: Shape = Shape::of("Simple", NS, "
+        session_id string secret
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         None2 NONE2 {}
@@ -90,6 +91,7 @@ pub mod odd {
         service: "Odd",
         name: "none",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#none",
         style: Style::RpcEncoded,
         documentation: "",
@@ -128,6 +130,7 @@ pub mod odd {
         service: "Odd",
         name: "simple",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#simple",
         style: Style::RpcEncoded,
         documentation: "",
@@ -166,6 +169,7 @@ pub mod odd {
         service: "Odd",
         name: "several",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#several",
         style: Style::RpcEncoded,
         documentation: "",
@@ -202,11 +206,11 @@ pub mod odd {
         server OddServer;
         {
             /// The operation none.
-            none_call NoneCall,
+            none NoneCall,
             /// The operation simple.
-            simple_call SimpleCall,
+            simple SimpleCall,
             /// The operation several.
-            several_call SeveralCall,
+            several SeveralCall,
         }
     }
 }

@@ -3,65 +3,65 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Nillable, Shape, Type};
+    use ::soapstone_soap::{Nillable, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Endless {
         pub endless: Option<Box<Endless>>,
     }
 
-    pub(super) static ENDLESS: Shape = Shape::new("Endless", NS, &[
-        Member::structure("endless", &ENDLESS).optional(),
-    ]);
+    pub(super) static ENDLESS: Shape = Shape::of("Endless", NS, "
+        endless #0 ?
+    ", &[&ENDLESS], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Left {
         pub right: Right,
     }
 
-    pub(super) static LEFT: Shape = Shape::new("Left", NS, &[
-        Member::structure("right", &RIGHT),
-    ]);
+    pub(super) static LEFT: Shape = Shape::of("Left", NS, "
+        right #0
+    ", &[&RIGHT], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub tree: Tree,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::structure("tree", &TREE),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        tree #0
+    ", &[&TREE], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {
         pub left: Left,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::structure("left", &LEFT),
-    ]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+        left #0
+    ", &[&LEFT], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Right {
         pub left: Option<Box<Left>>,
     }
 
-    pub(super) static RIGHT: Shape = Shape::new("Right", NS, &[
-        Member::structure("left", &LEFT).optional(),
-    ]);
+    pub(super) static RIGHT: Shape = Shape::of("Right", NS, "
+        left #0 ?
+    ", &[&LEFT], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Tree {
         pub children: Vec<Tree>,
         pub parent: Nillable<Box<Tree>>,
     }
 
-    pub(super) static TREE: Shape = Shape::new("Tree", NS, &[
-        Member::new("children", Type::Array(&Type::Structure(&TREE))).optional(),
-        Member::structure("parent", &TREE).optional().nillable(),
-    ]);
+    pub(super) static TREE: Shape = Shape::of("Tree", NS, "
+        children array:#0 ?
+        parent #0 ? nil
+    ", &[&TREE], &[]);
 
     ::soapstone_soap::members! {
         Endless ENDLESS { 0 endless, }
@@ -104,6 +104,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -140,7 +141,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -3,11 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Person {
         pub first: String,
         pub last: String,
@@ -17,13 +17,13 @@ pub mod types {
         pub id: Option<i32>,
     }
 
-    pub(super) static PERSON: Shape = Shape::new("Person", NS, &[
-        Member::xsd("first", Xsd::String),
-        Member::xsd("last", Xsd::String),
-        Member::xsd("size", Xsd::Int),
-        Member::attribute("lang", Xsd::Language).optional(),
-        Member::attribute("id", Xsd::Int).optional(),
-    ]).qualified();
+    pub(super) static PERSON: Shape = Shape::of("Person", NS, "qualified
+        first string
+        last string
+        size int
+        lang language attribute ?
+        id int attribute ?
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Person PERSON { 0 first, 1 last, 2 size, 3 lang, 4 id, }
@@ -61,6 +61,7 @@ pub mod example {
         service: "Example",
         name: "ask",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Ask", NS),

@@ -3,12 +3,12 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Decimal, Member, Shape, Xsd};
+    use ::soapstone_soap::{Decimal, Shape};
 
     const NS: &str = "urn:example";
 
     ///Of the billing system.
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AccountInfo {
         #[doc(alias = "id")]
         pub account_id: i32,
@@ -19,24 +19,24 @@ pub mod types {
     }
 
     #[doc(hidden)]
-    pub static ACCOUNT_INFO: Shape = Shape::new("tAccInfo", NS, &[
-        Member::xsd("i_acct", Xsd::Int),
-        Member::structure("type", &ACCOUNT_KIND),
-        Member::xsd("kind", Xsd::String),
-        Member::xsd("color", Xsd::String),
-        Member::structure("payment", &PAYMENT),
-    ]).qualified();
+    pub static ACCOUNT_INFO: Shape = Shape::of("tAccInfo", NS, "qualified
+        i_acct int
+        type #0
+        kind string
+        color string
+        payment #1
+    ", &[&ACCOUNT_KIND, &PAYMENT], &[]);
 
     ///Of the billing system.
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AccountKind {
         pub name: String,
     }
 
     #[doc(hidden)]
-    pub static ACCOUNT_KIND: Shape = Shape::new("Kind", NS, &[
-        Member::xsd("name", Xsd::String),
-    ]).qualified();
+    pub static ACCOUNT_KIND: Shape = Shape::of("Kind", NS, "qualified
+        name string
+    ", &[], &[]);
 
     ///Of the billing system.
     #[derive(Clone, PartialEq)]
@@ -47,10 +47,10 @@ pub mod types {
     }
 
     #[doc(hidden)]
-    pub static PAYMENT: Shape = Shape::new("Payment", NS, &[
-        Member::xsd("cash", Xsd::Decimal),
-        Member::xsd("card", Xsd::String),
-    ]).qualified().choice();
+    pub static PAYMENT: Shape = Shape::of("Payment", NS, "qualified choice
+        cash decimal
+        card string
+    ", &[], &[]);
 
     ::soapstone_soap::enumerations! {
         #[derive(PartialOrd, Ord)]
@@ -102,6 +102,7 @@ pub mod example {
         service: "Example",
         name: "get_acc",
         namespace: NS,
+        output_namespace: NS,
         action: "",
         style: Style::Document {
             input: Element::new("Ask", NS),

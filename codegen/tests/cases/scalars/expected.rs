@@ -3,24 +3,22 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{
-        Any, Base64, Date, DateTime, Decimal, Member, Place, Shape, Type, Xsd,
-    };
+    use ::soapstone_soap::{Any, Base64, Date, DateTime, Decimal, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Money {
         pub value: Decimal,
         pub currency: Option<String>,
     }
 
-    pub(super) static MONEY: Shape = Shape::new("Money", NS, &[
-        Member::xsd("value", Xsd::Decimal).at(Place::Text),
-        Member::attribute("currency", Xsd::String).optional(),
-    ]);
+    pub(super) static MONEY: Shape = Shape::of("Money", NS, "
+        value decimal text
+        currency string attribute ?
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub string: String,
         pub token: String,
@@ -69,55 +67,55 @@ pub mod types {
         pub any_simple_type: Any,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::xsd("string", Xsd::String),
-        Member::xsd("token", Xsd::Token).secret(),
-        Member::xsd("boolean", Xsd::Boolean),
-        Member::xsd("byte", Xsd::Byte),
-        Member::xsd("short", Xsd::Short),
-        Member::xsd("int", Xsd::Int),
-        Member::xsd("long", Xsd::Long),
-        Member::xsd("integer", Xsd::Integer),
-        Member::xsd("nonNegativeInteger", Xsd::NonNegativeInteger),
-        Member::xsd("unsignedByte", Xsd::UnsignedByte),
-        Member::xsd("unsignedInt", Xsd::UnsignedInt),
-        Member::xsd("unsignedLong", Xsd::UnsignedLong),
-        Member::xsd("decimal", Xsd::Decimal),
-        Member::xsd("float", Xsd::Float),
-        Member::xsd("double", Xsd::Double),
-        Member::xsd("date", Xsd::Date),
-        Member::xsd("dateTime", Xsd::DateTime),
-        Member::xsd("time", Xsd::Time),
-        Member::xsd("duration", Xsd::Duration),
-        Member::xsd("anyURI", Xsd::AnyUri),
-        Member::xsd("base64Binary", Xsd::Base64Binary),
-        Member::xsd("hexBinary", Xsd::HexBinary),
-        Member::xsd("normalizedString", Xsd::NormalizedString),
-        Member::xsd("language", Xsd::Language),
-        Member::xsd("NMTOKEN", Xsd::NmToken),
-        Member::new("NMTOKENS", Type::List(&Type::Xsd(Xsd::NmToken))),
-        Member::xsd("Name", Xsd::Name),
-        Member::xsd("NCName", Xsd::NcName),
-        Member::xsd("ID", Xsd::Id),
-        Member::xsd("IDREF", Xsd::IdRef),
-        Member::new("IDREFS", Type::List(&Type::Xsd(Xsd::IdRef))),
-        Member::xsd("ENTITY", Xsd::Entity),
-        Member::new("ENTITIES", Type::List(&Type::Xsd(Xsd::Entity))),
-        Member::xsd("QName", Xsd::QName),
-        Member::xsd("NOTATION", Xsd::Notation),
-        Member::xsd("nonPositiveInteger", Xsd::NonPositiveInteger),
-        Member::xsd("negativeInteger", Xsd::NegativeInteger),
-        Member::xsd("positiveInteger", Xsd::PositiveInteger),
-        Member::xsd("unsignedShort", Xsd::UnsignedShort),
-        Member::xsd("gYear", Xsd::GYear),
-        Member::xsd("gYearMonth", Xsd::GYearMonth),
-        Member::xsd("gMonth", Xsd::GMonth),
-        Member::xsd("gMonthDay", Xsd::GMonthDay),
-        Member::xsd("gDay", Xsd::GDay),
-        Member::new("anySimpleType", Type::Any),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        string string
+        token token secret
+        boolean boolean
+        byte byte
+        short short
+        int int
+        long long
+        integer integer
+        nonNegativeInteger nonNegativeInteger
+        unsignedByte unsignedByte
+        unsignedInt unsignedInt
+        unsignedLong unsignedLong
+        decimal decimal
+        float float
+        double double
+        date date
+        dateTime dateTime
+        time time
+        duration duration
+        anyURI anyURI
+        base64Binary base64Binary
+        hexBinary hexBinary
+        normalizedString normalizedString
+        language language
+        NMTOKEN NMTOKEN
+        NMTOKENS list:NMTOKEN
+        Name Name
+        NCName NCName
+        ID ID
+        IDREF IDREF
+        IDREFS list:IDREF
+        ENTITY ENTITY
+        ENTITIES list:ENTITY
+        QName QName
+        NOTATION NOTATION
+        nonPositiveInteger nonPositiveInteger
+        negativeInteger negativeInteger
+        positiveInteger positiveInteger
+        unsignedShort unsignedShort
+        gYear gYear
+        gYearMonth gYearMonth
+        gMonth gMonth
+        gMonthDay gMonthDay
+        gDay gDay
+        anySimpleType any
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {
         pub state: State,
         pub code: Code,
@@ -129,15 +127,15 @@ pub mod types {
         pub inline: i32,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::xsd("state", Xsd::String),
-        Member::xsd("code", Xsd::String),
-        Member::xsd("again", Xsd::String),
-        Member::new("list", Type::List(&Type::Xsd(Xsd::String))),
-        Member::xsd("encoded", Xsd::String),
-        Member::structure("money", &MONEY),
-        Member::xsd("inline", Xsd::Int),
-    ]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+        state string
+        code string
+        again string
+        list list:string
+        encoded string
+        money #0
+        inline int
+    ", &[&MONEY], &[]);
 
     ::soapstone_soap::enumerations! {
         pub enum Code {
@@ -197,6 +195,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -233,7 +232,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -3,39 +3,40 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Place, Raw, Shape, Type, Xsd};
+    use ::soapstone_soap::{Raw, Shape};
 
     const NS: &str = "urn:example";
     const NS_2: &str = "http://www.w3.org/2005/08/addressing";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Adopted {
         pub own: Own,
     }
 
-    pub(super) static ADOPTED: Shape = Shape::new("Adopted", NS, &[
-        Member::structure("own", &OWN),
-    ]).qualified();
+    pub(super) static ADOPTED: Shape = Shape::of("Adopted", NS, "qualified
+        own #0
+    ", &[&OWN], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Call2 {
         pub person: Person,
         pub adopted: Adopted,
         pub address: EndpointReferenceType,
     }
 
-    pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::structure("person", &PERSON),
-        Member::structure("adopted", &ADOPTED),
-        Member::structure("address", &ENDPOINT_REFERENCE_TYPE),
-    ]).elements_in(NS);
+    pub(super) static CALL2: Shape = Shape::of("Call", "", "in=0
+        person #0
+        adopted #1
+        address #2
+    ", &[&PERSON, &ADOPTED, &ENDPOINT_REFERENCE_TYPE], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct CallResponse {}
 
-    pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
+    pub(super) static CALL_RESPONSE: Shape = Shape::of("CallResponse", "", "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct EndpointReferenceType {
         pub address: String,
         pub reference_parameters: Option<ReferenceParametersType>,
@@ -43,50 +44,50 @@ pub mod types {
         pub any: Vec<Raw>,
     }
 
-    pub(super) static ENDPOINT_REFERENCE_TYPE: Shape = Shape::new("EndpointReferenceType", NS_2, &[
-        Member::xsd("Address", Xsd::AnyUri),
-        Member::structure("ReferenceParameters", &REFERENCE_PARAMETERS_TYPE).optional(),
-        Member::structure("Metadata", &METADATA_TYPE).optional(),
-        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
-    ]).qualified();
+    pub(super) static ENDPOINT_REFERENCE_TYPE: Shape = Shape::of("EndpointReferenceType", NS_2, "qualified
+        Address anyURI
+        ReferenceParameters #0 ?
+        Metadata #1 ?
+        any *raw wildcard ?
+    ", &[&REFERENCE_PARAMETERS_TYPE, &METADATA_TYPE], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct MetadataType {
         pub any: Vec<Raw>,
     }
 
-    pub(super) static METADATA_TYPE: Shape = Shape::new("MetadataType", NS_2, &[
-        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
-    ]);
+    pub(super) static METADATA_TYPE: Shape = Shape::of("MetadataType", NS_2, "
+        any *raw wildcard ?
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Own {
         pub n: i32,
     }
 
-    pub(super) static OWN: Shape = Shape::new("Own", NS, &[
-        Member::xsd("n", Xsd::Int),
-    ]).qualified();
+    pub(super) static OWN: Shape = Shape::of("Own", NS, "qualified
+        n int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Person {
         pub name: String,
         pub age: i32,
     }
 
-    pub(super) static PERSON: Shape = Shape::new("Person", NS, &[
-        Member::xsd("name", Xsd::String),
-        Member::xsd("age", Xsd::Int),
-    ]).qualified();
+    pub(super) static PERSON: Shape = Shape::of("Person", NS, "qualified
+        name string
+        age int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct ReferenceParametersType {
         pub any: Vec<Raw>,
     }
 
-    pub(super) static REFERENCE_PARAMETERS_TYPE: Shape = Shape::new("ReferenceParametersType", NS_2, &[
-        Member::repeated("any", &Type::Raw).at(Place::Wildcard).optional(),
-    ]);
+    pub(super) static REFERENCE_PARAMETERS_TYPE: Shape = Shape::of("ReferenceParametersType", NS_2, "
+        any *raw wildcard ?
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Adopted ADOPTED { 0 own, }
@@ -136,6 +137,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -175,7 +177,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -7,15 +7,17 @@ pub mod types {
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {}
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Request REQUEST {}
@@ -54,6 +56,7 @@ pub mod did {
         service: "DID",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -90,7 +93,7 @@ pub mod did {
         server DIDServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }
@@ -122,6 +125,7 @@ pub mod self_ {
         service: "Self",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -158,7 +162,7 @@ pub mod self_ {
         server SelfServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }
@@ -190,6 +194,7 @@ pub mod did_2 {
         service: "Did",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -226,7 +231,7 @@ pub mod did_2 {
         server DidServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }
@@ -258,6 +263,7 @@ pub mod zz_alone {
         service: "zz-alone",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -294,7 +300,7 @@ pub mod zz_alone {
         server ZzAloneServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

@@ -3,22 +3,22 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Decimal, Member, Shape, Xsd};
+    use ::soapstone_soap::{Decimal, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct PaymentMethodInfo {
         pub number: String,
         pub pin: String,
     }
 
-    pub(super) static PAYMENT_METHOD_INFO: Shape = Shape::new("PaymentMethodInfo", NS, &[
-        Member::xsd("number", Xsd::String).secret(),
-        Member::xsd("pin", Xsd::String),
-    ]);
+    pub(super) static PAYMENT_METHOD_INFO: Shape = Shape::of("PaymentMethodInfo", NS, "
+        number string secret
+        pin string
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub byte: i64,
         pub short: i64,
@@ -30,29 +30,29 @@ pub mod types {
         pub decimal: Decimal,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::xsd("byte", Xsd::Byte),
-        Member::xsd("short", Xsd::Short),
-        Member::xsd("int", Xsd::Int),
-        Member::xsd("long", Xsd::Long),
-        Member::xsd("unsignedInt", Xsd::UnsignedInt),
-        Member::xsd("float", Xsd::Float),
-        Member::xsd("double", Xsd::Double),
-        Member::xsd("decimal", Xsd::Decimal),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        byte byte
+        short short
+        int int
+        long long
+        unsignedInt unsignedInt
+        float float
+        double double
+        decimal decimal
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {
         pub password: Option<String>,
         pub pin: String,
         pub number: String,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::xsd("password", Xsd::String).optional().secret(),
-        Member::xsd("pin", Xsd::String).secret(),
-        Member::xsd("number", Xsd::String),
-    ]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+        password string ? secret
+        pin string secret
+        number string
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         PaymentMethodInfo PAYMENT_METHOD_INFO { 0 number, 1 pin, }
@@ -63,6 +63,10 @@ pub mod types {
     }
 
     ::soapstone_soap::structures! {
+        PaymentMethodInfo Request Response
+    }
+
+    ::soapstone_soap::json_faces! {
         PaymentMethodInfo Request Response
     }
 }
@@ -94,6 +98,7 @@ pub mod example {
         service: "Example",
         name: "call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#call",
         style: Style::RpcEncoded,
         documentation: "",
@@ -130,7 +135,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

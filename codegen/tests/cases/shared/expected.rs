@@ -3,111 +3,111 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Type, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AuthInfo {
         pub session_id: Option<String>,
     }
 
-    pub(super) static AUTH_INFO: Shape = Shape::new("AuthInfo", NS, &[
-        Member::xsd("session_id", Xsd::String).optional().secret(),
-    ]);
+    pub(super) static AUTH_INFO: Shape = Shape::of("AuthInfo", NS, "
+        session_id string ? secret
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountRequest {
         pub id: i32,
     }
 
-    pub(super) static GET_ACCOUNT_REQUEST: Shape = Shape::new("GetAccountRequest", NS, &[
-        Member::xsd("id", Xsd::Int),
-    ]);
+    pub(super) static GET_ACCOUNT_REQUEST: Shape = Shape::of("GetAccountRequest", NS, "
+        id int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetAccountResponse {
         pub items: Vec<Item>,
         pub info: Info,
         pub holder: Holder,
     }
 
-    pub(super) static GET_ACCOUNT_RESPONSE: Shape = Shape::new("GetAccountResponse", NS, &[
-        Member::new("items", Type::Array(&Type::Structure(&ITEM))),
-        Member::structure("info", &INFO),
-        Member::structure("holder", &HOLDER),
-    ]);
+    pub(super) static GET_ACCOUNT_RESPONSE: Shape = Shape::of("GetAccountResponse", NS, "
+        items array:#0
+        info #1
+        holder #2
+    ", &[&ITEM, &INFO, &HOLDER], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetCustomerRequest {
         pub id: i32,
     }
 
-    pub(super) static GET_CUSTOMER_REQUEST: Shape = Shape::new("GetCustomerRequest", NS, &[
-        Member::xsd("id", Xsd::Int),
-    ]);
+    pub(super) static GET_CUSTOMER_REQUEST: Shape = Shape::of("GetCustomerRequest", NS, "
+        id int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetCustomerResponse {
         pub items: Vec<Item>,
         pub info: super::customer::Info,
         pub holder: super::customer::Holder,
     }
 
-    pub(super) static GET_CUSTOMER_RESPONSE: Shape = Shape::new("GetCustomerResponse", NS, &[
-        Member::new("items", Type::Array(&Type::Structure(&ITEM))),
-        Member::structure("info", &super::customer::INFO),
-        Member::structure("holder", &super::customer::HOLDER),
-    ]);
+    pub(super) static GET_CUSTOMER_RESPONSE: Shape = Shape::of("GetCustomerResponse", NS, "
+        items array:#0
+        info #1
+        holder #2
+    ", &[&ITEM, &super::customer::INFO, &super::customer::HOLDER], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetProductRequest {
         pub id: i32,
     }
 
-    pub(super) static GET_PRODUCT_REQUEST: Shape = Shape::new("GetProductRequest", NS, &[
-        Member::xsd("id", Xsd::Int),
-    ]);
+    pub(super) static GET_PRODUCT_REQUEST: Shape = Shape::of("GetProductRequest", NS, "
+        id int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct GetProductResponse {
         pub items: Vec<Item>,
         pub info: Info,
         pub holder: Holder,
     }
 
-    pub(super) static GET_PRODUCT_RESPONSE: Shape = Shape::new("GetProductResponse", NS, &[
-        Member::new("items", Type::Array(&Type::Structure(&ITEM))),
-        Member::structure("info", &INFO),
-        Member::structure("holder", &HOLDER),
-    ]);
+    pub(super) static GET_PRODUCT_RESPONSE: Shape = Shape::of("GetProductResponse", NS, "
+        items array:#0
+        info #1
+        holder #2
+    ", &[&ITEM, &INFO, &HOLDER], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Holder {
         pub info: Info,
     }
 
-    pub(super) static HOLDER: Shape = Shape::new("Holder", NS, &[
-        Member::structure("info", &INFO),
-    ]);
+    pub(super) static HOLDER: Shape = Shape::of("Holder", NS, "
+        info #0
+    ", &[&INFO], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Info {
         pub a: i32,
     }
 
-    pub(super) static INFO: Shape = Shape::new("Info", NS, &[
-        Member::xsd("a", Xsd::Int),
-    ]);
+    pub(super) static INFO: Shape = Shape::of("Info", NS, "
+        a int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Item {
         pub name: String,
     }
 
-    pub(super) static ITEM: Shape = Shape::new("Item", NS, &[
-        Member::xsd("name", Xsd::String),
-    ]);
+    pub(super) static ITEM: Shape = Shape::of("Item", NS, "
+        name string
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         AuthInfo AUTH_INFO { 0 session_id, }
@@ -155,6 +155,7 @@ pub mod account {
         service: "Account",
         name: "get_account",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#get_account",
         style: Style::RpcEncoded,
         documentation: "",
@@ -202,29 +203,27 @@ pub mod customer {
     #[doc(inline)]
     pub use super::types::{GetCustomerRequest, GetCustomerResponse, Item};
 
-    use ::soapstone_soap::{
-        Call, Member, Operation, Part, Service, Shape, Style, Version, Xsd,
-    };
+    use ::soapstone_soap::{Call, Operation, Part, Service, Shape, Style, Version};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Holder {
         pub info: Info,
     }
 
-    pub(super) static HOLDER: Shape = Shape::new("Holder", NS, &[
-        Member::structure("info", &INFO),
-    ]);
+    pub(super) static HOLDER: Shape = Shape::of("Holder", NS, "
+        info #0
+    ", &[&INFO], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Info {
         pub a: String,
     }
 
-    pub(super) static INFO: Shape = Shape::new("Info", NS, &[
-        Member::xsd("a", Xsd::String),
-    ]);
+    pub(super) static INFO: Shape = Shape::of("Info", NS, "
+        a string
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Holder HOLDER { 0 info, }
@@ -252,6 +251,7 @@ pub mod customer {
         service: "Customer",
         name: "get_customer",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#get_customer",
         style: Style::RpcEncoded,
         documentation: "",
@@ -320,6 +320,7 @@ pub mod product {
         service: "Product",
         name: "get_product",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#get_product",
         style: Style::RpcEncoded,
         documentation: "",

@@ -3,11 +3,11 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Nillable, Shape, Type, Xsd};
+    use ::soapstone_soap::{Nillable, Shape};
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Call2 {
         pub answer: Answer,
         /// One of 1, 2.
@@ -21,21 +21,22 @@ pub mod types {
         pub inline: Option<CallInline>,
     }
 
-    pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::xsd("answer", Xsd::String),
-        Member::xsd("level", Xsd::Int).optional(),
-        Member::xsd("either", Xsd::String).optional().nillable(),
-        Member::xsd("mixed", Xsd::String).optional(),
-        Member::new("numbers", Type::List(&Type::Xsd(Xsd::Int))).optional(),
-        Member::new("answers", Type::List(&Type::Xsd(Xsd::String))).optional(),
-        Member::xsd("short", Xsd::String).optional(),
-        Member::xsd("inline", Xsd::String).optional(),
-    ]).elements_in(NS);
+    pub(super) static CALL2: Shape = Shape::of("Call", "", "in=0
+        answer string
+        level int ?
+        either string ? nil
+        mixed string ?
+        numbers list:int ?
+        answers list:string ?
+        short string ?
+        inline string ?
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct CallResponse {}
 
-    pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
+    pub(super) static CALL_RESPONSE: Shape = Shape::of("CallResponse", "", "
+    ", &[], &[]);
 
     ::soapstone_soap::enumerations! {
         /// What was answered.
@@ -106,6 +107,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -145,7 +147,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

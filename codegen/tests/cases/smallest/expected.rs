@@ -3,27 +3,27 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {
         pub name: String,
     }
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[
-        Member::xsd("name", Xsd::String),
-    ]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+        name string
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {
         pub greeting: String,
     }
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[
-        Member::xsd("greeting", Xsd::String),
-    ]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+        greeting string
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Request REQUEST { 0 name, }
@@ -62,6 +62,7 @@ pub mod example {
         service: "Example",
         name: "greet",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#greet",
         style: Style::RpcEncoded,
         documentation: "",

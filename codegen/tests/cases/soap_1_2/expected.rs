@@ -3,19 +3,19 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Place, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
     const NS_2: &str = "NotFound Busy";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Ask {
         pub value: String,
     }
 
-    pub(super) static ASK: Shape = Shape::new("Ask", NS, &[
-        Member::xsd("value", Xsd::String).at(Place::Text),
-    ]);
+    pub(super) static ASK: Shape = Shape::of("Ask", NS, "
+        value string text
+    ", &[], &[]);
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -24,47 +24,46 @@ pub mod types {
         Busy(Busy),
     }
 
-    pub(super) static ASK_FAULT: Shape = Shape::new("AskFault", NS_2, &[
-        Member::structure("NotFound", &NOT_FOUND),
-        Member::structure("Busy", &BUSY),
-    ]).elements_in(NS).choice()
-    .documented("What the detail of a fault may hold.");
+    pub(super) static ASK_FAULT: Shape = Shape::of("AskFault", NS_2, "in=0 choice doc=1
+        NotFound #0
+        Busy #1
+    ", &[&NOT_FOUND, &BUSY], &[NS, "What the detail of a fault may hold."]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct AskResponse {
         pub value: String,
     }
 
-    pub(super) static ASK_RESPONSE: Shape = Shape::new("AskResponse", NS, &[
-        Member::xsd("value", Xsd::String).at(Place::Text),
-    ]);
+    pub(super) static ASK_RESPONSE: Shape = Shape::of("AskResponse", NS, "
+        value string text
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Busy {
         pub seconds: i32,
     }
 
-    pub(super) static BUSY: Shape = Shape::new("Busy", "", &[
-        Member::xsd("seconds", Xsd::Int),
-    ]).elements_in(NS);
+    pub(super) static BUSY: Shape = Shape::of("Busy", "", "in=0
+        seconds int
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct NotFound {
         pub what: String,
     }
 
-    pub(super) static NOT_FOUND: Shape = Shape::new("NotFound", "", &[
-        Member::xsd("what", Xsd::String),
-    ]).elements_in(NS);
+    pub(super) static NOT_FOUND: Shape = Shape::of("NotFound", "", "in=0
+        what string
+    ", &[], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Tell {
         pub value: String,
     }
 
-    pub(super) static TELL: Shape = Shape::new("Tell", NS, &[
-        Member::xsd("value", Xsd::String).at(Place::Text),
-    ]);
+    pub(super) static TELL: Shape = Shape::of("Tell", NS, "
+        value string text
+    ", &[], &[]);
 
     ::soapstone_soap::members! {
         Ask ASK { 0 value, }
@@ -110,6 +109,7 @@ pub mod example {
         service: "Example",
         name: "Ask",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Ask",
         style: Style::Document {
             input: Element::new("Ask", NS),
@@ -155,6 +155,7 @@ pub mod example {
         service: "Example",
         name: "Tell",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Tell",
         style: Style::Document {
             input: Element::new("Tell", NS),
@@ -194,9 +195,9 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Ask.
-            ask_call AskCall,
+            ask AskCall,
             /// The operation Tell.
-            tell_call TellCall,
+            tell TellCall,
         }
     }
 }

@@ -3,7 +3,7 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{DateTime, Member, Place, Shape, Type, Xsd};
+    use ::soapstone_soap::{DateTime, Shape};
 
     const NS: &str = "urn:example";
 
@@ -14,10 +14,10 @@ pub mod types {
         Dot(Box<Dot>),
     }
 
-    pub(super) static ANY_CIRCLE: Shape = Shape::new("AnyCircle", NS, &[
-        Member::structure("Circle", &CIRCLE),
-        Member::structure("Dot", &DOT),
-    ]).derived();
+    pub(super) static ANY_CIRCLE: Shape = Shape::of("AnyCircle", NS, "derived
+        Circle #0
+        Dot #1
+    ", &[&CIRCLE, &DOT], &[]);
 
     /// `Shape`, or a type derived from it.
     #[derive(Clone, PartialEq)]
@@ -27,64 +27,65 @@ pub mod types {
         Dot(Box<Dot>),
     }
 
-    pub(super) static ANY_SHAPE: Shape = Shape::new("AnyShape", NS, &[
-        Member::structure("Circle", &CIRCLE),
-        Member::structure("Square", &SQUARE),
-        Member::structure("Dot", &DOT),
-    ]).derived();
+    pub(super) static ANY_SHAPE: Shape = Shape::of("AnyShape", NS, "derived
+        Circle #0
+        Square #1
+        Dot #2
+    ", &[&CIRCLE, &SQUARE, &DOT], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Call2 {
         pub shape: AnyShape,
         pub circle: Vec<AnyCircle>,
         pub event_2: Vec<EventElement>,
     }
 
-    pub(super) static CALL2: Shape = Shape::new("Call", "", &[
-        Member::structure("shape", &ANY_SHAPE),
-        Member::repeated("circle", &Type::Structure(&ANY_CIRCLE)).optional(),
-        Member::repeated("event_2", &Type::Structure(&EVENT_ELEMENT)).at(Place::Inline).optional(),
-    ]).elements_in(NS);
+    pub(super) static CALL2: Shape = Shape::of("Call", "", "in=0
+        shape #0
+        circle *#1 ?
+        event_2 *#2 inline ?
+    ", &[&ANY_SHAPE, &ANY_CIRCLE, &EVENT_ELEMENT], &[NS]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct CallResponse {}
 
-    pub(super) static CALL_RESPONSE: Shape = Shape::new("CallResponse", "", &[]);
+    pub(super) static CALL_RESPONSE: Shape = Shape::of("CallResponse", "", "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Circle {
         pub id: i32,
         pub radius: f64,
         pub tag: Option<String>,
     }
 
-    pub(super) static CIRCLE: Shape = Shape::new("Circle", NS, &[
-        Member::xsd("id", Xsd::Int),
-        Member::xsd("radius", Xsd::Double),
-        Member::attribute("tag", Xsd::String).optional(),
-    ]).qualified();
+    pub(super) static CIRCLE: Shape = Shape::of("Circle", NS, "qualified
+        id int
+        radius double
+        tag string attribute ?
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Dot {
         pub id: i32,
         pub radius: f64,
         pub tag: Option<String>,
     }
 
-    pub(super) static DOT: Shape = Shape::new("Dot", NS, &[
-        Member::xsd("id", Xsd::Int),
-        Member::xsd("radius", Xsd::Double).fixed("0"),
-        Member::attribute("tag", Xsd::String).optional(),
-    ]).qualified();
+    pub(super) static DOT: Shape = Shape::of("Dot", NS, "qualified
+        id int
+        radius double fixed=0
+        tag string attribute ?
+    ", &[], &["0"]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Event {
         pub at: DateTime,
     }
 
-    pub(super) static EVENT: Shape = Shape::new("Event", NS, &[
-        Member::xsd("at", Xsd::DateTime),
-    ]).qualified();
+    pub(super) static EVENT: Shape = Shape::of("Event", NS, "qualified
+        at dateTime
+    ", &[], &[]);
 
     /// The element `event`, or one that stands for it.
     #[derive(Clone, PartialEq)]
@@ -93,46 +94,45 @@ pub mod types {
         Stopped(Stopped),
     }
 
-    pub(super) static EVENT_ELEMENT: Shape = Shape::new("EventElement", "", &[
-        Member::structure("started", &EVENT),
-        Member::structure("stopped", &STOPPED),
-    ]).elements_in(NS).choice()
-    .documented("The element `event`, or one that stands for it.");
+    pub(super) static EVENT_ELEMENT: Shape = Shape::of("EventElement", "", "in=0 choice doc=1
+        started #0
+        stopped #1
+    ", &[&EVENT, &STOPPED], &[NS, "The element `event`, or one that stands for it."]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Shape2 {
         pub id: i32,
         pub tag: Option<String>,
     }
 
-    pub(super) static SHAPE2: Shape = Shape::new("Shape", NS, &[
-        Member::xsd("id", Xsd::Int),
-        Member::attribute("tag", Xsd::String).optional(),
-    ]).qualified();
+    pub(super) static SHAPE2: Shape = Shape::of("Shape", NS, "qualified
+        id int
+        tag string attribute ?
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Square {
         pub id: i32,
         pub side: f64,
         pub tag: Option<String>,
     }
 
-    pub(super) static SQUARE: Shape = Shape::new("Square", NS, &[
-        Member::xsd("id", Xsd::Int),
-        Member::xsd("side", Xsd::Double),
-        Member::attribute("tag", Xsd::String).optional(),
-    ]).qualified();
+    pub(super) static SQUARE: Shape = Shape::of("Square", NS, "qualified
+        id int
+        side double
+        tag string attribute ?
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Stopped {
         pub at: DateTime,
         pub why: String,
     }
 
-    pub(super) static STOPPED: Shape = Shape::new("Stopped", "", &[
-        Member::xsd("at", Xsd::DateTime),
-        Member::xsd("why", Xsd::String),
-    ]).elements_in(NS);
+    pub(super) static STOPPED: Shape = Shape::of("Stopped", "", "in=0
+        at dateTime
+        why string
+    ", &[], &[NS]);
 
     ::soapstone_soap::members! {
         Call2 CALL2 { 0 shape, 1 circle, 2 event_2, }
@@ -186,6 +186,7 @@ pub mod example {
         service: "Example",
         name: "Call",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#Call",
         style: Style::Document {
             input: Element::new("Call", NS),
@@ -225,7 +226,7 @@ pub mod example {
         server ExampleServer;
         {
             /// The operation Call.
-            call_call CallCall,
+            call CallCall,
         }
     }
 }

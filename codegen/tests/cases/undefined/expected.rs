@@ -3,19 +3,19 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape, Xsd};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
     const NS_2: &str = "Good";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Animal {
         pub name: String,
     }
 
-    pub(super) static ANIMAL: Shape = Shape::new("Animal", NS, &[
-        Member::xsd("name", Xsd::String),
-    ]).qualified();
+    pub(super) static ANIMAL: Shape = Shape::of("Animal", NS, "qualified
+        name string
+    ", &[], &[]);
 
     /// `Animal`, or a type derived from it.
     #[derive(Clone, PartialEq)]
@@ -24,30 +24,30 @@ pub mod types {
         Cat(Box<Cat>),
     }
 
-    pub(super) static ANY_ANIMAL: Shape = Shape::new("AnyAnimal", NS, &[
-        Member::structure("Animal", &ANIMAL),
-        Member::structure("Cat", &CAT),
-    ]).derived();
+    pub(super) static ANY_ANIMAL: Shape = Shape::of("AnyAnimal", NS, "derived
+        Animal #0
+        Cat #1
+    ", &[&ANIMAL, &CAT], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Cat {
         pub name: String,
         pub lives: i32,
     }
 
-    pub(super) static CAT: Shape = Shape::new("Cat", NS, &[
-        Member::xsd("name", Xsd::String),
-        Member::xsd("lives", Xsd::Int),
-    ]).qualified();
+    pub(super) static CAT: Shape = Shape::of("Cat", NS, "qualified
+        name string
+        lives int
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Good {
         pub animal: AnyAnimal,
     }
 
-    pub(super) static GOOD: Shape = Shape::new("Good", NS, &[
-        Member::structure("animal", &ANY_ANIMAL),
-    ]).qualified();
+    pub(super) static GOOD: Shape = Shape::of("Good", NS, "qualified
+        animal #0
+    ", &[&ANY_ANIMAL], &[]);
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -55,10 +55,9 @@ pub mod types {
         Good(Good),
     }
 
-    pub(super) static STAYS_FAULT: Shape = Shape::new("StaysFault", NS_2, &[
-        Member::structure("Good", &GOOD),
-    ]).elements_in(NS).choice()
-    .documented("What the detail of a fault may hold.");
+    pub(super) static STAYS_FAULT: Shape = Shape::of("StaysFault", NS_2, "in=0 choice doc=1
+        Good #0
+    ", &[&GOOD], &[NS, "What the detail of a fault may hold."]);
 
     ::soapstone_soap::members! {
         Animal ANIMAL { 0 name, }
@@ -103,6 +102,7 @@ pub mod example {
         service: "Example",
         name: "stays",
         namespace: NS,
+        output_namespace: NS,
         action: "stays",
         style: Style::Document {
             input: Element::new("Good", NS),

@@ -3,37 +3,39 @@
 /// The structures that the services share.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod types {
-    use ::soapstone_soap::{Member, Shape};
+    use ::soapstone_soap::Shape;
 
     const NS: &str = "urn:example";
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request {}
 
-    pub(super) static REQUEST: Shape = Shape::new("Request", NS, &[]);
+    pub(super) static REQUEST: Shape = Shape::of("Request", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Request2 {
         pub request: Request,
     }
 
-    pub(super) static REQUEST2: Shape = Shape::new("Request", NS, &[
-        Member::structure("Request", &REQUEST),
-    ]);
+    pub(super) static REQUEST2: Shape = Shape::of("Request", NS, "
+        Request #0
+    ", &[&REQUEST], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response {}
 
-    pub(super) static RESPONSE: Shape = Shape::new("Response", NS, &[]);
+    pub(super) static RESPONSE: Shape = Shape::of("Response", NS, "
+    ", &[], &[]);
 
-    #[derive(Clone, Default, PartialEq)]
+    #[derive(Default)]
     pub struct Response2 {
         pub response: Response,
     }
 
-    pub(super) static RESPONSE2: Shape = Shape::new("Response", NS, &[
-        Member::structure("Response", &RESPONSE),
-    ]);
+    pub(super) static RESPONSE2: Shape = Shape::of("Response", NS, "
+        Response #0
+    ", &[&RESPONSE], &[]);
 
     ::soapstone_soap::members! {
         Request REQUEST {}
@@ -74,6 +76,7 @@ pub mod mixed {
         service: "Mixed",
         name: "kept",
         namespace: NS,
+        output_namespace: NS,
         action: "urn:example#kept",
         style: Style::Document {
             input: Element::new("", ""),

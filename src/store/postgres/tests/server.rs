@@ -154,9 +154,21 @@ impl Server {
     pub(crate) fn crash(&self) {
         let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("it runs");
         let pid = pid.lines().next().expect("its number").to_owned();
-        let children = Command::new("pkill").args(["-KILL", "-P", &pid]).status();
-        let server = Command::new("kill").args(["-KILL", &pid]).status();
-        assert!(children.is_ok() && server.is_ok_and(|ended| ended.success()), "it can't be killed");
+        let children = Command::new("pgrep").args(["-P", &pid]).output().expect("its children");
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        let all: Vec<&str> = std::iter::once(pid.as_str()).chain(children.split_whitespace()).collect();
+        // All at once, else the first makes new ones of those that went.
+        let killed = Command::new("kill").arg("-KILL").args(&all).stderr(Stdio::null()).status();
+        assert!(killed.is_ok(), "it can't be killed");
+        let began = Instant::now();
+        let alive = |pid: &&str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            !stat.is_empty() && !stat.contains(") Z ")
+        };
+        while all.iter().any(alive) {
+            assert!(began.elapsed() < Duration::from_secs(20), "it doesn't die");
+            thread::sleep(Duration::from_millis(5));
+        }
         let child = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut child) = child {
             // the shell keeps the folder

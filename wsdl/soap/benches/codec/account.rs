@@ -172,6 +172,7 @@ const fn operation(shape: &'static Shape, empty: fn() -> Box<dyn Structure>) -> 
         service: "Account",
         name: "get_account_info",
         namespace: NAMESPACE,
+        output_namespace: NAMESPACE,
         action: "",
         style: Style::RpcEncoded,
         documentation: "",

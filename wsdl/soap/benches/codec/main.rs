@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use quick_xml::events::Event;
-use soapstone_soap::{Envelope, Limits, Operation, Structure, decode, write};
+use soapstone_soap::{Envelope, Json, Limits, Operation, Structure, decode, write};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 mod account;
@@ -98,7 +98,7 @@ fn main() {
     let exact = read::<exact::GetAccountInfoResponse>(&exact::OPERATION, plain.as_bytes());
     let derived = read_serde(plain.as_bytes());
     // what is compared is the same: every way reads the same account
-    assert_eq!(serde_json::to_value(&ours).unwrap()["account_info"]["account_discount"], 706.39671);
+    assert_eq!(serde_json::to_value(Json(&ours)).unwrap()["account_info"]["account_discount"], 706.39671);
     for text in [&shuffled, &typed] {
         assert!(ours == read(&table::OPERATION, text.as_bytes()));
         assert_eq!(derived, read_serde(text.as_bytes()));

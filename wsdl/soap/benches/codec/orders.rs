@@ -7,14 +7,14 @@ use soapstone_soap::{Element, Member, Operation, Part, Place, Shape, Style, Type
 const ORDERS: &str = "urn:example:orders";
 const COMMON: &str = "urn:example:common";
 
-#[derive(Clone, Default, PartialEq)]
+#[derive(Default)]
 pub struct FindOrdersResponse {
     pub order: Vec<Order>,
     pub total: Option<i32>,
     pub more: Option<bool>,
 }
 
-#[derive(Clone, Default, PartialEq)]
+#[derive(Default)]
 pub struct Order {
     pub customer: Option<Customer>,
     pub placed: String,
@@ -24,14 +24,14 @@ pub struct Order {
     pub source: Option<String>,
 }
 
-#[derive(Clone, Default, PartialEq)]
+#[derive(Default)]
 pub struct Customer {
     pub name: String,
     pub email: Option<String>,
     pub kind: Option<String>,
 }
 
-#[derive(Clone, Default, PartialEq)]
+#[derive(Default)]
 pub struct Line {
     pub amount: Amount,
     pub note: Option<String>,
@@ -39,7 +39,7 @@ pub struct Line {
     pub sku: String,
 }
 
-#[derive(Clone, Default, PartialEq)]
+#[derive(Default)]
 pub struct Amount {
     pub value: f64,
     pub currency: Option<String>,
@@ -111,6 +111,7 @@ pub static OPERATION: Operation = Operation {
     service: "Orders",
     name: "FindOrders",
     namespace: ORDERS,
+    output_namespace: ORDERS,
     action: "",
     style: Style::Document {
         input: Element { name: "FindOrdersResponse", namespace: ORDERS },

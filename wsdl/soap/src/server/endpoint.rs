@@ -183,7 +183,7 @@ impl Site {
         let content_type = text(&parts, CONTENT_TYPE);
         let call = match self.server.accept_for(action.as_deref(), content_type.as_deref(), body) {
             Ok(call) => call,
-            Err(refused) => return sent(Answer::fault(refused.version, &refused.fault)),
+            Err(refused) => return sent(Answer::refused(&refused)),
         };
         let Invocation { operation, version, headers, parameter } = call;
         let owns = |port: &&Port| port.service().operations.iter().any(|own| std::ptr::eq(*own, operation));

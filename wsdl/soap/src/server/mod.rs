@@ -8,6 +8,7 @@
 mod definition;
 #[cfg(feature = "server")]
 mod endpoint;
+mod notices;
 #[cfg(feature = "server")]
 mod port;
 
@@ -21,8 +22,10 @@ pub use endpoint::{Endpoint, Work};
 #[cfg(feature = "server")]
 pub use port::{Context, Method, Outcome, Port};
 
+use notices::Refusal;
+
 use crate::{
-    Block, Envelope, Fault, Headers, Limits, Operation, ReadError, ReadErrorKind, Service, Structure,
+    Block, Envelope, Fault, Headers, Limits, Operation, Raw, ReadError, ReadErrorKind, Service, Structure,
     Version, charset_of, decode, write,
 };
 
@@ -65,6 +68,8 @@ pub struct Refused {
     pub fault: Fault,
     /// The envelope to answer in.
     pub version: Version,
+    /// Header blocks to answer with: which blocks weren't understood, which envelopes are.
+    pub headers: Vec<Raw>,
 }
 
 /// What goes back.
@@ -113,7 +118,7 @@ impl Server {
         body: &[u8],
     ) -> Result<Invocation, Refused> {
         let guessed = version_of(content_type);
-        let refused = |fault| Refused { fault, version: guessed };
+        let refused = |fault| Refused { fault, version: guessed, headers: Vec::new() };
         if body.is_empty() {
             return Err(refused(Fault::new("Client", "the request is empty")));
         }
@@ -122,20 +127,26 @@ impl Server {
         let envelope = match Envelope::open(&text, &self.limits) {
             Ok(envelope) => envelope,
             Err(error) if matches!(error.kind, ReadErrorKind::Version(_)) => {
-                return Err(Refused { fault: unreadable(error), version: self.spoken() });
+                let every: Vec<Version> = [Version::Soap12, Version::Soap11]
+                    .into_iter()
+                    .filter(|version| self.operations().any(|it| it.versions.contains(version)))
+                    .collect();
+                let headers = notices::upgrade(&every);
+                return Err(Refused { fault: unreadable(error), version: self.spoken(), headers });
             }
             Err(error) => return Err(refused(unreadable(error))),
         };
         let version = envelope.version();
         let action = content_type.and_then(action_of).filter(|_| version == Version::Soap12).or(action);
-        self.read(envelope, action).map_err(|fault| {
+        self.read(envelope, action).map_err(|(fault, headers)| {
             let mismatch = fault.code() == "VersionMismatch";
-            Refused { fault, version: if mismatch { self.spoken() } else { version } }
+            Refused { fault, version: if mismatch { self.spoken() } else { version }, headers }
         })
     }
 
-    fn read(&self, envelope: Envelope<'_>, action: Option<&str>) -> Result<Invocation, Fault> {
-        let operation = self.operation(&envelope, action)?;
+    fn read(&self, envelope: Envelope<'_>, action: Option<&str>) -> Result<Invocation, Refusal> {
+        let alone = |fault| (fault, Vec::new());
+        let operation = self.operation(&envelope, action).map_err(alone)?;
         let version = envelope.version();
         if !operation.versions.contains(&version) {
             let (asked, spoken) = match version {
@@ -143,12 +154,13 @@ impl Server {
                 Version::Soap12 => ("1.2", "1.1"),
             };
             let message = format!("SOAP {asked} is not spoken here, send a SOAP {spoken} envelope");
-            return Err(Fault::new("VersionMismatch", message));
+            return Err((Fault::new("VersionMismatch", message), notices::upgrade(operation.versions)));
         }
         understand(&envelope, operation)?;
-        let headers = Headers::read(operation.headers, &envelope).map_err(unreadable)?;
+        let broken = |error| alone(unreadable(error));
+        let headers = Headers::read(operation.headers, &envelope).map_err(broken)?;
         let mut parameter = (operation.input.empty)();
-        envelope.request(operation, &mut *parameter).map_err(unreadable)?;
+        envelope.request(operation, &mut *parameter).map_err(broken)?;
         Ok(Invocation { operation, version, headers, parameter })
     }
 
@@ -167,7 +179,7 @@ impl Server {
                 }
                 Err(fault) => Answer::fault(invocation.version, &fault),
             },
-            Err(refused) => Answer::fault(refused.version, &refused.fault),
+            Err(refused) => Answer::refused(&refused),
         }
     }
 
@@ -260,6 +272,15 @@ impl Answer {
         Self::faulty(version, fault, write::fault_in(version, fault, None))
     }
 
+    /// The answer to a request that isn't carried out.
+    pub fn refused(refused: &Refused) -> Self {
+        let Refused { fault, version, headers } = refused;
+        // SOAP 1.1 has no word for what isn't understood
+        let mismatch = fault.code() == "VersionMismatch";
+        let blocks = if *version == Version::Soap12 || mismatch { headers.as_slice() } else { &[] };
+        Self::faulty(*version, fault, write::fault_noticed(*version, blocks, fault))
+    }
+
     fn faulty(version: Version, fault: &Fault, body: String) -> Self {
         let status = if version == Version::Soap12 && write::is_senders(fault) { 400 } else { 500 };
         Self { status, content_type: content_type(version), body }
@@ -293,14 +314,16 @@ fn unreadable(error: ReadError) -> Fault {
 }
 
 /// SOAP 1.1 §4.2.3: a block that must be understood, is meant for us and isn't the operation's own is a fault.
-fn understand(envelope: &Envelope<'_>, operation: &Operation) -> Result<(), Fault> {
+fn understand(envelope: &Envelope<'_>, operation: &Operation) -> Result<(), Refusal> {
     let known = |name: &str| operation.headers.iter().any(|header| header.name == name);
     let ours = |block: &&Block| OURS.contains(&block.actor.as_deref().unwrap_or_default().trim());
-    let mut wanted = envelope.headers().iter().filter(|block| block.must_understand).filter(ours);
-    match wanted.find(|block| !known(&block.name)) {
+    let wanted = envelope.headers().iter().filter(|block| block.must_understand).filter(ours);
+    let unknown: Vec<&Block> = wanted.filter(|block| !known(&block.name)).collect();
+    match unknown.first() {
         Some(block) => {
             let name: String = block.name.chars().take(100).collect();
-            Err(Fault::new("MustUnderstand", format!("the header {name:?} is not understood here")))
+            let message = format!("the header {name:?} is not understood here");
+            Err((Fault::new("MustUnderstand", message), notices::not_understood(&unknown)))
         }
         None => Ok(()),
     }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::text::{special, words};
+use super::text::{special, untouched, words};
 use super::{WriteError, Writer, escape};
 use crate::read::check_element;
+use crate::shape::Tags;
 use crate::{Member, Place, Preset, Structure, Type, View, Xsd};
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -12,11 +13,12 @@ const XML: &str = "http://www.w3.org/XML/1998/namespace";
 impl Writer<'_> {
     pub(super) fn attributes(&mut self, value: &dyn Structure) -> Result<(), WriteError> {
         let shape = value.shape();
-        for (index, member) in shape.members.iter().enumerate().skip(shape.elements) {
+        let members = shape.members.iter().zip(shape.tags()).enumerate();
+        for (index, (member, tags)) in members.skip(shape.elements) {
             let view = value.member(index).view();
             match member.place {
                 Place::Attribute => self
-                    .attribute(index, member, shape.namespace_of(member), view)
+                    .attribute(index, member, tags, shape.namespace_of(member), view)
                     .map_err(|error| error.inside(member.name))?,
                 Place::OtherAttributes => {
                     if let View::Scalar(scalar) = view
@@ -39,6 +41,7 @@ impl Writer<'_> {
         &mut self,
         index: usize,
         member: &Member,
+        tags: &Tags,
         namespace: &str,
         view: View<'_>,
     ) -> Result<(), WriteError> {
@@ -49,16 +52,17 @@ impl Writer<'_> {
             _ => View::Absent,
         };
         match namespace {
-            "" => self.text.push(' '),
-            XML => self.text.push_str(" xml:"),
+            "" => self.text.push_str(&tags.start),
+            XML => {
+                self.text.push_str(" xml:");
+                self.text.push_str(&tags.start[1..]);
+            }
             namespace => {
                 let _ = write!(self.text, " xmlns:a{index}=\"");
                 escape(&mut self.text, namespace);
-                let _ = write!(self.text, "\" a{index}:");
+                let _ = write!(self.text, "\" a{index}:{}", &tags.start[1..]);
             }
         }
-        self.text.push_str(member.name);
-        self.text.push_str("=\"");
         let start = self.text.len();
         match view {
             View::Scalar(scalar) => match scalar.as_text() {
@@ -90,6 +94,10 @@ impl Writer<'_> {
     /// The text of an attribute: line feeds and tabs too are written so that a reader doesn't make spaces of them (XML
     /// 1.0 §3.3.3).
     fn attribute_text(&mut self, text: &str) -> Result<(), WriteError> {
+        if untouched(text) {
+            self.text.push_str(text);
+            return Ok(());
+        }
         let start = self.text.len();
         self.escaped(text).map_err(WriteError::of)?;
         if memchr::memchr2(b'\n', b'\t', text.as_bytes()).is_some() {

@@ -107,9 +107,20 @@ impl<'a> Writer<'a> {
         let shape = value.shape();
         let elements = &shape.members[..shape.elements];
         if self.literal {
-            for (index, member) in elements.iter().enumerate() {
-                self.member(shape, member, value.member(index).view())
-                    .map_err(|error| error.inside(member.name))?;
+            // nearly every structure has its elements in the namespace that it is in itself
+            let usual = shape.elements_in == self.default;
+            for (index, (member, tags)) in elements.iter().zip(shape.tags()).enumerate() {
+                match (value.member(index).view(), member.ty) {
+                    (View::Scalar(scalar), Type::Xsd(xsd)) if usual && member.namespace.is_none() => {
+                        self.text.push_str(&tags.plain);
+                        self.content(xsd, scalar)
+                            .map_err(|character| WriteError::of(character).inside(member.name))?;
+                        self.text.push_str(&tags.end);
+                    }
+                    (view, _) => {
+                        self.member(shape, member, view).map_err(|error| error.inside(member.name))?;
+                    }
+                }
             }
         } else {
             for (index, (member, tags)) in elements.iter().zip(shape.tags()).enumerate() {

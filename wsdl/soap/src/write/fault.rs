@@ -2,7 +2,7 @@
 
 use super::Writer;
 use crate::envelope::Version;
-use crate::{Any, Fault, Header, Structure};
+use crate::{Any, Fault, Header, Raw, Structure};
 
 /// The envelope of a fault in SOAP 1.1.
 ///
@@ -19,6 +19,17 @@ pub fn fault_in(version: Version, fault: &Fault, detail: Option<&dyn Structure>)
     fault_with(version, &[], fault, detail)
 }
 
+/// The same with header blocks as they stand.
+pub(crate) fn fault_noticed(version: Version, blocks: &[Raw], fault: &Fault) -> String {
+    let mut header = String::new();
+    if !blocks.is_empty() {
+        header.push_str("<soap:Header>");
+        header.extend(blocks.iter().map(Raw::as_str));
+        header.push_str("</soap:Header>");
+    }
+    finished(begun(version, &header), version, fault, None)
+}
+
 /// The same with header blocks ([`crate::Operation::fault_headers`]); one that can't be written is left out like a
 /// detail.
 pub(crate) fn fault_with(
@@ -27,12 +38,22 @@ pub(crate) fn fault_with(
     fault: &Fault,
     detail: Option<&dyn Structure>,
 ) -> String {
-    let mut out = Writer::plain(version);
-    out.text.push_str(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">");
+    let mut out = begun(version, "");
     let before = out.text.len();
     if out.header(blocks).is_err() {
         out.text.truncate(before);
     }
+    finished(out, version, fault, detail)
+}
+
+fn begun(version: Version, header: &str) -> Writer<'static> {
+    let mut out = Writer::plain(version);
+    out.text.push_str(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">");
+    out.text.push_str(header);
+    out
+}
+
+fn finished(mut out: Writer<'_>, version: Version, fault: &Fault, detail: Option<&dyn Structure>) -> String {
     out.text.push_str("<soap:Body><soap:Fault>");
     let names = match version {
         Version::Soap11 => {

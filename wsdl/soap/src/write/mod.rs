@@ -13,7 +13,7 @@ use crate::{Header, Operation, Structure};
 
 pub use error::{Problem, WriteError};
 pub use fault::{fault, fault_in};
-pub(crate) use fault::{fault_with, is_senders};
+pub(crate) use fault::{fault_noticed, fault_with, is_senders};
 pub(crate) use text::escape;
 
 /// The request envelope of `operation`, with its header block where one is given.
@@ -37,12 +37,25 @@ pub fn request_with(
     headers: &[&dyn Structure],
     parameter: &dyn Structure,
 ) -> Result<String, WriteError> {
+    request_in(operation.version(), operation, headers, parameter)
+}
+
+/// The same in the envelope of `version`.
+///
+/// # Errors
+/// A value that can't stand in XML.
+pub fn request_in(
+    version: Version,
+    operation: &Operation,
+    headers: &[&dyn Structure],
+    parameter: &dyn Structure,
+) -> Result<String, WriteError> {
     let element = match operation.style {
         Style::Document { input, .. } => Some(input),
         _ => None,
     };
     let blocks = blocks(operation.headers, headers);
-    Writer::open(operation, operation.version()).message(
+    Writer::open(operation, operation.namespace, version).message(
         &blocks,
         element,
         "",
@@ -82,7 +95,13 @@ pub(crate) fn answer(
         Style::Document { output, .. } => Some(output),
         _ => None,
     };
-    Writer::open(operation, version).message(blocks, element, "Response", operation.output.name, result)
+    Writer::open(operation, operation.output_namespace, version).message(
+        blocks,
+        element,
+        "Response",
+        operation.output.name,
+        result,
+    )
 }
 
 /// What each block is called; one that isn't declared is left out.
@@ -121,7 +140,8 @@ impl<'a> Writer<'a> {
         Self { text, namespace: None, default: "", literal: true, operation: "" }
     }
 
-    fn open(operation: &'a Operation, version: Version) -> Self {
+    /// The same, with what the body's element needs around it; `namespace` is that of style rpc.
+    fn open(operation: &'a Operation, namespace: &'a str, version: Version) -> Self {
         let mut out = Self::plain(version);
         out.operation = operation.name;
         out.literal = operation.style != Style::RpcEncoded;
@@ -133,9 +153,9 @@ impl<'a> Writer<'a> {
         out.text.push_str(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"");
         if !matches!(operation.style, Style::Document { .. }) {
             out.text.push_str(" xmlns:tns=\"");
-            escape(&mut out.text, operation.namespace);
+            escape(&mut out.text, namespace);
             out.text.push('"');
-            out.namespace = Some(operation.namespace);
+            out.namespace = Some(namespace);
         }
         out.text.push('>');
         out

@@ -58,11 +58,35 @@ pub(super) fn words(list: &dyn List) -> Result<String, WriteError> {
 }
 
 /// Whether text has bytes that can't stay just like that: to be escaped, or the beginning of what XML doesn't allow.
-/// Eight bytes in one step, without a way out in between.
+///
+/// Values are short: eight bytes in one step, and the last eight once more rather than each of the rest.
+#[inline]
 pub(super) fn special(text: &str) -> bool {
-    let (chunks, rest) = text.as_bytes().as_chunks::<8>();
-    let any = |bytes: &[u8]| bytes.iter().fold(false, |found, byte| found | special_byte(*byte));
-    chunks.iter().any(|chunk| any(chunk)) || any(rest)
+    !untouched(text) && text.bytes().any(special_byte)
+}
+
+/// Whether there is nothing special in text, and no tab or line feed either.
+#[inline]
+pub(super) fn untouched(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return !bytes.iter().any(|byte| *byte < 0x20 || special_byte(*byte));
+    };
+    let (chunks, _) = bytes.as_chunks::<8>();
+    chunks.iter().fold(suspicious(*last), |found, chunk| found | suspicious(*chunk)) == 0
+}
+
+/// Not 0 if one of eight bytes may be special; see "Determine if a word has a byte equal to n" and "less than n" in Sean
+/// Anderson's "Bit Twiddling Hacks".
+fn suspicious(bytes: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(bytes);
+    let less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word;
+    // < and > differ in one bit, and so do & and "
+    let brackets = less((word | (ONES * 0x02)) ^ (ONES * 0x3E), 1);
+    let quotes = less((word | (ONES * 0x04)) ^ (ONES * 0x26), 1);
+    let noncharacter = less(word ^ (ONES * 0xEF), 1);
+    (less(word, 0x20) | brackets | quotes | noncharacter) & (ONES * 0x80)
 }
 
 fn special_byte(byte: u8) -> bool {
@@ -90,4 +114,26 @@ pub(crate) fn escape(out: &mut String, text: &str) {
         rest = &rest[index + 1..];
     }
     out.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_special_byte_is_found_wherever_it_stands() {
+        for length in 1..20 {
+            for at in 0..length {
+                for character in '\0'..='\u{7f}' {
+                    let mut text = "a".repeat(length);
+                    text.replace_range(at..=at, &character.to_string());
+                    let expected = text.bytes().any(special_byte);
+                    assert_eq!(special(&text), expected, "{text:?}");
+                    assert_eq!(untouched(&text), !expected && !matches!(character, '\t' | '\n'), "{text:?}");
+                }
+            }
+            assert!(special(&("é".repeat(length) + "\u{ffff}")));
+            assert!(!special(&"é\u{7ff}\u{10000}".repeat(length)));
+        }
+    }
 }
