@@ -1,9 +1,9 @@
 //! The store for several gateways: one PostgreSQL database (15 or later), a schema of our own in it.
 //!
 //! A commit is on the database's disk before anybody hears of it (`synchronous_commit = on`), whatever the server's default is.
-//! Many events are accepted by one transaction, and many attempts recorded, through few connections ([`batcher`]).
-//! Order is kept by lanes ([`lane`]), across gateways: a lane's row is what a claim looks for and what everybody locks who
-//! changes the lane's deliveries. Gateways hold leases ([`lease`]); each claim has a number, and whoever records must name the
+//! Many events are accepted by one transaction, and many attempts recorded, through few connections (`batcher`).
+//! Order is kept by lanes (`lane`), across gateways: a lane's row is what a claim looks for and what everybody locks who
+//! changes the lane's deliveries. Gateways hold leases (`lease`); each claim has a number, and whoever records must name the
 //! last one, so that a gateway which was frozen or cut off can't finish what another has taken over.
 //!
 //! Plans must not depend on what the planner has counted: a table was empty a minute ago. So each session tells it to use the

@@ -96,7 +96,10 @@ pub(super) async fn claim(
         .unzip();
     session.begin();
     let rows = session.rows(DUE, &[&gateway, &handlers, &connectors, &places, &micros(now)]).await?;
-    let Some((_, due)) = rows.split_first() else { return Err(Fault::Lease) };
+    let Some((_, due)) = rows.split_first() else {
+        session.commit(&[]).await?;
+        return Err(Fault::Lease);
+    };
     let heads: Vec<i64> = due.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     if heads.is_empty() {
         session.commit(&[]).await?;

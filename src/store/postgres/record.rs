@@ -102,6 +102,12 @@ fn take_down<'a>(
     Ok(())
 }
 
+/// Ends the transaction at once, since others go round what is locked.
+async fn refuse(session: Session, error: StoreError) -> Result<(), Fault> {
+    session.commit(&[]).await?;
+    Err(error.into())
+}
+
 pub(super) async fn release(
     mut session: Session,
     delivery: DeliveryId,
@@ -109,13 +115,14 @@ pub(super) async fn release(
     due: Timestamp,
 ) -> Result<(), Fault> {
     let placed = lane::lock(&mut session, &[delivery], Into::Present).await?;
-    let placed = known(&placed, delivery)?;
-    let State::InFlight { since: at } = placed.state else {
-        return Err(StoreError::Overtaken(delivery).into());
+    let placed = match known(&placed, delivery) {
+        Ok(placed) => placed,
+        Err(error) => return refuse(session, error).await,
     };
-    if placed.claims != claim {
-        return Err(StoreError::Overtaken(delivery).into());
-    }
+    let at = match placed.state {
+        State::InFlight { since } if placed.claims == claim => since,
+        _ => return refuse(session, StoreError::Overtaken(delivery)).await,
+    };
     let state = State::Pending { due };
     let Placed { attempts, tries, since, .. } = *placed;
     let mut changes = Changes::default();
@@ -125,10 +132,13 @@ pub(super) async fn release(
 
 pub(super) async fn settle(mut session: Session, settle: &Settle) -> Result<(), Fault> {
     let placed = lane::lock(&mut session, slice::from_ref(&settle.delivery), Into::Present).await?;
-    let placed = known(&placed, settle.delivery)?;
-    if placed.claims != settle.claim || !matches!(placed.state, State::Awaiting { .. }) {
-        return Err(StoreError::Overtaken(settle.delivery).into());
-    }
+    let placed = match known(&placed, settle.delivery) {
+        Ok(placed) if placed.claims == settle.claim && matches!(placed.state, State::Awaiting { .. }) => {
+            placed
+        }
+        Ok(_) => return refuse(session, StoreError::Overtaken(settle.delivery)).await,
+        Err(error) => return refuse(session, error).await,
+    };
     let pb_data = match settle.state {
         State::Delivered { .. } => {
             let found =

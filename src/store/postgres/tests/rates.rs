@@ -110,7 +110,7 @@ async fn work_off(store: &PostgresStore, batch: usize, count: usize) -> f64 {
 async fn rates_of_acceptance() {
     let Some(server) = server::server() else { return };
     let plainly = Own::new(settings(server)).await;
-    for callers in [1, 16, 64] {
+    for callers in [1, 16, 64, 128] {
         let own = Own::new(settings(server)).await;
         let store = Arc::new(own.store);
         // by turns, since disks change their minds

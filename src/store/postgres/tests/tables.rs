@@ -1,7 +1,7 @@
 //! The tables: how they are made, and that each verb finds its rows by an index.
 
 use super::*;
-use crate::store::conformance::{event, to};
+use crate::store::conformance::{delivered, event, to, want};
 
 #[tokio::test]
 async fn steps_are_planned_and_applied_once() {
@@ -64,6 +64,10 @@ async fn every_verb_goes_by_an_index() {
     let own = Own::new(settings(server)).await;
     let offers = (0..1000).map(|account| own.store().accept(event(None, account, at(1)), to("a")));
     futures::future::try_join_all(offers).await.expect("accepted");
+    // most are done, as they are in the long run
+    let claimed = own.store().claim(at(1), want("a", 900)).await.expect("claimed");
+    let records = claimed.iter().map(|one| own.store().record(delivered(one)));
+    futures::future::try_join_all(records).await.expect("recorded");
     run(&own.settings, "ANALYZE").await;
     let mut session = own.store.db.session().await.expect("a session");
     let cases = [
