@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::operate::{Api, Where};
 use super::{CliError, print};
@@ -53,10 +54,15 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         "rate": args.rate,
         "resume": args.resume,
     });
-    let started = names(&api.post("/api/v1/reconcile", &order).await?["started"]);
+    let work = async {
+        let started = api.post("/api/v1/reconcile", &order).await?;
+        follow(&api, &names(&started["started"])).await
+    };
+    // listened for from the beginning: by the time that the gateway answers, the walk is under way
+    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        walks = follow(&api, &started) => summary(&walks?),
-        _ = tokio::signal::ctrl_c() => {
+        walks = work => summary(&walks?),
+        _ = interrupt.recv() => {
             let mut to = stderr().lock();
             let _ = writeln!(to, "\nit goes on in the gateway; `soapstone reconcile --stop` stops it");
             Ok(())

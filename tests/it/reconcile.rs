@@ -1,7 +1,7 @@
 //! Events that ESPF dropped: a walk through all accounts finds what they were about, and has it delivered.
 
 use std::collections::{BTreeSet, HashMap};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use portabilling::types::AccountInfo;
@@ -401,4 +401,25 @@ async fn the_command_shows_what_came_of_it() {
     let (code, _, error) = command(&["--handler", "nobody"]).await;
     assert_eq!(code, Some(64), "{error}");
     assert!(error.contains("there is no handler"), "{error}");
+}
+
+#[tokio::test]
+async fn the_walk_goes_on_when_the_command_is_interrupted() {
+    let stage = delivered(plan_with("rate = 1", "")).await;
+    let operator = format!("http://{}", stage.gateway().operator);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_soapstone"));
+    command.args(["reconcile", "--operator", &operator]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    eventually("the command has begun it", async || {
+        let walks = stage.ask("/api/v1/reconcile").await;
+        (walks["walks"][0]["state"] == "running").then_some(())
+    })
+    .await;
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("it goes on in the gateway"), "{said}");
+    assert_eq!(walk(&stage).await["state"], "running");
 }
