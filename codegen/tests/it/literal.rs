@@ -2,7 +2,7 @@
 
 use soapstone_soap::{Call as _, Envelope, Limits, Structure, write};
 
-use crate::compiles::{any_literal, mixed};
+use crate::compiles::{any_literal, literal_rpc, mixed};
 use crate::fuzz::finds::again;
 
 fn read(body: &str, operation: &soapstone_soap::Operation, target: &mut dyn Structure) {
@@ -18,15 +18,14 @@ fn read(body: &str, operation: &soapstone_soap::Operation, target: &mut dyn Stru
 
 #[test]
 fn the_wrapper_of_an_rpc_answer_is_in_the_namespace_of_the_output() {
-    use crate::compiles::literal_rpc::example::Swap;
+    use literal_rpc::example::Swap;
     let operation = Swap::operation();
     let asked = write::request(operation, None, &*(operation.input.empty)()).expect("written");
     assert!(asked.contains("xmlns:tns=\"urn:example\"><soap:Body><tns:Swap>"), "{asked}");
-    let mut result = <Swap as soapstone_soap::Call>::Response::default();
-    result.left = 7;
+    let result = literal_rpc::types::Pair { left: 7, right: 1 };
     let written = write::response(operation, &result).expect("written");
     assert!(written.contains("xmlns:tns=\"urn:other\"><soap:Body><tns:SwapResponse>"), "{written}");
-    let mut again = <Swap as soapstone_soap::Call>::Response::default();
+    let mut again = literal_rpc::types::Pair::default();
     let limits = Limits::default();
     let read = Envelope::open(&written, &limits).and_then(|it| it.answer(operation, &mut again));
     assert_eq!((read, again), (Ok(Ok(())), result));

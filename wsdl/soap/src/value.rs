@@ -7,12 +7,12 @@ use crate::{Any, Scalar, Shape};
 /// A generated structure, seen through its table.
 ///
 /// Generated code implements the three methods; `member` and `member_mut` are a `match` on the position in
-/// [`Shape::members`], which are in the same order.
+/// [`Table::members`](crate::Table::members), which are in the same order.
 pub trait Structure: StdAny + Send + Sync {
     /// Its table.
     fn shape(&self) -> &'static Shape;
 
-    /// The member at `index` of [`Shape::members`].
+    /// The member at `index` of [`Table::members`](crate::Table::members).
     ///
     /// # Panics
     /// When `index` is not below the number of members.

@@ -65,7 +65,7 @@ pub struct Invocation {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
     /// The fault to answer with.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
     /// The envelope to answer in.
     pub version: Version,
     /// Header blocks to answer with: which blocks weren't understood, which envelopes are.
@@ -118,7 +118,7 @@ impl Server {
         body: &[u8],
     ) -> Result<Invocation, Refused> {
         let guessed = version_of(content_type);
-        let refused = |fault| Refused { fault, version: guessed, headers: Vec::new() };
+        let refused = |fault| Refused { fault: Box::new(fault), version: guessed, headers: Vec::new() };
         if body.is_empty() {
             return Err(refused(Fault::new("Client", "the request is empty")));
         }
@@ -132,7 +132,7 @@ impl Server {
                     .filter(|version| self.operations().any(|it| it.versions.contains(version)))
                     .collect();
                 let headers = notices::upgrade(&every);
-                return Err(Refused { fault: unreadable(error), version: self.spoken(), headers });
+                return Err(Refused { fault: Box::new(unreadable(error)), version: self.spoken(), headers });
             }
             Err(error) => return Err(refused(unreadable(error))),
         };
@@ -145,7 +145,7 @@ impl Server {
     }
 
     fn read(&self, envelope: Envelope<'_>, action: Option<&str>) -> Result<Invocation, Refusal> {
-        let alone = |fault| (fault, Vec::new());
+        let alone = |fault| (Box::new(fault), Vec::new());
         let operation = self.operation(&envelope, action).map_err(alone)?;
         let version = envelope.version();
         if !operation.versions.contains(&version) {
@@ -154,7 +154,8 @@ impl Server {
                 Version::Soap12 => ("1.2", "1.1"),
             };
             let message = format!("SOAP {asked} is not spoken here, send a SOAP {spoken} envelope");
-            return Err((Fault::new("VersionMismatch", message), notices::upgrade(operation.versions)));
+            let fault = Fault::new("VersionMismatch", message);
+            return Err((Box::new(fault), notices::upgrade(operation.versions)));
         }
         understand(&envelope, operation)?;
         let broken = |error| alone(unreadable(error));
@@ -323,7 +324,7 @@ fn understand(envelope: &Envelope<'_>, operation: &Operation) -> Result<(), Refu
         Some(block) => {
             let name: String = block.name.chars().take(100).collect();
             let message = format!("the header {name:?} is not understood here");
-            Err((Fault::new("MustUnderstand", message), notices::not_understood(&unknown)))
+            Err((Box::new(Fault::new("MustUnderstand", message)), notices::not_understood(&unknown)))
         }
         None => Ok(()),
     }

@@ -4,7 +4,7 @@
 use crate::{Block, Fault, Raw, SOAP_1_1, SOAP_1_2, Version, write};
 
 /// A fault, and the blocks that go with it.
-pub(super) type Refusal = (Fault, Vec<Raw>);
+pub(super) type Refusal = (Box<Fault>, Vec<Raw>);
 
 /// `NotUnderstood` for each block.
 pub(super) fn not_understood(blocks: &[&Block]) -> Vec<Raw> {
