@@ -11,6 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// What PortaBilling's breaker is called; connectors' have the connector's name.
 pub const PORTABILLING: &str = "portabilling";
+/// What the breaker of PortaBilling's ESPF API is called, where statuses are written: it may be well while the rest is not.
+pub const ESPF: &str = "espf";
 
 /// What the breaker of a connector is called.
 pub fn of_connector(name: &str) -> String {
@@ -20,7 +22,7 @@ pub fn of_connector(name: &str) -> String {
 /// A breaker as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
-    /// [`of_connector`], or [`PORTABILLING`].
+    /// [`of_connector`], or [`PORTABILLING`], or [`ESPF`].
     pub name: String,
     /// How it stands.
     pub state: BreakerState,
@@ -142,6 +144,14 @@ impl Breaker {
     pub fn probing(&self, settings: &BreakerSettings, now: Timestamp) -> Option<Self> {
         let until = self.state.until().filter(|until| *until <= now).and(later(now, settings.probe))?;
         Some(self.changed(BreakerState::HalfOpen { until }, now))
+    }
+
+    /// There was nothing to probe with after all: the next who has something may.
+    pub fn unprobed(&self, now: Timestamp) -> Option<Self> {
+        match self.state {
+            BreakerState::HalfOpen { .. } => Some(self.changed(BreakerState::Open { until: now }, now)),
+            BreakerState::Closed | BreakerState::Open { .. } => None,
+        }
     }
 
     /// After `failures` failures in a row, or after a probe that failed; `after` is what the other side asked for with

@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::breaker::{Breaker, PORTABILLING};
+use crate::breaker::{Breaker, ESPF, PORTABILLING};
 use crate::callback::Tokens;
 use crate::connector::Connector;
 use crate::delivery::{Outcome, State};
@@ -282,8 +282,11 @@ impl Dispatcher {
         }
         let mut waiting = Vec::new();
         self.claim(flights, now, &mut waiting).await?;
-        let probes = self.probes(now).await?;
-        self.start(flights, now, &probes).await?;
+        for (probing, want) in self.probes(now).await? {
+            if self.start(flights, now, &[want], Some(&probing)).await? == 0 {
+                self.gates.give_up_probe(&*self.store, &probing, now).await?;
+            }
+        }
         let due = match waiting.is_empty() {
             true => None,
             false => self.store.next_due(waiting).await?,
@@ -308,7 +311,7 @@ impl Dispatcher {
             let mut limit = free.min(self.gates.room(&gates, now));
             if taken > 0 && taken + limit > self.gates.room(&gates, now) {
                 // Those before may not take all that they were promised.
-                self.start(flights, now, &std::mem::take(&mut wants)).await?;
+                self.start(flights, now, &std::mem::take(&mut wants), None).await?;
                 promised.clear();
                 limit = free.min(self.gates.room(&gates, now));
             }
@@ -318,25 +321,30 @@ impl Dispatcher {
                 waiting.push(route.want(limit));
             }
         }
-        self.start(flights, now, &wants).await
+        self.start(flights, now, &wants, None).await.map(drop)
     }
 
-    /// Claims what is wanted, and starts it.
+    /// Claims what is wanted, and starts it, as a probe of a breaker or not; answers how many.
     async fn start(
         self: &Arc<Self>,
         flights: &mut Flights,
         now: Timestamp,
         wants: &[Want],
-    ) -> Result<(), StoreError> {
+        probe: Option<&str>,
+    ) -> Result<usize, StoreError> {
         if wants.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        for one in self.store.claim(now, wants.to_vec()).await? {
+        let claimed = self.store.claim(now, wants.to_vec()).await?;
+        let count = claimed.len();
+        for one in claimed {
             let Some(route) = self.routes.get(&one.delivery.handler) else { continue };
             self.gates.begin(&route.gates());
-            flights.start(&route.handler.name, flight::fly(Arc::clone(self), Arc::clone(route), one));
+            let probe = probe.map(str::to_owned);
+            let flight = flight::fly(Arc::clone(self), Arc::clone(route), one, probe);
+            flights.start(&route.handler.name, flight);
         }
-        Ok(())
+        Ok(count)
     }
 
     /// What the store knows of the breakers: at the start, and what other gateways have said.
@@ -348,7 +356,7 @@ impl Dispatcher {
     }
 
     /// One delivery for each breaker whose time is over, if there is one that would go through it and nothing else is shut.
-    async fn probes(&self, now: Timestamp) -> Result<Vec<Want>, StoreError> {
+    async fn probes(&self, now: Timestamp) -> Result<Vec<(String, Want)>, StoreError> {
         let mut probes = Vec::new();
         for probing in self.gates.to_probe(now) {
             let through = |route: &&Arc<Route>| {
@@ -362,7 +370,7 @@ impl Dispatcher {
                 if due.is_some_and(|due| due <= now) {
                     if self.gates.change(&*self.store, probing.clone()).await? {
                         self.observer.breaker_changed(&probing);
-                        probes.push(want);
+                        probes.push((probing.name.clone(), want));
                     }
                     break;
                 }
@@ -422,7 +430,9 @@ fn gates(routes: &[Route], settings: &DispatchSettings) -> BTreeMap<String, Gate
             (route.gate.clone(), settings.cloned().unwrap_or_default())
         })
         .collect();
-    gates.insert(PORTABILLING.to_owned(), settings.portabilling.clone());
+    for name in [PORTABILLING, ESPF] {
+        gates.insert(name.to_owned(), settings.portabilling.clone());
+    }
     gates
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::breaker::PORTABILLING;
+use crate::breaker::ESPF;
 use crate::delivery::due;
 use crate::dispatch::{Clock, Gates, Health, Jitter, Observer, StorePause, random_jitter, until, wall_clock};
 use crate::handler::RetrySchedule;
@@ -89,7 +89,7 @@ pub struct StatusWriter {
     store: Arc<dyn Store>,
     sink: Arc<dyn StatusSink>,
     settings: StatusSettings,
-    /// What lies before PortaBilling: while it is shut nothing is written.
+    /// What lies before PortaBilling's ESPF API: while it is shut nothing is written.
     pub(crate) gates: Option<Arc<Gates>>,
     /// Told what happens.
     pub observer: Arc<dyn Observer>,
@@ -149,7 +149,7 @@ impl StatusWriter {
     async fn launch(self: &Arc<Self>, writes: &mut JoinSet<()>) -> Result<Duration, StoreError> {
         while writes.try_join_next().is_some() {}
         let room = self.settings.max_in_flight.max(1).saturating_sub(writes.len());
-        let shut = self.gates.as_ref().filter(|gates| !gates.is_closed(PORTABILLING));
+        let shut = self.gates.as_ref().filter(|gates| !gates.is_closed(ESPF));
         let room = match shut {
             Some(gates) if room > 0 => usize::from(self.probes(gates, (self.now)()).await?),
             _ => room,
@@ -157,7 +157,11 @@ impl StatusWriter {
         if room == 0 {
             return Ok(self.settings.tick);
         }
-        for job in self.store.claim_statuses((self.now)(), room).await? {
+        let jobs = self.store.claim_statuses((self.now)(), room).await?;
+        if let Some(gates) = shut.filter(|_| jobs.is_empty()) {
+            gates.give_up_probe(&*self.store, ESPF, (self.now)()).await?;
+        }
+        for job in jobs {
             writes.spawn(Arc::clone(self).write(job));
         }
         let due = self.store.next_status_due().await?;
@@ -166,8 +170,7 @@ impl StatusWriter {
 
     /// Whether PortaBilling has been left alone for long enough, and there is a status to try it with.
     async fn probes(&self, gates: &Gates, now: Timestamp) -> Result<bool, StoreError> {
-        let Some(probing) = gates.to_probe(now).into_iter().find(|breaker| breaker.name == PORTABILLING)
-        else {
+        let Some(probing) = gates.to_probe(now).into_iter().find(|breaker| breaker.name == ESPF) else {
             return Ok(false);
         };
         if self.store.next_status_due().await?.is_none_or(|due| due > now) {
@@ -200,7 +203,7 @@ impl StatusWriter {
             Err(SinkError { reason, outage: true, after, .. }) => Health::Unwell { reason, after: *after },
             _ => Health::Well,
         };
-        let Some(change) = gates.saw(PORTABILLING, health, now) else { return };
+        let Some(change) = gates.saw(ESPF, health, now) else { return };
         match gates.change(&*self.store, change.clone()).await {
             Ok(true) => self.observer.breaker_changed(&change),
             Ok(false) => {}

@@ -61,7 +61,7 @@ struct Definitions {
     exact_floats: bool,
     /// Serde's traits for each structure.
     #[arg(long)]
-    json: bool,
+    serde: bool,
     /// The definitions' texts as well, for a server that answers `?wsdl`.
     #[arg(long)]
     embed_definitions: bool,
@@ -78,7 +78,7 @@ impl Definitions {
             };
         }
         config.strict(self.strict).wide_integers(self.wide_integers).exact_floats(self.exact_floats);
-        config.embed_definitions(self.embed_definitions).json(self.json);
+        config.embed_definitions(self.embed_definitions).json(self.serde);
         for service in &self.service {
             config.only_service(service);
         }

@@ -46,8 +46,18 @@ impl Drop for Through<'_> {
     }
 }
 
-pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Claimed) {
+pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Claimed, probe: Option<String>) {
     let _through = Through { worker: &worker, route: &route };
+    attempt_or_release(&worker, &route, claimed).await;
+    // If it hasn't shown anything, another may.
+    if let Some(name) = probe
+        && let Err(error) = worker.gates.give_up_probe(&*worker.store, &name, (worker.now)()).await
+    {
+        worker.store_failed("put_breaker", &error);
+    }
+}
+
+async fn attempt_or_release(worker: &Dispatcher, route: &Route, claimed: Claimed) {
     if let Some(until) = worker.gates.open_until(&route.gates()) {
         // A breaker has opened since it was claimed.
         match worker.store.release(claimed.delivery.id, claimed.claim, until).await {
@@ -56,7 +66,7 @@ pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Cla
             Err(error) => worker.store_failed("release", &error),
         }
     }
-    attempt(&worker, &route, claimed).await;
+    attempt(worker, route, claimed).await;
 }
 
 async fn attempt(worker: &Dispatcher, route: &Route, claimed: Claimed) {

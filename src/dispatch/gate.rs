@@ -141,6 +141,20 @@ impl Gates {
         }
     }
 
+    /// A probe of this one came to nothing: the next who has something may try.
+    pub(crate) async fn give_up_probe(
+        &self,
+        store: &dyn Store,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let change = self.lock().get(name).and_then(|gate| gate.breaker.unprobed(now));
+        match change {
+            Some(change) => self.change(store, change).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// What an attempt has shown; answers how the breaker is to be changed, if it is.
     pub(crate) fn saw(&self, name: &str, health: Health<'_>, now: Timestamp) -> Option<Breaker> {
         let mut gates = self.lock();

@@ -263,7 +263,12 @@ async fn rates_with_a_backlog() {
     let mut first = None;
     println!(
         "{:>10} {:>22} {:>22} {:>10} {:>10} {:>24}",
-        "pending", "accept us p50/p99", "claim 16 us p50/p99", "open ms", "RSS MiB", "ratio of p50 to the first"
+        "pending",
+        "accept us p50/p99",
+        "claim 16 us p50/p99",
+        "open ms",
+        "RSS MiB",
+        "ratio of p50 to the first"
     );
     for pending in wanted.split(',').map(|count| count.trim().parse::<u32>().expect("a number")) {
         let store = Arc::new(std::mem::replace(&mut temp.store, Temp::new().store));
@@ -288,8 +293,10 @@ async fn rates_with_a_backlog() {
             let records = claimed.iter().map(|one| store.record(delivered(one)));
             futures::future::try_join_all(records).await.expect("recorded");
             // as many come as go
-            let events = claimed.iter().zip(next..).map(|(_, number)| store.accept(numbered(number), to("a")));
-            next += u32::try_from(futures::future::try_join_all(events).await.expect("accepted").len()).expect("few");
+            let events =
+                claimed.iter().zip(next..).map(|(_, number)| store.accept(numbered(number), to("a")));
+            next += u32::try_from(futures::future::try_join_all(events).await.expect("accepted").len())
+                .expect("few");
         }
         let (accept, claim) = (percentiles(accepts), percentiles(claims));
         let (first_accept, first_claim) = *first.get_or_insert((accept.0, claim.0));
