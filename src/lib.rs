@@ -3,7 +3,8 @@
 //! When an administrator changes a customer, an account, a SIM card or an invoice, PortaBilling's *External System
 //! Provisioning Framework* (ESPF) posts a small event over HTTP: a type and an id. Soapstone takes the event and never loses
 //! it, asks PortaBilling over SOAP what is true now, brings an external system into line, and writes the provisioning status
-//! back. It is one binary with an embedded store. This page is its architecture.
+//! back. It is one binary with an embedded store; several of them share the work on one PostgreSQL database. This page is its
+//! architecture.
 //!
 //! # The map
 //!
@@ -21,7 +22,9 @@
 //! | [`event`] | what ESPF said: verbatim, never changed; and what it is about |
 //! | [`handler`] | a subscription: which events, what to fetch, which connector, when to try again |
 //! | [`delivery`] | one event for one handler, and the pure [`State::next`](delivery::State::next): the only judge |
-//! | [`store`] | what must survive, as a handful of verbs; [`store::sqlite`] is the embedded one, [`store::postgres`] the one for several gateways |
+//! | [`breaker`] | the pure circuit breaker: whether a system that is asked is worth asking now |
+//! | [`callback`] | the tokens by which a system that finishes later says so, once |
+//! | [`store`] | what must survive, as a handful of verbs: [`Store`](store::Store) is the way of an event, [`Control`](store::Control) what operators and housekeeping do; [`store::sqlite`] is the embedded one, [`store::postgres`] the one for several gateways; one suite of tests says what both promise |
 //! | [`enrich`] | required data in, `pb_data` out: which calls to PortaBilling, mapped how |
 //! | [`connector`] | the way to an external system; [`connector::http`] speaks the NSPS connector contract |
 //! | [`dispatch`] | the worker: claim what is due, enrich, connect, judge, record; the only place that retries |
@@ -41,13 +44,15 @@
 //!    soon as anybody asks for them; or finds that it has it already.
 //! 4. Only after that is on the disk does ESPF get its `200`: from now on it forgets the event.
 //! 5. [`dispatch`], nudged or at the time when something becomes due, claims what may go: one in flight per handler and
-//!    subject, in the order of acceptance.
+//!    subject, in the order of when things happened as far as the events say, else of acceptance; as many as the gates of
+//!    connector and PortaBilling let through. Each claim has a number, and only the last one counts.
 //! 6. [`enrich`] asks PortaBilling over SOAP what is true now; an answer older than the event doesn't count.
 //! 7. The [`connector`] applies it, with the delivery's id as idempotency key, the same at every attempt.
-//! 8. [`State::next`](delivery::State::next) turns the outcome into delivered, pending again at a later time, or parked.
+//! 8. [`State::next`](delivery::State::next) turns the outcome into delivered, pending again at a later time, awaiting a
+//!    callback, or parked.
 //! 9. [`Store::record`](store::Store::record) keeps the attempt, the state and the status to write back, in one transaction;
 //!    [`status`] writes it.
-//! 10. The operator sees it ([`http::operator`]).
+//! 10. The operator sees it ([`http::operator`]), and may have it delivered again: we are at 5.
 //!
 //! The event is a hint; PortaBilling is the truth. That holds for provisioned state. It doesn't for a subject that is gone
 //! (`*/Deleted`): there the handler works from the event itself and from what was delivered last.
@@ -60,7 +65,8 @@
 //!   exactly once.
 //! * Nothing outside [`dispatch`] and [`status`] retries ([`reconcile`] repeats questions, which change nothing); nothing outside [`delivery`] decides a delivery's state; nothing
 //!   outside [`store`] writes to disk; `now` is an argument.
-//! * No two deliveries of one handler and subject are in flight together. No delivery overtakes another of its subject.
+//! * No two deliveries of one handler and subject are in flight together, with several gateways on one database neither. No
+//!   delivery overtakes another of its subject. What a gateway says that was frozen past its lease doesn't count.
 //! * No secret in a log, an error, a metric or a `Debug`. Secrets come from the environment or from files, not from the
 //!   command line and not from the configuration itself.
 //! * No input without a limit: size, depth, length of a value, number of elements, time, connections. No DTD, no external

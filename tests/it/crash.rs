@@ -6,7 +6,7 @@
 mod account;
 mod load;
 #[path = "../../src/store/postgres/tests/server.rs"]
-mod postgres;
+pub(crate) mod postgres;
 mod process;
 
 use std::net::SocketAddr;

@@ -9,6 +9,7 @@ mod consumer;
 mod crash;
 mod harness;
 mod intake;
+mod moves;
 mod operator;
 mod peers;
 mod portabilling;

@@ -1,8 +1,8 @@
 //! How fast the store is, for whoever changes it: `cargo test --release -p soapstone --lib postgres::tests::rates -- --ignored
 //! --nocapture`.
 //!
-//! Each figure stands beside that of the plain way in the same run: as many connections as callers, and for each event one
-//! transaction that inserts it, its delivery and its lane by themselves. `RATES_FILL` says with how many pending deliveries
+//! Each figure stands beside that of plain ways in the same run, with as many connections as callers: an INSERT for each event and
+//! nothing else; and all that we write, but a transaction for each event. `RATES_FILL` says with how many pending deliveries
 //! acceptance and claims are measured (100 000).
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -110,22 +110,34 @@ async fn work_off(store: &PostgresStore, batch: usize, count: usize) -> f64 {
 async fn rates_of_acceptance() {
     let Some(server) = server::server() else { return };
     let plainly = Own::new(settings(server)).await;
-    for callers in [1, 16, 64, 128] {
+    for callers in [1, 16, 64] {
         let own = Own::new(settings(server)).await;
         let store = Arc::new(own.store);
+        // the same rows, but each event in a transaction and on a connection of its own
+        let alone = PostgresSettings {
+            batch_max: 1,
+            accept_at_once: callers,
+            connections: callers + 2,
+            ..settings(server)
+        };
+        let alone = Arc::new(Own::new(alone).await.store);
         // by turns, since disks change their minds
-        let (mut ours, mut theirs) = (0.0, 0.0);
+        let (mut ours, mut theirs, mut singly) = (0.0, 0.0, 0.0);
         let (turns, count) = (4, if callers == 1 { 500 } else { 4000 });
         for turn in 0..turns {
             let from = (u32::try_from(callers).expect("few") * 10 + turn) * 100_000;
             ours += accept(&store, callers, from, count).await / f64::from(turns);
             theirs += plain(&plainly.settings, callers, from, count).await / f64::from(turns);
+            singly += accept(&alone, callers, from, count).await / f64::from(turns);
         }
         println!(
-            "accept, {callers:>3} callers: {ours:>7.0}/s; one INSERT each: {theirs:>7.0}/s; ratio {:.1}",
-            ours / theirs
+            "accept, {callers:>3} callers: {ours:>7.0}/s; an INSERT each of the event alone: {theirs:>7.0}/s, ratio {:.1}; \
+             a transaction each of all rows: {singly:>7.0}/s, ratio {:.1}",
+            ours / theirs,
+            ours / singly
         );
         store.close().await;
+        alone.close().await;
     }
 }
 
@@ -150,4 +162,44 @@ async fn rates_with_much_pending() {
         );
     }
     store.close().await;
+}
+
+/// The whole life of events (accept, claim, record), at one, two and three gateways on one database: 32 callers at each post,
+/// each claims 64 at a time.
+#[allow(clippy::print_stdout)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures, proves nothing"]
+async fn rates_of_several_gateways() {
+    let Some(server) = server::server() else { return };
+    let mut first = None;
+    println!("{:>8} {:>10} {:>10}", "gateways", "events/s", "ratio");
+    for gateways in 1..=3_u32 {
+        let own = Own::new(settings(server)).await;
+        let mut stores = vec![Arc::new(own.store)];
+        while stores.len() < usize::try_from(gateways).expect("few") {
+            stores.push(Arc::new(open(&own.settings, Timestamp::now()).await));
+        }
+        let each = 6000;
+        let began = Instant::now();
+        // whoever has time takes what there is, whosever it was
+        let done = AtomicU32::new(0);
+        let done = &done;
+        let lives = stores.iter().zip(0_u32..).map(|(store, index)| async move {
+            let work = async {
+                while done.load(Ordering::Relaxed) < each * gateways {
+                    let claimed = store.claim(Timestamp::now(), want("a", 64)).await.expect("claimed");
+                    let records = claimed.iter().map(|one| store.record(delivered(one)));
+                    let recorded = futures::future::try_join_all(records).await.expect("recorded").len();
+                    done.fetch_add(u32::try_from(recorded).expect("few"), Ordering::Relaxed);
+                }
+            };
+            tokio::join!(accept(store, 32, index * 1_000_000, each), work);
+        });
+        futures::future::join_all(lives).await;
+        let rate = f64::from(each * gateways) / began.elapsed().as_secs_f64();
+        println!("{gateways:>8} {rate:>10.0} {:>10.2}", rate / *first.get_or_insert(rate));
+        for store in stores {
+            store.close().await;
+        }
+    }
 }

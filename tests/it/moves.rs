@@ -1,0 +1,185 @@
+//! A store moves from one kind to another and back, by the command line, and nothing is lost.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use soapstone::config::EXAMPLE;
+use soapstone::delivery::{Attempt, Outcome, State};
+use soapstone::event::{Event, EventId, Subject, SubjectKind};
+use soapstone::handler::Order;
+use soapstone::store::sqlite::{SqliteStore, StoreSettings};
+use soapstone::store::{Control, Record, Select, Store, Subscription, Want};
+
+use crate::crash::postgres;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A configuration with its store in this section.
+    fn config(&self, name: &str, store: &str) -> PathBuf {
+        let file = self.file(name);
+        let begin = EXAMPLE.find("[store]").unwrap();
+        let end = EXAMPLE.find("[dispatch]").unwrap();
+        std::fs::write(&file, format!("{}{store}\n{}", &EXAMPLE[..begin], &EXAMPLE[end..])).unwrap();
+        file
+    }
+}
+
+fn soapstone(database: &str, args: &[&str], config: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_soapstone"))
+        .args(args)
+        .arg("--config")
+        .arg(config)
+        .env("PORTABILLING_PASSWORD", "a")
+        .env("ESPF_PASSWORD", "b")
+        .env("HLR_TOKEN", "c")
+        .env("DATABASE", database)
+        .output()
+        .unwrap()
+}
+
+fn succeeds(database: &str, args: &[&str], config: &Path) -> String {
+    let output = soapstone(database, args, config);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Events of all sorts: delivered, failed, waiting, in flight, with texts that are awkward.
+async fn fill(path: &Path) {
+    let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();
+    let store = SqliteStore::open(path, StoreSettings::default(), now).unwrap();
+    for number in 0..40_u32 {
+        let event = Event {
+            id: EventId::at(now),
+            source: "main".into(),
+            i_env: None,
+            i_event: Some(number.into()),
+            event_type: "Subscriber/Updated".into(),
+            subject: Subject { kind: SubjectKind::Account, id: (number % 7).to_string() },
+            event_time: None,
+            received_at: now,
+            body: format!("{{\"n\": {number}, \"text\": \"\\u0000 ü \u{1f600}\\n\"}}"),
+        };
+        let handler = |order| Subscription { handler: "sim".into(), order, rank: now };
+        let order = if number % 2 == 0 { Order::Skip } else { Order::Strict };
+        store.accept(event, vec![handler(order)]).await.unwrap();
+    }
+    for round in 0..2 {
+        let want = Want { handler: "sim".into(), connector: "hlr".into(), limit: 5 };
+        for claimed in store.claim(now, vec![want]).await.unwrap() {
+            let delivered = claimed.event.i_event.unwrap() % 2 == 0;
+            if round == 1 && delivered {
+                // this one stays in flight
+                continue;
+            }
+            let reason = "no".to_owned();
+            let outcome =
+                if delivered { Outcome::Delivered } else { Outcome::Refused { reason: reason.clone() } };
+            let state =
+                if delivered { State::Delivered { at: now } } else { State::Parked { at: now, reason } };
+            let attempt = Attempt {
+                number: 1,
+                started_at: now,
+                ended_at: now,
+                outcome,
+                request: Some("POST".into()),
+                response: Some("HTTP 202".into()),
+                settled: None,
+            };
+            let record = Record {
+                delivery: claimed.delivery.id,
+                claim: claimed.claim,
+                attempt,
+                state,
+                tries: 1,
+                status: None,
+                last: delivered.then(|| "{\"a\":1}".to_owned()),
+            };
+            store.record(record).await.unwrap();
+        }
+    }
+    store.close().await;
+}
+
+/// All lines but those that say how things were counted on the way.
+fn rows(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    assert!(lines.len() > 80, "{} lines", lines.len());
+    lines.sort();
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_moves_to_a_database_and_back_without_loss() {
+    let Some(server) = postgres::server() else { return };
+    let (folder, database) = (Folder::new(), server.url());
+    let from = folder.config("from.toml", "[store]\npath = \"from.db\"");
+    let several =
+        folder.config("several.toml", "[store.postgres]\nurl = { env = \"DATABASE\" }\nschema = \"moved\"");
+    let back = folder.config("back.toml", "[store]\npath = \"back.db\"");
+    fill(&folder.file("from.db")).await;
+
+    let plan = succeeds(&database, &["migrate"], &several);
+    assert!(plan.contains("CREATE TABLE") && plan.contains("steps to apply: 1"), "{plan}");
+    assert!(succeeds(&database, &["migrate", "--apply"], &several).contains("steps applied: 1"));
+    assert!(succeeds(&database, &["migrate"], &several).contains("up to date"));
+
+    let dump = |name: &str| folder.file(name).display().to_string();
+    succeeds(&database, &["export", "--to", &dump("1.jsonl")], &from);
+    succeeds(&database, &["import", "--from", &dump("1.jsonl")], &several);
+    succeeds(&database, &["export", "--to", &dump("2.jsonl")], &several);
+    succeeds(&database, &["import", "--from", &dump("2.jsonl")], &back);
+    succeeds(&database, &["export", "--to", &dump("3.jsonl")], &back);
+    assert_eq!(rows(&folder.file("2.jsonl")), rows(&folder.file("3.jsonl")));
+    // what was in flight has been taken up again on the way; all else is as it was
+    let first = rows(&folder.file("1.jsonl"));
+    let same = rows(&folder.file("3.jsonl")).into_iter().filter(|row| first.contains(row)).count();
+    assert!(same + 25 >= first.len(), "{same} of {} rows are the same", first.len());
+
+    let now = jiff::Timestamp::now();
+    let store = SqliteStore::open(&folder.file("back.db"), StoreSettings::default(), now).unwrap();
+    let deliveries = store.deliveries(Select::default(), None, 500).await.unwrap();
+    assert_eq!(deliveries.len(), 40);
+    let want = Want { handler: "sim".into(), connector: "hlr".into(), limit: 99 };
+    assert!(!store.claim(now, vec![want]).await.unwrap().is_empty(), "it goes on");
+    store.close().await;
+
+    let again = soapstone(&database, &["import", "--from", &dump("1.jsonl")], &several);
+    assert_eq!(again.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("something is in it already"));
+}
+
+#[tokio::test]
+async fn an_export_that_is_not_whole_is_refused() {
+    let folder = Folder::new();
+    let from = folder.config("from.toml", "[store]\npath = \"from.db\"");
+    fill(&folder.file("from.db")).await;
+    let dump = folder.file("dump.jsonl").display().to_string();
+    succeeds("", &["export", "--to", &dump], &from);
+    let there = soapstone("", &["export", "--to", &dump], &from);
+    assert_eq!(there.status.code(), Some(1), "it overwrites nothing");
+    let text = std::fs::read_to_string(&dump).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let cases = [
+        (lines[..lines.len() - 1].join("\n"), "the file isn't whole"),
+        ([&lines[..5], &lines[6..]].concat().join("\n"), "the file isn't whole"),
+        (text.replacen("\"table\":\"delivery\"", "\"table\":\"nonsense\"", 1), "there is no table"),
+        ("{}\n".to_owned(), "this is no export"),
+    ];
+    for (index, (text, expected)) in cases.iter().enumerate() {
+        let to = folder.config("to.toml", &format!("[store]\npath = \"to{index}.db\""));
+        std::fs::write(&dump, text).unwrap();
+        let import = soapstone("", &["import", "--from", &dump], &to);
+        let error = String::from_utf8_lossy(&import.stderr).into_owned();
+        assert!(import.status.code() == Some(1) && error.contains(expected), "{index}: {error}");
+    }
+}
