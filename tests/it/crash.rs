@@ -90,7 +90,7 @@ async fn killed_at_any_instant_it_loses_nothing_and_keeps_the_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_with_a_database_that_is_killed_too_it_loses_nothing_and_keeps_the_order() {
-    let Some(server) = postgres::server() else { return };
+    let Some(server) = postgres::mortal() else { return };
     let store = Store::Database { url: server.url(), schema: "killed".into() };
     killed(&store, Some(server)).await;
 }

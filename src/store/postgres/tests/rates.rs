@@ -1,7 +1,7 @@
 //! How fast the store is, for whoever changes it: `cargo test --release -p soapstone --lib postgres::tests::rates -- --ignored
 //! --nocapture`.
 //!
-//! Each figure stands beside that of plain ways in the same run, with as many connections as callers: an INSERT for each event and
+//! Each figure stands beside that of plain ways in the same run, with as many connections as callers (64 at most): an INSERT for each event and
 //! nothing else; and all that we write, but a transaction for each event. `RATES_FILL` says with how many pending deliveries
 //! acceptance and claims are measured (100 000).
 
@@ -59,6 +59,9 @@ async fn accept(store: &Arc<PostgresStore>, callers: usize, from: u32, count: u3
     at_once(callers, count, each).await
 }
 
+/// As many as a server is usually set up for, less what others need.
+const CONNECTIONS: usize = 64;
+
 /// One INSERT for each event, and nothing else.
 const PLAIN: &str = "\
     INSERT INTO event (seq, id, same, source, i_env, i_event, event_type, subject_kind, subject_id, event_time, received_at, body)
@@ -67,7 +70,7 @@ const PLAIN: &str = "\
 async fn plain(settings: &PostgresSettings, callers: usize, from: u32, count: u32) -> f64 {
     let address = Address::new(settings).expect("an address");
     let mut clients = Vec::new();
-    for _ in 0..callers {
+    for _ in 0..callers.min(CONNECTIONS) {
         let client = address.connect().await.expect("a connection");
         let statement = client.prepare(PLAIN).await.expect("prepared");
         clients.push((client, statement));
@@ -76,7 +79,7 @@ async fn plain(settings: &PostgresSettings, callers: usize, from: u32, count: u3
     let each = move |caller: usize, number| {
         let clients = Arc::clone(&clients);
         async move {
-            let (client, statement) = &clients[caller];
+            let (client, statement) = &clients[caller % clients.len()];
             let event = numbered(from + number);
             let (same, at) = (row::same(&event), micros(event.received_at));
             let Event { id, source, i_event, event_type, subject, body, .. } = event;
@@ -110,14 +113,14 @@ async fn work_off(store: &PostgresStore, batch: usize, count: usize) -> f64 {
 async fn rates_of_acceptance() {
     let Some(server) = server::server() else { return };
     let plainly = Own::new(settings(server)).await;
-    for callers in [1, 16, 64] {
+    for callers in [1, 16, 64, 256] {
         let own = Own::new(settings(server)).await;
         let store = Arc::new(own.store);
         // the same rows, but each event in a transaction and on a connection of its own
         let alone = PostgresSettings {
             batch_max: 1,
-            accept_at_once: callers,
-            connections: callers + 2,
+            accept_at_once: callers.min(CONNECTIONS),
+            connections: callers.min(CONNECTIONS) + 2,
             ..settings(server)
         };
         let alone = Arc::new(Own::new(alone).await.store);

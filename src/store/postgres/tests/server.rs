@@ -27,6 +27,13 @@ pub(crate) fn server() -> Option<&'static Server> {
     started(&SERVER, true)
 }
 
+/// Another, for whoever crashes it: others would be hit, too.
+#[allow(dead_code)] // not by every test program that has this file
+pub(crate) fn mortal() -> Option<&'static Server> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    started(&SERVER, true)
+}
+
 /// Another, which forgets when the power fails.
 #[allow(dead_code)] // not by every test program that has this file
 pub(crate) fn forgetful() -> Option<&'static Server> {
