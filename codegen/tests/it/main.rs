@@ -4,6 +4,7 @@ mod both_ends;
 mod compiles;
 mod corpus;
 mod facets;
+mod far;
 mod figures;
 mod fuzz;
 mod golden;
