@@ -1,6 +1,7 @@
 //! The generator from outside: what comes out of definitions, good and bad.
 
 mod both_ends;
+mod command;
 mod compiles;
 mod corpus;
 mod facets;
