@@ -198,6 +198,11 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
+    /// The value of one without a prefix, where it is as it stands; none of a declaration.
+    pub(crate) fn unprefixed(&self) -> Option<&'a str> {
+        (self.prefix == 0 && self.plain && self.key != "xmlns").then_some(self.value)
+    }
+
     /// The prefix, empty where there is none, and the rest of the key.
     pub(crate) fn split(&self) -> (&'a str, &'a str) {
         match self.prefix {
