@@ -312,6 +312,7 @@ impl Config {
             return Err(Error::Strict(warnings.into_iter().map(error).collect()));
         }
         model.keep(&self.only_services, &self.only_operations);
+        model.part();
         Ok(Read { model, contents, definitions, paths, files, folders, warnings })
     }
 

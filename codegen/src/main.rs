@@ -20,6 +20,9 @@ enum Command {
     Generate {
         #[command(flatten)]
         definitions: Definitions,
+        /// Serde's traits for each structure.
+        #[arg(long)]
+        json: bool,
         /// The file to write; standard output by default.
         #[arg(short, long)]
         output: Option<PathBuf>,
@@ -59,9 +62,6 @@ struct Definitions {
     /// Decimals instead of floating-point numbers.
     #[arg(long)]
     exact_floats: bool,
-    /// Serde's traits for each structure.
-    #[arg(long)]
-    serde: bool,
     /// The definitions' texts as well, for a server that answers `?wsdl`.
     #[arg(long)]
     embed_definitions: bool,
@@ -78,7 +78,7 @@ impl Definitions {
             };
         }
         config.strict(self.strict).wide_integers(self.wide_integers).exact_floats(self.exact_floats);
-        config.embed_definitions(self.embed_definitions).json(self.serde);
+        config.embed_definitions(self.embed_definitions);
         for service in &self.service {
             config.only_service(service);
         }
@@ -102,8 +102,8 @@ fn main() -> ExitCode {
 #[allow(clippy::print_stdout)]
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
-        Command::Generate { definitions, output } => {
-            let (text, report) = definitions.config().generate()?;
+        Command::Generate { definitions, json, output } => {
+            let (text, report) = definitions.config().json(json).generate()?;
             report.warnings.iter().for_each(|warning| eprintln!("{warning}"));
             match output {
                 Some(path) => std::fs::write(&path, text)

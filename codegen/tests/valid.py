@@ -9,6 +9,7 @@ together of the parts' types. One line for each message that isn't valid: its na
 What is taken from the schemas before:
 * facets other than enumerations of text, and unions, since the values are made from the tables, which don't have them;
 * what types that are text to us say about the text (`xsd:duration`, `xsd:ID`, ...);
+* elements with names that no element can have, which no message has either;
 and to them is added that a SOAP-ENC array has items of any name, which the usual spelling leaves out. From rpc/encoded
 messages is taken `xsi:type` where it names one of XML Schema's own types, or `SOAP-ENC:Array`: what is sent is the type
 that every stack knows, not the one that the definition derives from it.
@@ -216,6 +217,9 @@ class Schemas:
                 it.set("processContents", "lax")        # what we put there has no declaration
                 if it.get("namespace") not in (None, "##any", "##other"):
                     it.set("namespace", "urn:other")
+            elif kind == "element" and it.get("name", "")[:1].isdigit():
+                self.left_out["element that can't be called so"] += 1     # no schema has it, and no message
+                it.getparent().remove(it)
             elif kind == "union":
                 self.left_out[kind] += 1
                 it.getparent().replace(it, ET.Element(xs("restriction"), base="xs-own:string"))
@@ -329,7 +333,7 @@ def pieces(envelope):
 
 def standing_alone(piece):
     """As a document of its own, without what belongs to SOAP's encoding and not to a schema."""
-    alone = ET.fromstring(ET.tostring(piece, with_tail=False), parser)
+    alone = ET.fromstring(ET.tostring(piece, with_tail=False, encoding="unicode"), parser)
     for it in alone.iter(ET.Element):
         for name in list(it.attrib):
             if name.startswith("{") and ET.QName(name).namespace in (ENV, ENV12):

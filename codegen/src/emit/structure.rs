@@ -188,8 +188,8 @@ impl Emitter<'_> {
 
     /// A list is never optional: an empty one is none. Nil and absent differ only where both may be.
     fn field_type(&mut self, member: &Member) -> TokenStream {
-        let mut ty = self.value_type(&member.ty);
-        if member.boxed {
+        let mut ty = self.value_type(&member.ty, member.far);
+        if member.boxed && !member.far {
             ty = quote! { Box<#ty> };
         }
         let both = member.optional && member.nillable;
@@ -207,13 +207,18 @@ impl Emitter<'_> {
         }
     }
 
-    fn value_type(&mut self, ty: &Type) -> TokenStream {
+    /// `far` for a structure that the compiler isn't to look into.
+    fn value_type(&mut self, ty: &Type, far: bool) -> TokenStream {
         match ty {
             Type::Simple(simple) => self.simple_type(*simple),
+            Type::Structure(index) if far => {
+                let structure = self.plan.ty(*index, self.module);
+                quote! { ::soapstone_soap::Far<#structure> }
+            }
             Type::Structure(index) | Type::Enumeration(index) => self.plan.ty(*index, self.module),
             Type::Raw => self.runtime("Raw"),
             Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
-                let item = self.value_type(item);
+                let item = self.value_type(item, far);
                 quote! { Vec<#item> }
             }
             Type::Any => self.runtime("Any"),

@@ -3,6 +3,7 @@
 mod builtin;
 mod cycles;
 mod facets;
+mod far;
 mod merge;
 mod missing;
 mod operations;
@@ -77,6 +78,11 @@ impl Model {
             structure.home = None;
         }
         self.retain(kept);
+    }
+
+    /// Puts pointers where structures are too deep inside of each other; last, so that nothing is for what is gone.
+    pub(crate) fn part(&mut self) {
+        far::part(&mut self.structures);
     }
 
     /// Removes the structures that aren't `kept`, which nothing that stays holds.
@@ -164,6 +170,8 @@ pub(crate) struct Member {
     pub(crate) nillable: bool,
     /// Stands behind a pointer: the structure would hold itself otherwise.
     pub(crate) boxed: bool,
+    /// The structure in it stands behind a pointer that the compiler doesn't look behind.
+    pub(crate) far: bool,
     /// `default` or `fixed`.
     pub(crate) preset: Option<Preset>,
     /// What is demanded of its values.
@@ -183,6 +191,7 @@ impl Member {
             optional: false,
             nillable: false,
             boxed: false,
+            far: false,
             preset: None,
             facets: Vec::new(),
             documentation: String::new(),

@@ -59,6 +59,12 @@ impl library::LibraryServer for Library {
             }
             "panic" => panic!("on purpose"),
             "plain" => Err(Fault::new("Server", "no more to say"))?,
+            // what a fault may not have: the definition declares it for answers
+            "fault with headers" => {
+                let denied = types::Denied { reason: "this one may".to_owned() };
+                let fault = TypedFault::from(Fault::new("Server.Headers", "with headers"));
+                return Err(fault.with_header(types::Quota { left: 0 }).with_header(denied));
+            }
             // what an answer may not have: the definition declares it for faults
             "header" => context.answer_headers().set(types::Denied::default()),
             _ => {}
@@ -71,13 +77,17 @@ impl library::LibraryServer for Library {
         Ok(types::FindResponse { book: books })
     }
 
-    async fn log(&self, request: types::Log, _: &mut Context) -> Result<Nothing, TypedFault> {
+    async fn log(&self, request: types::Log, context: &mut Context) -> Result<Nothing, TypedFault> {
         if request.line == "refuse" {
             Err(Fault::new("Server", "no more lines"))?;
         }
         // as somebody who waits for a disk would; meanwhile the client may be gone
         for _ in 0..10 {
             tokio::task::yield_now().await;
+        }
+        if request.line == "header" {
+            // what nothing can have that isn't answered
+            context.answer_headers().set(types::Quota { left: 0 });
         }
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(request.line);
         self.logged.notify_one();

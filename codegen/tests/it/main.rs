@@ -1,9 +1,11 @@
 //! The generator from outside: what comes out of definitions, good and bad.
 
 mod both_ends;
+mod command;
 mod compiles;
 mod corpus;
 mod facets;
+mod far;
 mod figures;
 mod fuzz;
 mod golden;

@@ -1,5 +1,7 @@
 //! The generated server as a protocol: raw requests, versions, statuses, limits, `?wsdl`.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HOST};
 use http::{Method, Request};
@@ -8,6 +10,7 @@ use soapstone_soap::{
     Context, Definition, Endpoint, Fault, Limits, NOTHING, Nothing, Operation, Part, Port, SOAP_1_1,
     SOAP_1_2, Service, Style, TypedFault, Version,
 };
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::compiles::literal::example::ExampleServer;
 use crate::compiles::literal::types::{BothIn, BothOut};
@@ -74,6 +77,45 @@ async fn a_fault_has_the_status_and_the_form_of_its_version() {
     assert!(text.contains("<soap:Detail><NotFound xmlns=\"urn:example:library\">"), "{text}");
     let busy = envelope(SOAP_1_2, SESSION, "<Find><title>later</title></Find>");
     assert_eq!(post(&busy).await.0, 500, "the receiver's fault");
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_a_fault_may_not_have_is_left_out_and_whoever_wrote_the_server_is_told() {
+    let log = Log::default();
+    let writer = log.clone();
+    let logging =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).set_default();
+    let said = || String::from_utf8(std::mem::take(&mut *log.0.lock().expect("the log"))).expect("text");
+    let title = "<Find><title>fault with headers</title></Find>";
+    let (status, _, text) = post(&envelope(SOAP_1_1, SESSION, title)).await;
+    // the fault gets through, with the header that it may have
+    assert!(status == 500 && text.contains("soap:Server.Headers"), "{text}");
+    assert!(text.contains("<reason>this one may</reason>") && !text.contains("Quota"), "{text}");
+    let line = said();
+    for part in ["ERROR", "declares no header of type Quota here", "operation=\"Find\""] {
+        assert!(line.contains(part) && line.lines().count() == 1, "{line}");
+    }
+    let (status, _, text) = post(&envelope(SOAP_1_1, "", "<Log><line>header</line></Log>")).await;
+    assert_eq!((status, text.as_str()), (202, ""));
+    let line = said();
+    assert!(line.contains("type Quota here") && line.contains("operation=\"Log\""), "{line}");
+    // nothing to be told
+    assert_eq!(post(&envelope(SOAP_1_1, "", FIND)).await.0, 500);
+    assert_eq!(said(), "");
+    drop(logging);
 }
 
 #[tokio::test]

@@ -69,23 +69,27 @@ impl Fill {
             _ => self.turn % last,
         };
         if let Some(member) = shape.members.get(index) {
-            self.value(structure.member_mut(index), shape.namespace_of(member), member, &member.ty);
+            let name = (member.name, shape.namespace_of(member));
+            self.value(structure.member_mut(index), name, member, &member.ty);
         }
     }
 
     fn member(self, structure: &mut dyn Structure, index: usize, member: &Member) {
-        let namespace = structure.shape().namespace_of(member);
+        let name = (member.name, structure.shape().namespace_of(member));
         let value = structure.member_mut(index);
-        if member.optional && self.depth == 0 && member.place != Place::Wildcard {
+        // `1st`, which SOAP::Lite sends all the same
+        let impossible = member.name.starts_with(|first: char| first.is_ascii_digit());
+        if member.optional && (impossible || self.depth == 0 && member.place != Place::Wildcard) {
             value.set_absent();
         } else if self.depth == 0 && member.nillable {
             value.set_nil();
         } else {
-            self.value(value, namespace, member, &member.ty);
+            self.value(value, name, member, &member.ty);
         }
     }
 
-    fn value(self, value: &mut dyn Value, namespace: &str, member: &Member, ty: &Type) {
+    /// `name`, with its namespace, is that of the element.
+    fn value(self, value: &mut dyn Value, name: (&str, &str), member: &Member, ty: &Type) {
         match (value.open(), ty) {
             (Slot::Scalar(scalar), Type::Raw) => {
                 let odd = "<o:odd xmlns=\"\" xmlns:o=\"urn:other\"><o:in>1</o:in></o:odd>";
@@ -93,7 +97,7 @@ impl Fill {
                     Place::OtherAttributes => " xmlns:o=\"urn:other\" o:odd=\"a&amp;b\"".to_owned(),
                     Place::Wildcard => odd.to_owned(),
                     // of no type, but with a name
-                    _ => format!("<{0} xmlns=\"{namespace}\">{odd}</{0}>", member.name),
+                    _ => format!("<{0} xmlns=\"{1}\">{odd}</{0}>", name.0, name.1),
                 };
                 scalar.read(Cow::Owned(text)).expect("text");
             }
@@ -109,12 +113,12 @@ impl Fill {
                     _ => 2,
                 };
                 for index in 0..count {
-                    self.next(index).value(list.push(), namespace, member, item);
+                    self.next(index).value(list.push(), name, member, item);
                 }
             }
             // the table doesn't say how many items, and one is always right
             (Slot::List(list), Type::Items(items)) if self.level < 3 * DEEP => {
-                self.value(list.push(), namespace, member, &items.ty);
+                self.value(list.push(), (items.name, items.namespace), member, &items.ty);
             }
             (Slot::Any(any), _) => *any = Any::Text("anything".to_owned()),
             (Slot::List(_), _) => {}

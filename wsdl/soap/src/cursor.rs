@@ -520,7 +520,7 @@ impl<'a> Cursor<'a> {
             && let Some(text) = self.tokens.value(self.limits.value_bytes)
         {
             self.end();
-            return Ok(Cow::Borrowed(text));
+            return Ok(text);
         }
         let mut whole: Cow<'a, str> = Cow::Borrowed("");
         loop {

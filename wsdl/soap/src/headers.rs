@@ -85,18 +85,33 @@ impl Headers {
         Ok(headers)
     }
 
+    /// Those that are none of `declared`, which an answer can't have: [`crate::Operation::output_headers`], or a
+    /// fault's.
+    pub fn undeclared(&self, declared: &'static [Header]) -> Vec<Undeclared> {
+        self.blocks.iter().filter_map(|block| block.element(declared).err()).collect()
+    }
+
     /// The element of each.
     pub(crate) fn declared(
         &self,
         declared: &'static [Header],
     ) -> Result<Vec<(&'static Header, &dyn Structure)>, Undeclared> {
-        let element = |block: &Block| {
-            let shape = block.block.shape();
-            let of_type = |header: &&Header| std::ptr::eq(header.shape, shape);
-            let of_name = |header: &&Header| block.name.is_none_or(|name| name == header.name);
-            declared.iter().find(|header| of_type(header) && of_name(header)).ok_or(Undeclared(shape.name))
-        };
-        self.blocks.iter().map(|block| Ok((element(block)?, &*block.block))).collect()
+        self.blocks.iter().map(|block| Ok((block.element(declared)?, &*block.block))).collect()
+    }
+
+    /// The element of each that has one.
+    pub(crate) fn as_far_as(&self, declared: &'static [Header]) -> Vec<(&'static Header, &dyn Structure)> {
+        let known = |block| Some((Block::element(block, declared).ok()?, &*block.block));
+        self.blocks.iter().filter_map(known).collect()
+    }
+}
+
+impl Block {
+    fn element(&self, declared: &'static [Header]) -> Result<&'static Header, Undeclared> {
+        let shape = self.block.shape();
+        let of_type = |header: &&Header| std::ptr::eq(header.shape, shape);
+        let of_name = |header: &&Header| self.name.is_none_or(|name| name == header.name);
+        declared.iter().find(|header| of_type(header) && of_name(header)).ok_or(Undeclared(shape.name))
     }
 }
 

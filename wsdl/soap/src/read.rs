@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::cursor::{Cursor, Kind, Marks, Tag, Token, ids};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::shape::inline_shape;
-use crate::{Any, Invalid, List, Place, Scalar, Shape, Slot, Structure, Type, Value, Xsd};
+use crate::{Any, Invalid, List, Member, Place, Scalar, Shape, Slot, Structure, Table, Type, Value, Xsd};
 
 /// What references need: where the elements with ids are, and which are being read just now.
 #[derive(Default)]
@@ -52,6 +52,7 @@ pub(crate) fn members<'a>(
     target: &mut dyn Structure,
 ) -> Result<(), ReadError> {
     let shape = target.shape();
+    let table: &Table = shape;
     let mut hint = 0;
     let mut path = Path::default();
     let mut text = String::new();
@@ -63,7 +64,7 @@ pub(crate) fn members<'a>(
         match token {
             Token::Start(_) if kind == Kind::Map => map_item(cursor, references, target)?,
             Token::Start(tag) => {
-                let found = if shape.told_apart {
+                let found = if table.told_apart {
                     shape.qualified_position(tag.local, cursor.namespace(&tag))
                 } else {
                     shape.position(tag.local.as_bytes(), hint)
@@ -71,7 +72,7 @@ pub(crate) fn members<'a>(
                 match found {
                     Some(index) => {
                         hint = index + 1;
-                        let member = &shape.members[index];
+                        let member = &table.members[index];
                         let target = target.member_mut(index);
                         match member.place {
                             Place::Inline => {
@@ -84,13 +85,13 @@ pub(crate) fn members<'a>(
                                 .map_err(|error| error.inside(member.name))?,
                         }
                     }
-                    None => match shape.wildcard {
+                    None => match table.wildcard {
                         Some(index) => raw(cursor, &tag, target.member_mut(index))?,
                         None => cursor.skip()?,
                     },
                 }
             }
-            Token::Text(piece) if shape.text.is_some() => {
+            Token::Text(piece) if table.text.is_some() => {
                 cursor.limit_value(text.len() + piece.len())?;
                 text.push_str(&piece);
             }
@@ -100,7 +101,7 @@ pub(crate) fn members<'a>(
         }
     }
     // of mixed content: the text between the elements, in one
-    if let (Some(index), false) = (shape.text, text.trim().is_empty())
+    if let (Some(index), false) = (table.text, text.trim().is_empty())
         && let Slot::Scalar(scalar) = target.member_mut(index).open()
     {
         read_shown(cursor, scalar, &text)?;
@@ -188,9 +189,20 @@ fn attributes<'a>(
     target: &mut dyn Structure,
 ) -> Result<(), ReadError> {
     let shape = target.shape();
+    let table: &Table = shape;
     let mut others = String::new();
     let entries = cursor.entries(tag);
     for entry in &entries {
+        // nearly every attribute is what it looks like
+        if let Some(value) = entry.unprefixed()
+            && let Some(index) = plain_attribute(table, entry.key)
+        {
+            cursor.limit_value(value.len())?;
+            let member = &table.members[index];
+            text(cursor, Cow::Borrowed(value), Kind::Other, member.ty, target.member_mut(index))
+                .map_err(|error| error.inside(member.name))?;
+            continue;
+        }
         let Some(attribute) = cursor.attribute(tag, *entry)? else { continue };
         let of_name = |index: &usize| {
             let member = &shape.members[*index];
@@ -219,6 +231,16 @@ fn attributes<'a>(
             .map_err(|invalid| cursor.error(ReadErrorKind::Value(String::new(), invalid)))?;
     }
     Ok(())
+}
+
+/// The attribute of this name that is in no namespace.
+fn plain_attribute(table: &Table, name: &str) -> Option<usize> {
+    let is_it = |member: &Member| {
+        member.name == name
+            && member.place == Place::Attribute
+            && member.namespace.is_none_or(|namespace| namespace.is_empty())
+    };
+    table.members[table.elements..].iter().position(is_it).map(|index| table.elements + index)
 }
 
 /// Keeps an element as it stands.

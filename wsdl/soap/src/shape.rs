@@ -5,7 +5,11 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 use crate::script::Script;
+use crate::write::escape;
 use crate::{Facet, Xsd};
+
+/// The namespace that has a prefix everywhere (Namespaces in XML 1.0 §3).
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// A structure as its definition has it: its name and its members in wire order.
 ///
@@ -69,6 +73,8 @@ pub(crate) struct Tags {
     pub(crate) start: Box<str>,
     /// Without it, for literal messages.
     pub(crate) plain: Box<str>,
+    /// The same with the namespace that the member has of its own.
+    pub(crate) declared: Box<str>,
     pub(crate) end: Box<str>,
 }
 
@@ -334,19 +340,27 @@ impl Shape {
     /// The tags of each member, in order; made when the first structure is written.
     pub(crate) fn tags(&self) -> &[Tags] {
         self.tags.get_or_init(|| {
-            let tags = |member: &Member| {
-                let name = member.name;
+            let tags = |(index, member): (usize, &Member)| {
+                let (name, mut namespace) = (member.name, String::new());
+                escape(&mut namespace, member.namespace.unwrap_or_default());
                 if member.place == Place::Attribute {
-                    return Tags { start: format!(" {name}=\"").into(), plain: "".into(), end: "".into() };
+                    let start = match namespace.as_str() {
+                        "" => format!(" {name}=\""),
+                        XML => format!(" xml:{name}=\""),
+                        namespace => format!(" xmlns:a{index}=\"{namespace}\" a{index}:{name}=\""),
+                    };
+                    let none = || Box::from("");
+                    return Tags { start: start.into(), plain: none(), declared: none(), end: none() };
                 }
                 let rest = if let Type::Xsd(xsd) = member.ty { xsd.start_tag_end() } else { ">" };
                 Tags {
                     start: format!("<{name}{rest}").into(),
                     plain: format!("<{name}>").into(),
+                    declared: format!("<{name} xmlns=\"{namespace}\">").into(),
                     end: format!("</{name}>").into(),
                 }
             };
-            self.members.iter().map(tags).collect()
+            self.members.iter().enumerate().map(tags).collect()
         })
     }
 

@@ -3,6 +3,8 @@
 //! quick-xml's reader does this for any source of bytes and for documents that aren't known to be UTF-8; here the
 //! whole message is in memory and is text already, which makes half of that work superfluous.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 use memchr::{memchr, memchr2, memchr3};
 
@@ -70,18 +72,27 @@ impl<'a> Tokenizer<'a> {
     }
 
     /// The text up to the end tag of the element that is open, where there is nothing but text of at most `most` bytes in
-    /// between; as if [`Self::next`] had been asked twice, for what nearly every value is.
-    pub(crate) fn value(&mut self, most: usize) -> Option<&'a str> {
+    /// between, and XML's own entities; as if [`Self::next`] had been asked for each, for what nearly every value is.
+    pub(crate) fn value(&mut self, most: usize) -> Option<Cow<'a, str>> {
         let rest = &self.source.as_bytes()[self.at..];
-        let length = memchr2(b'<', b'&', rest)?;
+        let mut length = memchr2(b'<', b'&', rest)?;
+        let references = rest[length] == b'&';
+        if references {
+            length += memchr(b'<', &rest[length..])?;
+        }
         let name = self.open.last()?.as_bytes();
         let after = rest[length..].strip_prefix(b"</")?.strip_prefix(name)?;
         if after.first() != Some(&b'>') || length > most {
             return None;
         }
         let end = name.len() + 3;
+        let replaced = match references {
+            true => Some(replaced(&self.source[self.at..self.at + length])?),
+            false => None,
+        };
         self.open.pop();
-        Some(self.take(0, length, end))
+        let text = self.take(0, length, end);
+        Some(replaced.map_or(Cow::Borrowed(text), Cow::Owned))
     }
 
     /// Goes on behind `before`, `length` and `after` bytes, and gives out the middle ones.
@@ -198,6 +209,11 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
+    /// The value of one without a prefix, where it is as it stands; none of a declaration.
+    pub(crate) fn unprefixed(&self) -> Option<&'a str> {
+        (self.prefix == 0 && self.plain && self.key != "xmlns").then_some(self.value)
+    }
+
     /// The prefix, empty where there is none, and the rest of the key.
     pub(crate) fn split(&self) -> (&'a str, &'a str) {
         match self.prefix {
@@ -255,6 +271,24 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
+/// XML's own entities (XML 1.0 §4.6).
+const ENTITIES: [(&str, char); 5] =
+    [("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"'), ("&apos;", '\'')];
+
+/// A text with what its references stand for; `None` where any is of another kind.
+fn replaced(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr(b'&', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        let (entity, character) = ENTITIES.iter().find(|(entity, _)| rest[at..].starts_with(entity))?;
+        out.push(*character);
+        rest = &rest[at + entity.len()..];
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
 const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// Where the tag's closing bracket is, which may stand inside quotes as something else.
@@ -309,6 +343,32 @@ mod tests {
             ]
         );
         assert_eq!(Tokenizer::new("<!doctype a>", 0).next(), Ok(Piece::DocType));
+    }
+
+    #[test]
+    fn a_value_is_taken_in_one_step_with_xmls_own_entities_and_left_alone_with_anything_else() {
+        for (text, value) in [
+            ("", Some("")),
+            ("a b", Some("a b")),
+            ("&amp;", Some("&")),
+            ("a &lt;&gt;é&quot;b&apos;&amp;amp;", Some("a <>é\"b'&amp;")),
+            ("&#65;", None),
+            ("a&amp", None),
+            ("a & b", None),
+            ("&nbsp;", None),
+            ("<c/>", None),
+            ("a&amp;<c/>", None),
+        ] {
+            let source = format!("<a>{text}</a>");
+            let mut tokenizer = Tokenizer::new(&source, 0);
+            tokenizer.next().expect("a tag");
+            assert_eq!(tokenizer.value(60).as_deref(), value, "{text}");
+            let next = if value.is_some() { source.len() } else { 3 };
+            assert_eq!(tokenizer.position(), next, "{text}");
+        }
+        let mut tokenizer = Tokenizer::new("<a>&amp;123</a>", 0);
+        tokenizer.next().expect("a tag");
+        assert_eq!((tokenizer.value(7), tokenizer.position()), (None, 3));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tower::{BoxError, Service};
 
 use super::{Answer, Context, Definition, Outcome, Port, Server};
-use crate::{Fault, Invocation, Limits};
+use crate::{Fault, Header, Headers, Invocation, Limits, Operation};
 
 /// Serves any number of port types at one address, in SOAP 1.1 and 1.2 as their definitions say.
 ///
@@ -57,6 +57,9 @@ use crate::{Fault, Invocation, Limits};
 /// | POST with a `Content-Encoding` | 415 with a fault: decompression is a layer in front, which has its own limit |
 /// | GET or HEAD with `?wsdl` | the definition ([`Endpoint::definition`]), 404 where there is none |
 /// | any other | 405 |
+///
+/// What a method gets wrong is logged as an error (`tracing`): that it panicked, that a header of its fault isn't
+/// declared and so is left out.
 ///
 /// PHP hangs up once it has sent a one-way request, and hyper then drops what is under way: a server with one-way
 /// operations hands them to its runtime ([`Endpoint::detach`]), or sets `half_close(true)` on hyper's
@@ -203,9 +206,13 @@ impl Site {
         }
         let Outcome { result, headers } = port.call(parameter, context).await;
         match result {
-            Ok(_) if operation.one_way => empty(StatusCode::ACCEPTED),
+            Ok(_) if operation.one_way => {
+                tell_of_undeclared(operation, &headers, operation.output_headers);
+                empty(StatusCode::ACCEPTED)
+            }
             Ok(result) => sent(Answer::result(operation, version, &headers, &*result)),
             Err(typed) => {
+                tell_of_undeclared(operation, &typed.headers, operation.fault_headers);
                 let detail = typed.detail.as_deref();
                 sent(Answer::typed_fault(operation, version, &typed.headers, &typed.fault, detail))
             }
@@ -222,6 +229,15 @@ impl Site {
             Some(text) => full(StatusCode::OK, "text/xml; charset=utf-8", text),
             None => empty(StatusCode::NOT_FOUND),
         }
+    }
+}
+
+/// Logs an error for each header block that doesn't go out: for whoever wrote the server, since neither the caller
+/// nor the fault has anything to do with it. An answer with one isn't written at all.
+fn tell_of_undeclared(operation: &Operation, headers: &Headers, declared: &'static [Header]) {
+    for undeclared in headers.undeclared(declared) {
+        let (service, operation) = (operation.service, operation.name);
+        tracing::error!(service, operation, "a header is left out: {undeclared}");
     }
 }
 

@@ -256,7 +256,8 @@ impl Answer {
     }
 
     /// The answer with a fault that `operation` declares the detail of ([`Operation::faults`]), and headers
-    /// ([`Operation::fault_headers`]); headers that it doesn't declare are left out.
+    /// ([`Operation::fault_headers`]). The fault gets through whatever goes with it: a header that the operation
+    /// doesn't declare is left out ([`Headers::undeclared`]), and an [`Endpoint`] logs an error about it.
     pub fn typed_fault(
         operation: &Operation,
         version: Version,
@@ -264,7 +265,7 @@ impl Answer {
         fault: &Fault,
         detail: Option<&dyn Structure>,
     ) -> Self {
-        let blocks = headers.declared(operation.fault_headers).unwrap_or_default();
+        let blocks = headers.as_far_as(operation.fault_headers);
         Self::faulty(version, fault, write::fault_with(version, &blocks, fault, detail))
     }
 

@@ -1,25 +1,22 @@
 //! The attributes of a structure's element.
 
-use std::fmt::Write as _;
-
 use super::text::{special, untouched, words};
-use super::{WriteError, Writer, escape};
+use super::{WriteError, Writer};
 use crate::read::check_element;
 use crate::shape::Tags;
-use crate::{Member, Place, Preset, Structure, Type, View, Xsd};
-
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
+use crate::{Member, Place, Preset, Structure, Table, Type, View, Xsd};
 
 impl Writer<'_> {
     pub(super) fn attributes(&mut self, value: &dyn Structure) -> Result<(), WriteError> {
-        let shape = value.shape();
-        let members = shape.members.iter().zip(shape.tags()).enumerate();
-        for (index, (member, tags)) in members.skip(shape.elements) {
+        let table: &Table = value.shape();
+        let tags = value.shape().tags();
+        for index in table.elements..table.members.len() {
+            let (member, tags) = (&table.members[index], &tags[index]);
             let view = value.member(index).view();
             match member.place {
-                Place::Attribute => self
-                    .attribute(index, member, tags, shape.namespace_of(member), view)
-                    .map_err(|error| error.inside(member.name))?,
+                Place::Attribute => {
+                    self.attribute(member, tags, view).map_err(|error| error.inside(member.name))?
+                }
                 Place::OtherAttributes => {
                     if let View::Scalar(scalar) = view
                         && let Some(text) = scalar.as_text()
@@ -37,32 +34,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn attribute(
-        &mut self,
-        index: usize,
-        member: &Member,
-        tags: &Tags,
-        namespace: &str,
-        view: View<'_>,
-    ) -> Result<(), WriteError> {
+    fn attribute(&mut self, member: &Member, tags: &Tags, view: View<'_>) -> Result<(), WriteError> {
         let view = match view {
             View::List(list) if list.is_empty() && member.optional => return Ok(()),
             View::Scalar(_) | View::List(_) => view,
             _ if member.optional => return Ok(()),
             _ => View::Absent,
         };
-        match namespace {
-            "" => self.text.push_str(&tags.start),
-            XML => {
-                self.text.push_str(" xml:");
-                self.text.push_str(&tags.start[1..]);
-            }
-            namespace => {
-                let _ = write!(self.text, " xmlns:a{index}=\"");
-                escape(&mut self.text, namespace);
-                let _ = write!(self.text, "\" a{index}:{}", &tags.start[1..]);
-            }
-        }
+        self.text.push_str(&tags.start);
         let start = self.text.len();
         match view {
             View::Scalar(scalar) => match scalar.as_text() {
@@ -72,10 +51,11 @@ impl Writer<'_> {
                     }
                     _ => self.attribute_text(text)?,
                 },
-                // numbers and dates have nothing to be escaped; what is text all the same is looked at again
+                // numbers and dates have nothing to be escaped
                 None => {
                     scalar.write(&mut self.text);
-                    if special(&self.text[start..]) {
+                    let text = !matches!(member.ty, Type::Xsd(xsd) if !xsd.is_text());
+                    if text && special(&self.text[start..]) {
                         let lexical = self.text.split_off(start);
                         self.attribute_text(&lexical)?;
                     }

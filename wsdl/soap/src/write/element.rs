@@ -4,7 +4,7 @@ use super::text::words;
 use super::{WriteError, Writer, escape};
 use crate::read::check_element;
 use crate::wellformed::has_default_namespace;
-use crate::{Member, Place, Shape, Structure, Type, View};
+use crate::{Member, Place, Shape, Structure, Table, Type, View};
 
 impl<'a> Writer<'a> {
     /// An element that has nothing around it. With a prefix where the elements in it are in no namespace, so that
@@ -76,7 +76,7 @@ impl<'a> Writer<'a> {
     pub(super) fn enter(&mut self, name: &str, namespace: &'a str) -> &'a str {
         let before = self.default;
         self.start(name);
-        if self.literal && namespace != before {
+        if self.literal && !same(namespace, before) {
             self.text.push_str(" xmlns=\"");
             escape(&mut self.text, namespace);
             self.text.push('"');
@@ -105,14 +105,18 @@ impl<'a> Writer<'a> {
 
     pub(super) fn members(&mut self, value: &dyn Structure) -> Result<(), WriteError> {
         let shape = value.shape();
-        let elements = &shape.members[..shape.elements];
+        let table: &Table = shape;
+        let elements = &table.members[..table.elements];
         if self.literal {
             // nearly every structure has its elements in the namespace that it is in itself
-            let usual = shape.elements_in == self.default;
+            let usual = same(table.elements_in, self.default);
             for (index, (member, tags)) in elements.iter().zip(shape.tags()).enumerate() {
                 match (value.member(index).view(), member.ty) {
-                    (View::Scalar(scalar), Type::Xsd(xsd)) if usual && member.namespace.is_none() => {
-                        self.text.push_str(&tags.plain);
+                    (View::Scalar(scalar), Type::Xsd(xsd)) if usual || member.namespace.is_some() => {
+                        self.text.push_str(match member.namespace {
+                            Some(own) if !same(own, self.default) => &tags.declared,
+                            _ => &tags.plain,
+                        });
                         self.content(xsd, scalar)
                             .map_err(|character| WriteError::of(character).inside(member.name))?;
                         self.text.push_str(&tags.end);
@@ -140,8 +144,8 @@ impl<'a> Writer<'a> {
                 }
             }
         }
-        match shape.text {
-            Some(index) => self.text_of(value.member(index).view(), shape.members[index].ty),
+        match table.text {
+            Some(index) => self.text_of(value.member(index).view(), table.members[index].ty),
             None => Ok(()),
         }
     }
@@ -203,4 +207,9 @@ impl<'a> Writer<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether two namespaces are the same; they are one constant, mostly.
+fn same(one: &str, other: &str) -> bool {
+    std::ptr::eq(one, other) || one == other
 }

@@ -17,17 +17,18 @@ impl Writer<'_> {
     }
 
     pub(super) fn escaped(&mut self, text: &str) -> Result<(), char> {
-        if !special(text) {
+        if untouched(text) {
             self.text.push_str(text);
             return Ok(());
         }
-        match text.chars().find(|character| !allowed(*character)) {
-            Some(character) => Err(character),
-            None => {
-                escape(&mut self.text, text);
-                Ok(())
-            }
+        // no other byte begins what XML doesn't allow, and looking at characters one by one takes its time
+        let suspect = |byte: u8| (byte < 0x20) & !matches!(byte, b'\t' | b'\n' | b'\r') | (byte == 0xEF);
+        let suspect = text.bytes().fold(false, |found, byte| found | suspect(byte));
+        if suspect && let Some(character) = text.chars().find(|character| !allowed(*character)) {
+            return Err(character);
         }
+        replace(&mut self.text, text);
+        Ok(())
     }
 
     pub(super) fn lossy(&mut self, text: &str) {
@@ -97,12 +98,23 @@ fn special_byte(byte: u8) -> bool {
 /// Escapes text for content and for attributes in double quotes. A carriage return is written as a reference,
 /// since a reader turns a bare one into a line feed (XML 1.0 §2.11).
 pub(crate) fn escape(out: &mut String, text: &str) {
-    if !special(text) {
-        return out.push_str(text);
+    if untouched(text) {
+        out.push_str(text);
+    } else {
+        replace(out, text);
     }
+}
+
+/// The same of a text that may need it.
+fn replace(out: &mut String, text: &str) {
     let mut rest = text;
     let escaped = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\r');
-    while let Some(index) = rest.as_bytes().iter().position(escaped) {
+    loop {
+        // eight bytes in one step as long as there is nothing in them
+        let (chunks, _) = rest.as_bytes().as_chunks::<8>();
+        let clean = 8 * chunks.iter().take_while(|chunk| suspicious(**chunk) == 0).count();
+        let Some(index) = rest.as_bytes()[clean..].iter().position(escaped) else { break };
+        let index = clean + index;
         out.push_str(&rest[..index]);
         out.push_str(match rest.as_bytes()[index] {
             b'<' => "&lt;",
