@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+
+use crate::delivery::later;
 
 /// What PortaBilling's breaker is called; connectors' have the connector's name.
 pub const PORTABILLING: &str = "portabilling";
@@ -205,10 +207,6 @@ impl Breaker {
     fn changed(&self, state: BreakerState, now: Timestamp) -> Self {
         Self { state, since: now, version: self.version + 1, ..self.clone() }
     }
-}
-
-fn later(time: Timestamp, by: Duration) -> Option<Timestamp> {
-    time.checked_add(SignedDuration::try_from(by).ok()?).ok()
 }
 
 #[cfg(test)]

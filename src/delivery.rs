@@ -352,7 +352,8 @@ pub(crate) fn due(
     (due <= end).then_some(due)
 }
 
-fn later(time: Timestamp, by: Duration) -> Option<Timestamp> {
+/// So long after that; none beyond the end of time.
+pub(crate) fn later(time: Timestamp, by: Duration) -> Option<Timestamp> {
     time.checked_add(SignedDuration::try_from(by).ok()?).ok()
 }
 

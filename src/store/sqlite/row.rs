@@ -28,6 +28,7 @@ macro_rules! delivery_columns {
     };
 }
 
+pub(super) use crate::store::number::{DELIVERIES, EVENTS, delivery_id, delivery_seq};
 pub(super) use {delivery_columns, event_columns};
 
 /// How many columns those are.
@@ -40,29 +41,6 @@ pub(super) const ATTEMPT: &str = "number, started_at, ended_at, outcome, class, 
 
 /// The columns that [`status`] reads.
 pub(super) const STATUS: &str = "i_account, service_group, value, message, at";
-
-/// How many deliveries an event can have.
-pub(super) const DELIVERIES: i64 = 1024;
-
-/// More than there are events: a delivery's number has 48 bits in its id.
-pub(super) const EVENTS: i64 = 1 << 38;
-
-/// How many of the lowest bits of a delivery's id are its number.
-const SEQ_BITS: u32 = 48;
-
-/// A delivery's id: that of its event, with the delivery's number in the lowest 48 bits. The event's time and what is left
-/// of its random bits keep it apart from those of other gateways.
-pub(super) fn delivery_id(event: EventId, seq: i64) -> DeliveryId {
-    let mask = (1_u128 << SEQ_BITS) - 1;
-    let seq = u128::from(seq.unsigned_abs());
-    DeliveryId(Uuid::from_u128(event.0.as_u128() & !mask | seq & mask))
-}
-
-/// The number that is in a delivery's id.
-pub(super) fn delivery_seq(id: DeliveryId) -> i64 {
-    let mask = (1_u128 << SEQ_BITS) - 1;
-    i64::try_from(id.0.as_u128() & mask).unwrap_or(i64::MAX)
-}
 
 /// Microseconds since 1970: finer than that no two clocks agree.
 pub(super) fn micros(time: Timestamp) -> i64 {
