@@ -36,7 +36,7 @@ use crate::handler::Handler;
 use crate::store::{Status, Store, StoreError, Want};
 
 pub use gate::GateSettings;
-pub(crate) use gate::{Gates, Health};
+pub(crate) use gate::{Gates, Health, Told};
 pub use settle::{Settled, Settler};
 
 /// Tells the time; in tests it is held.
@@ -240,6 +240,11 @@ impl Dispatcher {
         }
     }
 
+    /// Who is told of a breaker that changes.
+    fn told(&self) -> Told<'_> {
+        Told { store: &*self.store, observer: &*self.observer }
+    }
+
     /// What lies before the systems that are asked.
     pub(crate) fn gates(&self) -> Arc<Gates> {
         Arc::clone(&self.gates)
@@ -284,7 +289,7 @@ impl Dispatcher {
         self.claim(flights, now, &mut waiting).await?;
         for (probing, want) in self.probes(now).await? {
             if self.start(flights, now, &[want], Some(&probing)).await? == 0 {
-                self.gates.give_up_probe(&*self.store, &probing, now).await?;
+                self.gates.give_up_probe(self.told(), &probing, now).await?;
             }
         }
         let due = match waiting.is_empty() {
@@ -368,8 +373,7 @@ impl Dispatcher {
                 let want = route.want(1);
                 let due = self.store.next_due(vec![want.clone()]).await?;
                 if due.is_some_and(|due| due <= now) {
-                    if self.gates.change(&*self.store, probing.clone()).await? {
-                        self.observer.breaker_changed(&probing);
+                    if self.gates.change(self.told(), probing.clone()).await? {
                         probes.push((probing.name.clone(), want));
                     }
                     break;

@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::breaker::ESPF;
 use crate::delivery::due;
-use crate::dispatch::{Clock, Gates, Health, Jitter, Observer, StorePause, random_jitter, until, wall_clock};
+use crate::dispatch::{
+    Clock, Gates, Health, Jitter, Observer, StorePause, Told, random_jitter, until, wall_clock,
+};
 use crate::handler::RetrySchedule;
 use crate::store::{Status, StatusEnd, StatusJob, Store, StoreError};
 
@@ -159,7 +161,7 @@ impl StatusWriter {
         }
         let jobs = self.store.claim_statuses((self.now)(), room).await?;
         if let Some(gates) = shut.filter(|_| jobs.is_empty()) {
-            gates.give_up_probe(&*self.store, ESPF, (self.now)()).await?;
+            gates.give_up_probe(self.told(), ESPF, (self.now)()).await?;
         }
         for job in jobs {
             writes.spawn(Arc::clone(self).write(job));
@@ -170,17 +172,10 @@ impl StatusWriter {
 
     /// Whether PortaBilling has been left alone for long enough, and there is a status to try it with.
     async fn probes(&self, gates: &Gates, now: Timestamp) -> Result<bool, StoreError> {
-        let Some(probing) = gates.to_probe(now).into_iter().find(|breaker| breaker.name == ESPF) else {
-            return Ok(false);
-        };
         if self.store.next_status_due().await?.is_none_or(|due| due > now) {
             return Ok(false);
         }
-        let first = gates.change(&*self.store, probing.clone()).await?;
-        if first {
-            self.observer.breaker_changed(&probing);
-        }
-        Ok(first)
+        gates.probe(self.told(), ESPF, now).await
     }
 
     async fn write(self: Arc<Self>, job: StatusJob) {
@@ -203,12 +198,12 @@ impl StatusWriter {
             Err(SinkError { reason, outage: true, after, .. }) => Health::Unwell { reason, after: *after },
             _ => Health::Well,
         };
-        let Some(change) = gates.saw(ESPF, health, now) else { return };
-        match gates.change(&*self.store, change.clone()).await {
-            Ok(true) => self.observer.breaker_changed(&change),
-            Ok(false) => {}
-            Err(error) => self.store_failed("put_breaker", &error),
-        }
+        gates.learn(self.told(), ESPF, health, now).await;
+    }
+
+    /// Who is told of a breaker that changes.
+    fn told(&self) -> Told<'_> {
+        Told { store: &*self.store, observer: &*self.observer }
     }
 
     /// A bug in a sink costs this try, not the worker.

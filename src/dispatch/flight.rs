@@ -51,9 +51,9 @@ pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Cla
     attempt_or_release(&worker, &route, claimed).await;
     // If it hasn't shown anything, another may.
     if let Some(name) = probe
-        && let Err(error) = worker.gates.give_up_probe(&*worker.store, &name, (worker.now)()).await
+        && let Err(error) = worker.gates.give_up_probe(worker.told(), &name, (worker.now)()).await
     {
-        worker.store_failed("put_breaker", &error);
+        worker.told().failed(&error);
     }
 }
 
@@ -133,14 +133,7 @@ async fn learn(worker: &Dispatcher, seen: &[(String, Seen)], now: Timestamp) -> 
             Seen::Well => Health::Well,
             Seen::Unwell { reason, after } => Health::Unwell { reason, after: *after },
         };
-        if let Some(change) = worker.gates.saw(name, health, now) {
-            match worker.gates.change(&*worker.store, change.clone()).await {
-                Ok(true) => worker.observer.breaker_changed(&change),
-                Ok(false) => {}
-                // the next attempt shows the same
-                Err(error) => worker.store_failed("put_breaker", &error),
-            }
-        }
+        worker.gates.learn(worker.told(), name, health, now).await;
         closed &= worker.gates.is_closed(name);
     }
     closed

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Observer;
 use super::pace::Pace;
 use crate::breaker::{Breaker, BreakerSettings, BreakerState};
 use crate::store::{Store, StoreError};
@@ -42,6 +43,20 @@ struct Gate {
     /// Failures in a row.
     failures: u32,
     in_flight: usize,
+}
+
+/// Who is told of a breaker that changes: the store, then whoever counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+impl Told<'_> {
+    pub(super) fn failed(self, error: &StoreError) {
+        tracing::error!(verb = "put_breaker", %error, "the store failed");
+        self.observer.store_failed("put_breaker", error);
+    }
 }
 
 /// What an attempt says of a system.
@@ -101,7 +116,7 @@ impl Gates {
     }
 
     /// Those that are open, and whose time is over: a probe is due.
-    pub(crate) fn to_probe(&self, now: Timestamp) -> Vec<Breaker> {
+    pub(super) fn to_probe(&self, now: Timestamp) -> Vec<Breaker> {
         let gates = self.lock();
         gates.values().filter_map(|gate| gate.breaker.probing(&gate.settings.breaker, now)).collect()
     }
@@ -144,19 +159,19 @@ impl Gates {
     /// A probe of this one came to nothing: the next who has something may try.
     pub(crate) async fn give_up_probe(
         &self,
-        store: &dyn Store,
+        told: Told<'_>,
         name: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let change = self.lock().get(name).and_then(|gate| gate.breaker.unprobed(now));
         match change {
-            Some(change) => self.change(store, change).await.map(drop),
+            Some(change) => self.change(told, change).await.map(drop),
             None => Ok(()),
         }
     }
 
     /// What an attempt has shown; answers how the breaker is to be changed, if it is.
-    pub(crate) fn saw(&self, name: &str, health: Health<'_>, now: Timestamp) -> Option<Breaker> {
+    fn saw(&self, name: &str, health: Health<'_>, now: Timestamp) -> Option<Breaker> {
         let mut gates = self.lock();
         let gate = gates.get_mut(name)?;
         match health {
@@ -171,14 +186,35 @@ impl Gates {
         }
     }
 
-    /// Keeps a change; answers whether it was the first to say so. Otherwise it learns what another gateway said.
-    pub(crate) async fn change(&self, store: &dyn Store, breaker: Breaker) -> Result<bool, StoreError> {
-        if store.put_breaker(breaker.clone()).await? {
-            let mut gates = self.lock();
-            return Ok(gates.get_mut(&breaker.name).is_some_and(|gate| gate.learn(breaker)));
+    /// What somebody who was asked has shown, for its breaker. If the store fails, the next answer shows the same.
+    pub(crate) async fn learn(&self, told: Told<'_>, name: &str, health: Health<'_>, now: Timestamp) {
+        if let Some(change) = self.saw(name, health, now)
+            && let Err(error) = self.change(told, change).await
+        {
+            told.failed(&error);
         }
-        self.refresh(store).await?;
-        Ok(false)
+    }
+
+    /// Takes the probe that is due for this one, if it is; answers whether whoever asks is to make it.
+    pub(crate) async fn probe(&self, told: Told<'_>, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+        match self.to_probe(now).into_iter().find(|breaker| breaker.name == name) {
+            Some(probing) => self.change(told, probing).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Keeps a change and tells of it; answers whether it was the first to say so. Otherwise it learns what another gateway
+    /// said.
+    pub(super) async fn change(&self, told: Told<'_>, breaker: Breaker) -> Result<bool, StoreError> {
+        if !told.store.put_breaker(breaker.clone()).await? {
+            self.refresh(told.store).await?;
+            return Ok(false);
+        }
+        let new = self.lock().get_mut(&breaker.name).is_some_and(|gate| gate.learn(breaker.clone()));
+        if new {
+            told.observer.breaker_changed(&breaker);
+        }
+        Ok(new)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Reconciler;
 use super::walker::{Broken, Walker};
 use crate::breaker::PORTABILLING;
-use crate::dispatch::Health;
+use crate::dispatch::{Health, Told};
 use crate::enrich::EnrichError;
 
 impl Walker {
@@ -57,20 +57,11 @@ impl Walker {
 impl Reconciler {
     /// Whether PortaBilling has been left alone for long enough, and the next question is to try it.
     async fn probes(&self) -> bool {
-        let mut due = self.gates.to_probe((self.now)()).into_iter();
-        let Some(probing) = due.find(|breaker| breaker.name == PORTABILLING) else { return false };
-        match self.gates.change(&*self.store, probing.clone()).await {
-            Ok(first) => {
-                if first {
-                    self.observer.breaker_changed(&probing);
-                }
-                first
-            }
-            Err(error) => {
-                self.store_failed("put_breaker", &error);
-                false
-            }
-        }
+        let probe = self.gates.probe(self.told(), PORTABILLING, (self.now)()).await;
+        probe.unwrap_or_else(|error| {
+            self.store_failed("put_breaker", &error);
+            false
+        })
     }
 
     /// What an answer has shown of PortaBilling, for its breaker.
@@ -79,12 +70,11 @@ impl Reconciler {
             Some(EnrichError { reason, outage: true, after, .. }) => Health::Unwell { reason, after: *after },
             _ => Health::Well,
         };
-        let Some(change) = self.gates.saw(PORTABILLING, health, (self.now)()) else { return };
-        match self.gates.change(&*self.store, change.clone()).await {
-            Ok(true) => self.observer.breaker_changed(&change),
-            Ok(false) => {}
-            // the next answer shows the same
-            Err(error) => self.store_failed("put_breaker", &error),
-        }
+        self.gates.learn(self.told(), PORTABILLING, health, (self.now)()).await;
+    }
+
+    /// Who is told of a breaker that changes.
+    fn told(&self) -> Told<'_> {
+        Told { store: &*self.store, observer: &*self.observer }
     }
 }
