@@ -61,8 +61,8 @@
 //!
 //! * No `200` before the event is on the disk. No 4xx for anything that could be our own fault or could pass: ESPF drops the event for
 //!   good; the answer is 503.
-//! * No event, delivery or attempt is lost or silently changed by a crash at any instant. Delivery is at least once, never
-//!   exactly once.
+//! * No event, delivery or attempt is lost or silently changed by a crash at any instant; if the power fails, an attempt that was
+//!   begun and not recorded may be (the next one bears the same key). Delivery is at least once, never exactly once.
 //! * Nothing outside [`dispatch`] and [`status`] retries ([`reconcile`] repeats questions, which change nothing); nothing outside [`delivery`] decides a delivery's state; nothing
 //!   outside [`store`] writes to disk; `now` is an argument.
 //! * No two deliveries of one handler and subject are in flight together, with several gateways on one database neither. No

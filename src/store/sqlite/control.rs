@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::batch::Batch;
 use super::deliveries::{self, Onward};
-use super::inbox;
+use super::filing;
 use super::lane::{self, Lane, Place};
 use super::query::seq_of;
 use super::row::{self, delivery_columns};
@@ -33,7 +33,7 @@ pub(super) fn replay(
     due: Timestamp,
     gap: Duration,
 ) -> Result<Vec<DeliveryId>, StoreError> {
-    inbox::file(db)?;
+    filing::file(db)?;
     let mut replayed = Vec::new();
     for id in ids {
         let Some(placed) = deliveries::placed(db, *id)? else { continue };
@@ -57,7 +57,7 @@ pub(super) fn cancel(
     now: Timestamp,
     reason: &str,
 ) -> Result<Vec<DeliveryId>, StoreError> {
-    inbox::file(db)?;
+    filing::file(db)?;
     let mut cancelled = Vec::new();
     for id in ids {
         let Some(placed) = deliveries::placed(db, *id)? else { continue };
@@ -79,7 +79,7 @@ pub(super) fn subscribe(
     due: Timestamp,
     gap: Duration,
 ) -> Result<Vec<DeliveryId>, StoreError> {
-    inbox::file(db)?;
+    filing::file(db)?;
     let mut made = Vec::new();
     for (id, rank) in events {
         let Some(event) = seq_of(db, *id)? else { continue };

@@ -7,13 +7,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::batch::Batch;
 use super::control::{note, put_note};
-use super::row;
+use super::{filing, row};
 use crate::store::{Prune, Pruned, StoreError};
 
 const EVENTS: &str = "prune.events";
 const BODIES: &str = "prune.bodies";
 
 pub(super) fn prune(db: &Batch, prune: &Prune) -> Result<Pruned, StoreError> {
+    filing::file(db)?;
     let (events, more_events) = events(db, prune)?;
     let (bodies, more_bodies) = bodies(db, prune)?;
     Ok(Pruned { events, bodies, more: more_events || more_bodies })

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::{deliveries, inbox, lane, query, statuses};
+use super::super::{deliveries, filing, lane, query, statuses};
 use super::Temp;
 
 fn plan(db: &Connection, sql: &str) -> Result<String, rusqlite::Error> {
@@ -23,7 +23,7 @@ async fn every_verb_goes_by_an_index() {
         format!("SELECT e.seq FROM event e WHERE e.seq < ? AND {condition} ORDER BY e.seq DESC LIMIT ?")
     };
     let cases = [
-        (inbox::SAME_EVENT.to_owned(), "event_same"),
+        (filing::SAME_EVENT.to_owned(), "event_same"),
         (lane::FIRST.to_owned(), "delivery_lane"),
         (lane::WAITING.to_owned(), "delivery_lane"),
         (lane::HOLD.to_owned(), "delivery_lane"),
