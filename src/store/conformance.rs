@@ -64,6 +64,8 @@ macro_rules! conformance {
             control::deliveries_are_found_by_what_they_are,
             control::a_breaker_is_kept_by_whoever_is_first,
             control::notes_are_kept,
+            control::a_note_is_swapped_by_whoever_is_first,
+            control::what_was_delivered_is_found_page_by_page,
             control::what_is_old_is_forgotten_unless_it_is_needed,
             control::what_was_delivered_last_goes_with_its_subject,
             moves::everything_moves_to_another_store_and_back,

@@ -46,8 +46,8 @@ use self::readers::Readers;
 use self::writer::{Files, Writer};
 use super::{
     Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
-    EventSummary, Last, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status, StatusEnd,
-    StatusJob, Store, StoreError, Subscription, Want,
+    EventSummary, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status,
+    StatusEnd, StatusJob, Store, StoreError, Subscription, Want,
 };
 use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
@@ -387,6 +387,16 @@ impl Control for SqliteStore {
         self.readers.run(move |db| control::lasts(db, &handler, &subjects)).await
     }
 
+    async fn delivered(
+        &self,
+        handler: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<LastPage, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.readers.run(move |db| control::delivered(db, &handler, after.as_deref(), limit)).await
+    }
+
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
         self.writer.run(move |db| prune::prune(db, &prune)).await
     }
@@ -397,6 +407,15 @@ impl Control for SqliteStore {
 
     async fn put_note(&self, name: String, text: String) -> Result<(), StoreError> {
         self.writer.run(move |db| control::put_note(db, &name, &text)).await
+    }
+
+    async fn swap_note(
+        &self,
+        name: String,
+        before: Option<String>,
+        text: String,
+    ) -> Result<bool, StoreError> {
+        self.writer.run(move |db| control::swap_note(db, &name, before.as_deref(), &text)).await
     }
 
     async fn dump(&self, after: Option<DumpCursor>, limit: usize) -> Result<DumpPage, StoreError> {

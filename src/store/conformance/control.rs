@@ -253,6 +253,86 @@ pub(crate) async fn notes_are_kept(mut bench: impl Bench) {
     assert_eq!(bench.store().note("other".into()).await, Ok(None));
 }
 
+pub(crate) async fn a_note_is_swapped_by_whoever_is_first(mut bench: impl Bench) {
+    let swap = async |bench: &dyn Control, before: Option<&str>, text: &str| {
+        bench.swap_note("walk".into(), before.map(str::to_owned), text.into()).await.expect("an answer")
+    };
+    assert!(!swap(bench.store(), Some("1"), "2").await, "there is none");
+    assert!(swap(bench.store(), None, "1").await);
+    assert!(!swap(bench.store(), None, "2").await, "there is one");
+    assert!(!swap(bench.store(), Some("0"), "2").await, "it is another");
+    assert_eq!(bench.store().note("walk".into()).await, Ok(Some("1".into())));
+    let (one, other) = tokio::join!(swap(bench.store(), Some("1"), "a"), swap(bench.store(), Some("1"), "b"));
+    assert!(one ^ other, "one of two");
+    let kept = if one { "a" } else { "b" };
+    bench.reopen(at(1)).await;
+    assert_eq!(bench.store().note("walk".into()).await, Ok(Some(kept.into())));
+    let odd = "ž\u{0}\u{1}'\"";
+    assert!(swap(bench.store(), Some(kept), odd).await);
+    assert!(swap(bench.store(), Some(odd), "2").await);
+}
+
+/// All that was delivered to the handler, in pages of `limit`.
+async fn all_delivered(bench: &impl Bench, handler: &str, limit: usize) -> Vec<Last> {
+    let (mut all, mut after) = (Vec::new(), None);
+    for _ in 0..200 {
+        let page = bench.store().delivered(handler.into(), after.clone(), limit).await.expect("an answer");
+        assert!(page.lasts.len() <= limit, "{} on a page of {limit}", page.lasts.len());
+        all.extend(page.lasts);
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+    panic!("it doesn't end");
+}
+
+pub(crate) async fn what_was_delivered_is_found_page_by_page(mut bench: impl Bench) {
+    assert_eq!(all_delivered(&bench, "a", 3).await, []);
+    let customer = |id: u32| Subject { kind: SubjectKind::Customer, id: id.to_string() };
+    let odd = Subject { kind: SubjectKind::Did, id: "+420 \u{0} '%".into() };
+    let mut wanted = Vec::new();
+    for number in 0..25_u32 {
+        let about = match number {
+            0..12 => subject(number),
+            12..20 => customer(number),
+            20 => odd.clone(),
+            _ => subject(number),
+        };
+        let handler = if number < 21 { "a" } else { "b" };
+        let made = Event { subject: about.clone(), ..event(None, number, at(1)) };
+        bench.store().accept(made, to(handler)).await.expect("accepted");
+        let claimed = claim_one(&bench, handler, 1).await;
+        let last = Some(format!("of {about}"));
+        bench.store().record(Record { last, ..delivered(&claimed) }).await.expect("recorded");
+        if handler == "a" {
+            wanted.push(Last { subject: about.clone(), pb_data: format!("of {about}"), at: at(2) });
+        }
+    }
+    let sorted = |mut lasts: Vec<Last>| {
+        lasts.sort_by(|one, other| one.subject.cmp(&other.subject));
+        lasts
+    };
+    let wanted = sorted(wanted);
+    for limit in [1, 2, 7, 21, 22, 100] {
+        assert_eq!(sorted(all_delivered(&bench, "a", limit).await), wanted, "in pages of {limit}");
+    }
+    bench.reopen(at(9)).await;
+    // the order stays, whatever comes and goes in between
+    let first = bench.store().delivered("a".into(), None, 5).await.expect("an answer");
+    let again = Event { subject: first.lasts[0].subject.clone(), ..event(None, 1, at(3)) };
+    bench.store().accept(again, to("a")).await.expect("accepted");
+    let claimed = claim_one(&bench, "a", 9).await;
+    let record = Record { last: Some("anew".into()), ..delivered(&claimed) };
+    bench.store().record(record).await.expect("recorded");
+    let next = bench.store().delivered("a".into(), first.next.clone(), 100).await.expect("an answer");
+    let met: Vec<Last> = first.lasts.iter().chain(&next.lasts).cloned().collect();
+    assert_eq!(sorted(met), wanted);
+    // a place of another kind of store is none
+    let elsewhere = bench.store().delivered("a".into(), Some("nowhere".into()), 5).await.expect("an answer");
+    assert_eq!(elsewhere.next, first.next);
+}
+
 fn before(events: i64, bodies: i64, limit: usize) -> Prune {
     Prune { events_before: at(events), bodies_before: at(bodies), limit }
 }
@@ -312,7 +392,9 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_needed(mut bench: impl
 
 pub(crate) async fn what_was_delivered_last_goes_with_its_subject(bench: impl Bench) {
     for (number, (account, event_type)) in
-        [(1, "A/B"), (1, "A/Deleted"), (2, "A/Deleted"), (2, "A/B"), (3, "A/B")].into_iter().enumerate()
+        [(1, "A/B"), (1, "A/Deleted"), (2, "A/Deleted"), (2, "A/B"), (3, "A/B"), (4, "A/Status/Closed")]
+            .into_iter()
+            .enumerate()
     {
         let seconds = i64::try_from(number).expect("few");
         let made = Event { event_type: event_type.into(), ..event(None, account, at(seconds)) };
@@ -324,10 +406,11 @@ pub(crate) async fn what_was_delivered_last_goes_with_its_subject(bench: impl Be
     let subjects: Vec<_> = (1..=4).map(subject).collect();
     let last = |account, text: &str| Last { subject: subject(account), pb_data: text.into(), at: at(2) };
     let lasts = || bench.store().lasts("a".into(), subjects.clone());
-    assert_eq!(lasts().await.expect("an answer"), [last(1, "1"), last(2, "3"), last(3, "4")]);
+    assert_eq!(lasts().await.expect("an answer"), [last(1, "1"), last(2, "3"), last(3, "4"), last(4, "5")]);
     assert_eq!(bench.store().lasts("b".into(), subjects.clone()).await.expect("an answer"), []);
     let pruned = bench.store().prune(before(99, 0, 99)).await.expect("pruned");
-    assert_eq!(pruned.events, 5);
-    // the first was about its end; the second has come back since, and of the third nothing says that it is gone
+    assert_eq!(pruned.events, 6);
+    // those of the first and the fourth were about their end; the second has come back since, and of the third nothing says
+    // that it is gone
     assert_eq!(lasts().await.expect("an answer"), [last(2, "3"), last(3, "4")]);
 }

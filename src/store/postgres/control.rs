@@ -15,10 +15,10 @@ use super::lane::{self, Into, Placed};
 use super::row::{self, Columns, event_columns, micros, small, text};
 use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::{DeliveryId, State};
-use crate::event::{EventId, Subject};
+use crate::event::{EventId, Subject, SubjectKind};
 use crate::handler::Order;
 use crate::store::number::{DELIVERIES, delivery_id};
-use crate::store::{Last, Pause, Scope, Subscription};
+use crate::store::{Last, LastPage, Pause, Scope, Subscription};
 
 /// The time of the n-th that is spread.
 fn spread(due: Timestamp, gap: Duration, n: usize) -> Timestamp {
@@ -208,6 +208,42 @@ pub(super) async fn lasts(
     Ok(lanes.iter().zip(subjects).filter_map(last).collect())
 }
 
+/// Of the rows after this place, so many as are looked at.
+pub(super) const DELIVERED: &str = "\
+    SELECT lane, CASE WHEN handler = $3 THEN subject_kind END, subject_id,
+        CASE WHEN handler = $3 THEN pb_data END, at
+    FROM last_delivered WHERE lane > $1 ORDER BY lane LIMIT $2";
+
+/// The rows of all handlers lie together, by their lanes: so many times as many are looked at for a page.
+const LOOKED_AT: usize = 8;
+
+pub(super) async fn delivered(
+    mut session: Session,
+    handler: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<LastPage, Fault> {
+    let after = after.and_then(|after| after.parse::<Uuid>().ok()).unwrap_or_default();
+    let look_at = limit.saturating_mul(LOOKED_AT);
+    let rows = session.rows(DELIVERED, &[&after, &row::limit(look_at), &text(handler)]).await?;
+    let (mut lasts, mut place) = (Vec::new(), after);
+    for (index, row) in rows.iter().enumerate() {
+        let mut columns = Columns::of(row);
+        place = columns.next()?;
+        if let Some(kind) = columns.maybe_text()? {
+            let kind = SubjectKind::from_word(&kind).ok_or_else(|| Fault::strange("a subject", kind))?;
+            let subject = Subject { kind, id: columns.text()? };
+            let pb_data = columns.maybe_text()?.unwrap_or_default();
+            lasts.push(Last { subject, pb_data, at: columns.time()? });
+        }
+        if lasts.len() >= limit && index + 1 < rows.len() {
+            return Ok(LastPage { lasts, next: Some(place.to_string()) });
+        }
+    }
+    let more = look_at > 0 && rows.len() >= look_at;
+    Ok(LastPage { lasts, next: more.then(|| place.to_string()) })
+}
+
 pub(super) async fn breakers(mut session: Session) -> Result<Vec<Breaker>, Fault> {
     let rows = session
         .rows("SELECT name, state, since, until, openings, reason, version FROM breaker ORDER BY name", &[])
@@ -267,4 +303,23 @@ pub(super) const PUT_NOTE: &str = "\
 pub(super) async fn put_note(mut session: Session, name: &str, note: &str) -> Result<(), Fault> {
     session.write(PUT_NOTE, &[&text(name), &text(note)]).await?;
     Ok(())
+}
+
+pub(super) async fn swap_note(
+    mut session: Session,
+    name: &str,
+    before: Option<&str>,
+    note: &str,
+) -> Result<bool, Fault> {
+    let kept = match before {
+        Some(before) => {
+            let sql = "UPDATE note SET text = $3 WHERE name = $1 AND text = $2";
+            session.write(sql, &[&text(name), &text(before), &text(note)]).await?
+        }
+        None => {
+            let sql = "INSERT INTO note (name, text) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            session.write(sql, &[&text(name), &text(note)]).await?
+        }
+    };
+    Ok(kept > 0)
 }
