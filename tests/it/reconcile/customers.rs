@@ -20,7 +20,9 @@ fn plan_of(handlers: &str) -> Plan {
 async fn with_customers(handlers: &str) -> Stage {
     let stage = Stage::with(plan_of(handlers)).await;
     let ids = stage.simulator.world(|world| {
-        (0..10).for_each(|_| drop(world.add_customer()));
+        for _ in 0..10 {
+            world.add_customer();
+        }
         world.customer_ids()
     });
     assert_eq!(ids, (1..=12).collect::<Vec<_>>());

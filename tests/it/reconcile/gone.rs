@@ -93,7 +93,7 @@ async fn the_native_vocabulary_has_an_end_of_its_own() {
     let stage = delivered(listening(r#"["Subscriber/Updated", "Account/*"]"#, "")).await;
     let gone = dropped(&stage, Change::Delete, [4]).pop_first().unwrap();
     for walks in 1..=2 {
-        let walk = super::reconcile(&stage).await;
+        let walk = reconcile(&stage).await;
         assert_eq!(walk["gone"], 1, "{walks}: {walk}");
         assert_eq!(types(&stage, gone), ["Subscriber/Updated", "Account/Status/Closed"]);
     }

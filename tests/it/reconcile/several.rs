@@ -1,11 +1,16 @@
 //! Several gateways on one store: one walks at a time, and another goes on when it dies.
 
+use std::net::SocketAddr;
+
 use soapstone::gateway::Gateway;
+use soapstone::simulator::{Simulator, SimulatorSettings};
 use soapstone::store::Control;
 use soapstone::store::postgres::{PostgresSettings, PostgresStore};
 
 use super::*;
 use crate::crash::postgres;
+use crate::crash::process::{self, Process};
+use crate::whole_way::external::External;
 
 /// The walks as this gateway knows them.
 async fn seen_by(gateway: &Gateway) -> Value {
@@ -111,4 +116,62 @@ async fn a_walk_is_lost_to_another_gateway_and_taken_over_when_that_has_died() {
     );
     assert_eq!(walk["gateway"], Value::Null, "{walk}");
     store.close().await;
+}
+
+/// The walk as this process knows it.
+async fn known_by(process: &Process) -> Value {
+    process.get("/api/v1/reconcile").await["walks"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_walk_of_a_gateway_that_is_frozen_or_killed_is_gone_on_with_by_the_other() {
+    let Some(server) = postgres::server() else { return };
+    let local = SocketAddr::from(([127, 0, 0, 1], 0));
+    let settings = SimulatorSettings { accounts: 40, ..SimulatorSettings::default() };
+    let simulator = Simulator::start(local, settings).await.unwrap();
+    let external = External::start().await;
+    let store = process::Store::Database { url: server.url(), schema: "walked_and_killed".into() };
+    let mut gateways = Vec::new();
+    for _ in 0..2 {
+        let mut gateway = Process::prepare(&simulator.url(), external.address, &store).await;
+        gateway.add("reconcile = {}\n[reconcile]\nrate = 15\npage = 5\n");
+        gateway.start();
+        gateway.ready().await;
+        gateways.push(gateway);
+    }
+    let headers = [("Content-Type", "application/json")];
+    let begun = request(gateways[0].operator, "POST", "/api/v1/reconcile", &headers, "{}").await;
+    assert_eq!(begun.status, 202, "{begun:?}");
+    let far = async |gateway: &Process, seen: u64| {
+        eventually("it walks", async || {
+            let walk = known_by(gateway).await;
+            (walk["here"] == true && walk["seen"].as_u64() >= Some(seen)).then_some(())
+        })
+        .await;
+    };
+    far(&gateways[0], 6).await;
+    gateways[0].freeze();
+    far(&gateways[1], 12).await;
+    // the one that wakes finds that it has lost it
+    gateways[0].thaw();
+    eventually("the other is said to walk", async || {
+        let walk = known_by(&gateways[0]).await;
+        (walk["here"] == false && walk["state"] == "running").then_some(())
+    })
+    .await;
+    let refused = request(gateways[0].operator, "POST", "/api/v1/reconcile", &headers, "{}").await;
+    assert!(refused.status == 409 && refused.body.contains(" walks for handler "), "{refused:?}");
+    gateways[1].kill();
+    let walk = eventually("the first has gone on with it to the end", async || {
+        Some(known_by(&gateways[0]).await).filter(|walk| walk["state"] == "done")
+    })
+    .await;
+    let all: BTreeSet<i64> = simulator.world(|world| world.account_ids().into_iter().collect());
+    eventually("all is delivered", async || {
+        let account = |body: &Value| body["data"]["variables"]["i_account"].as_i64().unwrap();
+        let told = external.requests().iter().map(|request| account(&request.body)).collect::<BTreeSet<_>>();
+        (told == all).then_some(())
+    })
+    .await;
+    assert_eq!((&walk["listed"], &walk["failed"]), (&json!({ "accounts": 40 }), &json!(0)), "{walk}");
 }
