@@ -15,7 +15,7 @@ use super::lane::{self, Into, Placed};
 use super::row::{self, Columns, event_columns, micros, small, text};
 use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::{DeliveryId, State};
-use crate::event::{EventId, Subject, SubjectKind};
+use crate::event::{EventId, Subject};
 use crate::handler::Order;
 use crate::store::number::{DELIVERIES, delivery_id};
 use crate::store::{Last, LastPage, Pause, Scope, Subscription};
@@ -208,13 +208,14 @@ pub(super) async fn lasts(
     Ok(lanes.iter().zip(subjects).filter_map(last).collect())
 }
 
-/// Of the rows after this place, so many as are looked at.
-pub(super) const DELIVERED: &str = "\
-    SELECT lane, CASE WHEN handler = $3 THEN subject_kind END, subject_id,
-        CASE WHEN handler = $3 THEN pb_data END, at
-    FROM last_delivered WHERE lane > $1 ORDER BY lane LIMIT $2";
+/// The rows of all handlers lie together, by their lanes: of those after this place, so many are looked at.
+pub(super) const AFTER: &str = "\
+    SELECT lane, handler = $3 FROM last_delivered WHERE lane > $1 ORDER BY lane LIMIT $2";
 
-/// The rows of all handlers lie together, by their lanes: so many times as many are looked at for a page.
+pub(super) const DELIVERED: &str = "\
+    SELECT subject_kind, subject_id, pb_data, at FROM last_delivered WHERE lane = ANY ($1::uuid[]) ORDER BY lane";
+
+/// So many times as many as a page has.
 const LOOKED_AT: usize = 8;
 
 pub(super) async fn delivered(
@@ -225,23 +226,25 @@ pub(super) async fn delivered(
 ) -> Result<LastPage, Fault> {
     let after = after.and_then(|after| after.parse::<Uuid>().ok()).unwrap_or_default();
     let look_at = limit.saturating_mul(LOOKED_AT);
-    let rows = session.rows(DELIVERED, &[&after, &row::limit(look_at), &text(handler)]).await?;
-    let (mut lasts, mut place) = (Vec::new(), after);
-    for (index, row) in rows.iter().enumerate() {
-        let mut columns = Columns::of(row);
-        place = columns.next()?;
-        if let Some(kind) = columns.maybe_text()? {
-            let kind = SubjectKind::from_word(&kind).ok_or_else(|| Fault::strange("a subject", kind))?;
-            let subject = Subject { kind, id: columns.text()? };
-            let pb_data = columns.maybe_text()?.unwrap_or_default();
-            lasts.push(Last { subject, pb_data, at: columns.time()? });
+    let looked_at = session.rows(AFTER, &[&after, &row::limit(look_at), &text(handler)]).await?;
+    let (mut lanes, mut place, mut more) = (Vec::new(), after, looked_at.len() >= look_at);
+    for row in &looked_at {
+        if lanes.len() >= limit {
+            more = true;
+            break;
         }
-        if lasts.len() >= limit && index + 1 < rows.len() {
-            return Ok(LastPage { lasts, next: Some(place.to_string()) });
+        place = row.try_get(0)?;
+        if row.try_get(1)? {
+            lanes.push(place);
         }
     }
-    let more = look_at > 0 && rows.len() >= look_at;
-    Ok(LastPage { lasts, next: more.then(|| place.to_string()) })
+    let rows = session.rows(DELIVERED, &[&lanes]).await?;
+    let last = |row| {
+        let mut columns = Columns::of(row);
+        Ok(Last { subject: columns.subject()?, pb_data: columns.text()?, at: columns.time()? })
+    };
+    let lasts = rows.iter().map(last).collect::<Result<_, Fault>>()?;
+    Ok(LastPage { lasts, next: (more && limit > 0).then(|| place.to_string()) })
 }
 
 pub(super) async fn breakers(mut session: Session) -> Result<Vec<Breaker>, Fault> {

@@ -79,6 +79,35 @@ async fn one_of_two_gateways_walks_and_the_other_says_who_and_goes_on_when_it_st
     south.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_gateways_with_a_schedule_one_walks() {
+    let Some(server) = postgres::server() else { return };
+    let (mut stage, schema) = stage_on(&server.url(), "scheduled").await;
+    let all = dropped(&stage, Change::Update, 0..20);
+    stage.stop_gateway().await;
+    let scheduled = |name: &str, text: &str| {
+        let text = text.replace("[reconcile]", "[reconcile]\nevery = \"1h\"");
+        text.replace(&store(&schema, "north"), &store(&schema, name))
+    };
+    let (north, south) = tokio::join!(
+        stage.another(|text| scheduled("north", text)),
+        stage.another(|text| scheduled("south", text))
+    );
+    let mut ended = Vec::new();
+    for gateway in [&north, &south] {
+        let walk = eventually("it has ended for both", async || {
+            Some(seen_by(gateway).await).filter(|walk| walk["state"] == "done")
+        });
+        ended.push(walk.await);
+    }
+    assert_eq!(ended[0]["started_at"], ended[1]["started_at"], "{ended:?}");
+    assert_eq!((&ended[0]["enqueued"], &ended[1]["enqueued"]), (&json!(20), &json!(20)));
+    eventually("all is delivered", async || (stage.external.requests().len() >= 40).then_some(())).await;
+    north.stop().await;
+    south.stop().await;
+    assert_eq!(told_once(&stage, 20), all);
+}
+
 /// The note of the walk, changed by somebody else.
 async fn change_note(store: &PostgresStore, change: impl FnOnce(&mut Value)) {
     let note = store.note("reconcile.hss".into()).await.unwrap().unwrap();

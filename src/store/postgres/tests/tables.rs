@@ -86,6 +86,7 @@ async fn every_verb_goes_by_an_index() {
         (query::OLDEST_PENDING, "delivery_waiting"),
         (accept::SAME_EVENTS, "event_same_key"),
         (prune::BODIES, "attempt_bodies"),
+        (control::AFTER, "last_delivered_pkey"),
         (control::DELIVERED, "last_delivered_pkey"),
     ];
     for (number, (sql, index)) in cases.into_iter().enumerate() {
