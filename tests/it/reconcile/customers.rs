@@ -132,7 +132,7 @@ async fn a_handler_of_both_is_walked_through_both_and_goes_on_after_a_restart() 
     stage
         .simulator
         .world(|world| world.customer_ids().into_iter().for_each(|id| world.rename_customer(id, "Acme")));
-    let accounts = dropped(&stage, Change::Update, 0..20);
+    let accounts = dropped(&stage, Change::Update, 0..10);
     let created = stage.simulator.world(|world| world.add_customer());
     start(&stage, json!({ "rate": 60.0 })).await;
     for seen in [5, 18] {
@@ -142,7 +142,7 @@ async fn a_handler_of_both_is_walked_through_both_and_goes_on_after_a_restart() 
     }
     let walk = done(&stage).await;
     stage.settled().await;
-    for (name, count) in [("seen", 33), ("total", 33), ("differing", 33), ("enqueued", 33)] {
+    for (name, count) in [("seen", 33), ("total", 33), ("differing", 23), ("enqueued", 23)] {
         assert_eq!(walk[name], count, "{name} in {walk}");
     }
     assert_eq!(walk["listed"], json!({ "accounts": 20, "customers": 13 }));
@@ -150,5 +150,5 @@ async fn a_handler_of_both_is_walked_through_both_and_goes_on_after_a_restart() 
     let sent: Vec<Value> = stage.external.requests()[32..].iter().map(variables).collect();
     let ids =
         |name: &str| sent.iter().filter_map(|variables| variables[name].as_i64()).collect::<BTreeSet<_>>();
-    assert_eq!((sent.len(), ids("i_account"), ids("i_customer")), (33, accounts, (1..=created).collect()));
+    assert_eq!((sent.len(), ids("i_account"), ids("i_customer")), (23, accounts, (1..=created).collect()));
 }
