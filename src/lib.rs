@@ -29,7 +29,7 @@
 //! | [`connector`] | the way to an external system; [`connector::http`] speaks the NSPS connector contract |
 //! | [`dispatch`] | the worker: claim what is due, enrich, connect, judge, record; the only place that retries |
 //! | [`status`] | writes provisioning statuses back, as jobs of their own |
-//! | [`reconcile`] | walks through all accounts and makes events for those that differ from what was delivered last |
+//! | [`reconcile`] | walks through all accounts, or customers, and makes events for those that differ from what was delivered last, or are gone |
 //! | [`http`] | the accept loop and its limits, ESPF's intake, the operator's side |
 //! | [`gateway`] | the parts put together |
 //! | [`simulator`] | a PortaBilling to develop against: SOAP, JSON, ESPF API, an ESPF that sends |

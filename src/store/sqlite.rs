@@ -2,7 +2,8 @@
 //!
 //! SQLite in WAL mode: a commit is on the disk before anybody hears of it, and an operator can look inside with `sqlite3`. What is
 //! accepted and what is recorded of attempts goes to a journal first, which is quicker, and is filed in the database before
-//! anybody asks for it; most deliveries are done by then, and get there once. Only claims don't wait for the disk. A lock on a file beside it makes sure that two gateways never share one store.
+//! anybody asks for it; most deliveries are done by then, and get there once. Only claims don't wait for the disk. A lock on a
+//! file beside it makes sure that two gateways never share one store.
 //!
 //! Order is kept by lanes: all deliveries of one handler and subject, in the order of acceptance. Only the head of a lane
 //! can be claimed, and that it is the head is written down when it becomes so; hence a claim costs the same with ten
@@ -49,8 +50,8 @@ use self::readers::Readers;
 use self::writer::{Files, Writer};
 use super::{
     Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
-    EventSummary, Last, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status, StatusEnd,
-    StatusJob, Store, StoreError, Subscription, Want,
+    EventSummary, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status,
+    StatusEnd, StatusJob, Store, StoreError, Subscription, Want,
 };
 use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
@@ -419,6 +420,16 @@ impl Control for SqliteStore {
         self.read(move |db| control::lasts(db, &handler, &subjects)).await
     }
 
+    async fn delivered(
+        &self,
+        handler: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<LastPage, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.readers.run(move |db| control::delivered(db, &handler, after.as_deref(), limit)).await
+    }
+
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
         self.writer.run(move |db| prune::prune(db, &prune)).await
     }
@@ -429,6 +440,15 @@ impl Control for SqliteStore {
 
     async fn put_note(&self, name: String, text: String) -> Result<(), StoreError> {
         self.writer.run(move |db| control::put_note(db, &name, &text)).await
+    }
+
+    async fn swap_note(
+        &self,
+        name: String,
+        before: Option<String>,
+        text: String,
+    ) -> Result<bool, StoreError> {
+        self.writer.run(move |db| control::swap_note(db, &name, before.as_deref(), &text)).await
     }
 
     async fn dump(&self, after: Option<DumpCursor>, limit: usize) -> Result<DumpPage, StoreError> {

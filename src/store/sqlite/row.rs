@@ -114,7 +114,7 @@ pub(super) fn state_word(row: &Row<'_>, column: usize) -> Result<&'static str> {
 /// Reads the columns `state`, `at` and `reason`.
 pub(super) fn state(row: &Row<'_>, from: usize) -> Result<State> {
     let at = row.get(from + 1)?;
-    let state = |word: &str| state_of(word, at, || Ok(row.get::<_, Option<String>>(from + 2)?)).transpose();
+    let state = |word: &str| state_of(word, at, || row.get(from + 2)).transpose();
     word(row, from, "a state", state)?
 }
 
