@@ -79,7 +79,7 @@ impl Plan {
                 .filter(|structure| plan.homes[*structure] != own && plan.elsewhere[*structure].is_none())
                 .filter(|structure| taken.take(&plan.types[*structure]))
                 .collect();
-            let operations = service
+            let mut operations: Vec<OperationPlan> = service
                 .operations
                 .iter()
                 .map(|operation| {
@@ -89,13 +89,17 @@ impl Plan {
                         name += &operation.number.to_string();
                     }
                     let method = name.clone();
-                    if !taken.take(&name) {
+                    // a type without members is a value, too, and shares the statics' names
+                    if !taken.take(&name) || !statics.take(&name) {
                         name = taken.unique(name + "Call", "");
+                        statics.take(&name);
                     }
-                    let table = statics.unique(names::shout(&operation.name), "_");
-                    OperationPlan { ty: name, table, method }
+                    OperationPlan { ty: name, table: String::new(), method }
                 })
                 .collect();
+            for (plan, operation) in operations.iter_mut().zip(&service.operations) {
+                plan.table = statics.unique(names::shout(&operation.name), "_");
+            }
             let short = config.short_name(&service.name);
             let client = taken.unique(names::type_name(&short) + "Client", "");
             let server = taken.unique(names::type_name(&short) + "Server", "");
