@@ -340,7 +340,12 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
 
     /// The name and type of a part; for `element` the element's own name.
     fn part_content(&mut self, part: &wsdl::Part) -> Option<(Option<QName>, Type)> {
-        match part.content.as_ref()? {
+        let Some(content) = &part.content else {
+            let what = format!("part `{}` has neither `type` nor `element`", part.name);
+            self.types.note_unreadable(part.at, what, "say what the part holds");
+            return None;
+        };
+        match content {
             PartContent::Type(reference) => self.types.by_name(reference).map(|ty| (None, ty)),
             PartContent::Element(reference) => {
                 self.types.by_element(reference).map(|(name, ty)| (Some(name), ty))
@@ -395,7 +400,7 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         let mut members: Vec<Member> = Vec::new();
         for fault in &operation.faults {
             let before = self.types.missing_so_far();
-            let Some((part, element, ty)) = self.fault(fault) else {
+            let Some((part, element, ty)) = self.fault(operation, fault) else {
                 let what = format!("fault `{}` of operation `{}`", fault.name, operation.name);
                 self.leave_out_missing(before, &what);
                 continue;
@@ -414,9 +419,18 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         Some(self.types.fault_choice(name, at, members))
     }
 
-    fn fault(&mut self, fault: &PortFault) -> Option<(&'a wsdl::Part, Option<QName>, Type)> {
+    fn fault(
+        &mut self,
+        operation: &PortOperation,
+        fault: &PortFault,
+    ) -> Option<(&'a wsdl::Part, Option<QName>, Type)> {
         let message = self.message(&fault.message)?;
-        let [part] = message.parts.as_slice() else { return None };
+        let [part] = message.parts.as_slice() else {
+            let what = format!("fault `{}` of operation `{}`", fault.name, operation.name);
+            let reason = format!("its message has {} parts instead of one", message.parts.len());
+            self.leave_out(fault.message.at, what, &reason);
+            return None;
+        };
         let (element, ty) = self.part_content(part)?;
         Some((part, element, ty))
     }

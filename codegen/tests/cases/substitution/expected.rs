@@ -37,13 +37,13 @@ pub mod types {
     pub struct Call2 {
         pub shape: AnyShape,
         pub circle: Vec<AnyCircle>,
-        pub event_2: Vec<EventElement>,
+        pub event: Vec<EventElement>,
     }
 
     pub(super) static CALL2: Shape = Shape::of("Call", "", "in=0
         shape #0
         circle *#1 ?
-        event_2 *#2 inline ?
+        event *#2 inline ?
     ", &[&ANY_SHAPE, &ANY_CIRCLE, &EVENT_ELEMENT], &[NS]);
 
     #[derive(Default)]
@@ -135,7 +135,7 @@ pub mod types {
     ", &[], &[NS]);
 
     ::soapstone_soap::members! {
-        Call2 CALL2 { 0 shape, 1 circle, 2 event_2, }
+        Call2 CALL2 { 0 shape, 1 circle, 2 event, }
         CallResponse CALL_RESPONSE {}
         Circle CIRCLE { 0 id, 1 radius, 2 tag, }
         Dot DOT { 0 id, 1 radius, 2 tag, }
