@@ -8,7 +8,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use crate::bundled::BUNDLED;
 use crate::diagnostic::{At, Diagnostics};
-use crate::namespace::{WSDL, WSDL_20, XSD};
+use crate::namespace::{SOAP_ENCODING, SOAP_ENCODING_12, WSDL, WSDL_20, XSD};
 use crate::place::{self, Locations};
 use crate::xml::{self, Element};
 
@@ -106,7 +106,9 @@ impl Loader<'_> {
             return;
         }
         self.bundled(&mut documents);
-        let there = self.namespaces(&documents);
+        let mut there = self.namespaces(&documents);
+        // known without a schema
+        there.extend([XSD, WSDL, SOAP_ENCODING, SOAP_ENCODING_12].map(str::to_owned));
         for import in elsewhere.iter().filter(|import| !there.contains(import.namespace.as_str())) {
             self.diagnostics.warning(
                 import.at,

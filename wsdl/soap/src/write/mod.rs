@@ -118,6 +118,8 @@ fn blocks<'h>(
 
 const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
 
+const XSD: &str = "http://www.w3.org/2001/XMLSchema";
+
 struct Writer<'a> {
     text: String,
     /// Bound to the prefix `tns`, where that is declared.
@@ -148,7 +150,9 @@ impl<'a> Writer<'a> {
         if !out.literal {
             out.text.push_str(" xmlns:soapenc=\"");
             out.text.push_str(ENCODING);
-            out.text.push_str("\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"");
+            for piece in ["\" xmlns:xsd=\"", XSD, "\""] {
+                out.text.push_str(piece);
+            }
         }
         out.text.push_str(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"");
         if !matches!(operation.style, Style::Document { .. }) {
