@@ -33,8 +33,9 @@ pub(super) fn services(
             }
         }
     }
-    // a definition may stop at its bindings, leaving the service to whoever has the address
-    if documents.iter().all(|document| document.services.is_empty()) {
+    // a definition may stop at its bindings, leaving the service to whoever has the address, or misspell them there
+    let mut ports = documents.iter().flat_map(|document| &document.services).flat_map(|it| &it.bindings);
+    if ports.all(|port| !resolver.bindings.contains_key(&port.name)) {
         for document in documents {
             services.extend(resolver.bindings_alone(document, stem, seen));
         }
@@ -298,6 +299,14 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         let mut contents = Vec::new();
         for part in parts {
             let (name, ty) = self.part_content(part)?;
+            if kind == BodyKind::Document && name.is_none() {
+                let what = format!("part `{}` of a message in document style has a type", part.name);
+                self.types.diagnostics.warning(
+                    part.at,
+                    format!("{what}: an element of the part's name is written, and stacks differ in that"),
+                    "declare an element and name that, or use style rpc (WS-I Basic Profile R2204)",
+                );
+            }
             contents.push((part, name, ty));
         }
         match (contents.as_slice(), kind) {

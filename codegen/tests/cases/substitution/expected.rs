@@ -91,11 +91,13 @@ pub mod types {
     #[derive(Clone, PartialEq)]
     pub enum EventElement {
         Started(Event),
+        Paused(Event),
         Stopped(Stopped),
     }
 
     pub(super) static EVENT_ELEMENT: Shape = Shape::of("EventElement", "", "in=0 choice doc=1
         started #0
+        paused #0
         stopped #1
     ", &[&EVENT, &STOPPED], &[NS, "The element `event`, or one that stands for it."]);
 
@@ -148,7 +150,7 @@ pub mod types {
     ::soapstone_soap::choices! {
         AnyCircle ANY_CIRCLE start Circle { 0 Circle, 1 Dot, }
         AnyShape ANY_SHAPE start Circle { 0 Circle, 1 Square, 2 Dot, }
-        EventElement EVENT_ELEMENT start Started { 0 Started, 1 Stopped, }
+        EventElement EVENT_ELEMENT start Started { 0 Started, 1 Paused, 2 Stopped, }
     }
 
     ::soapstone_soap::structures! {

@@ -63,7 +63,7 @@ pub mod types {
     }
 }
 
-/// The service `ExampleService`.
+/// The service `Example`.
 #[allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 pub mod example {
     #[doc(inline)]
@@ -115,7 +115,7 @@ pub mod example {
     /// The service `Example`.
     pub static SERVICE: Service = Service {
         name: "Example",
-        wsdl_name: "ExampleService",
+        wsdl_name: "Example",
         documentation: "",
         operations: &[&GOOD],
     };
