@@ -62,7 +62,10 @@ impl Plan {
             let wanted = config.settings.type_name(structure).map(str::to_owned);
             let name = taken.unique(wanted.unwrap_or_else(|| names::type_name(&structure.name.local)), "");
             let statics = static_names.entry(*home).or_insert_with(statics);
-            tables.push(statics.unique(names::shout(&name), "_"));
+            // who imports a type called ID doesn't want a table with it
+            let table = names::shout(&name);
+            let table = if table == name { table + "_TABLE" } else { table };
+            tables.push(statics.unique(table, "_"));
             types.push(name);
         }
         let elsewhere = model.structures.iter().map(|it| config.settings.elsewhere(it)).collect();

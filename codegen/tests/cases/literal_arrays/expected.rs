@@ -24,7 +24,7 @@ pub mod types {
         pub must_understand: Option<bool>,
     }
 
-    pub(super) static ID: Shape = Shape::of("ID", "", "
+    pub(super) static ID_TABLE: Shape = Shape::of("ID", "", "
         value string text
         mustUnderstand boolean attribute ns=0 ?
     ", &[], &[NS_2]);
@@ -89,7 +89,7 @@ pub mod types {
 
     ::soapstone_soap::members! {
         Event EVENT { 0 code, }
-        ID ID { 0 value, 1 must_understand, }
+        ID ID_TABLE { 0 value, 1 must_understand, }
         Inform INFORM { 0 events, 1 names, 2 rows, }
         InformResponse INFORM_RESPONSE {}
         Refused REFUSED { 0 why, }
@@ -146,7 +146,7 @@ pub mod example {
             Header {
                 name: "ID",
                 namespace: NS,
-                shape: &super::types::ID,
+                shape: &super::types::ID_TABLE,
                 empty: || Box::<ID>::default(),
             },
         ],
