@@ -226,6 +226,8 @@ impl Loader<'_> {
         let is_draft = root.name.namespace.ends_with("/wsdl") && &*root.name.local == "description";
         let (message, advice) = if &*root.name.namespace == WSDL_20 || is_draft {
             ("this is WSDL 2.0".to_owned(), "ask the service for its WSDL 1.1")
+        } else if root.name.namespace.is_empty() && matches!(&*root.name.local, "definitions" | "schema") {
+            (format!("the root `{}` is in no namespace", root.name.local), "declare its namespace with xmlns")
         } else {
             let name = &root.name.local;
             (format!("the root `{name}` isn't that of a WSDL 1.1 definition"), "name a file that has one")
