@@ -97,6 +97,8 @@ impl Loader<'_> {
             let document = &self.loaded.documents[index];
             for import in imports(&document.root, document.adopted.as_ref()) {
                 match place::file(&import.location, &path, self.locations) {
+                    // who hasn't got what everybody imports needs no copy of it
+                    Some(target) if is_known(&import.namespace) && !target.is_file() => {}
                     Some(target) => queue.push_back((target, Some(import.at), import.adopted)),
                     None => elsewhere.push(import),
                 }
@@ -106,10 +108,9 @@ impl Loader<'_> {
             return;
         }
         self.bundled(&mut documents);
-        let mut there = self.namespaces(&documents);
-        // known without a schema
-        there.extend([XSD, WSDL, SOAP_ENCODING, SOAP_ENCODING_12].map(str::to_owned));
-        for import in elsewhere.iter().filter(|import| !there.contains(import.namespace.as_str())) {
+        let there = self.namespaces(&documents);
+        let is_there = |import: &&Import| is_known(&import.namespace) || there.contains(&import.namespace);
+        for import in elsewhere.iter().filter(|import| !is_there(import)) {
             self.diagnostics.warning(
                 import.at,
                 format!("`{}` isn't followed: the network is never asked", import.location),
@@ -235,6 +236,12 @@ impl Loader<'_> {
         self.diagnostics.error(root.at, message, advice);
         None
     }
+}
+
+/// Whether a namespace is one of those that need no file: SOAP's, XML Schema's, and what is bundled.
+fn is_known(namespace: &str) -> bool {
+    [XSD, WSDL, SOAP_ENCODING, SOAP_ENCODING_12].contains(&namespace)
+        || BUNDLED.iter().any(|(_, bundled, _, _)| *bundled == namespace)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -131,8 +131,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) at: At,
     pub(crate) documentation: String,
-    /// The bindings of its ports.
-    pub(crate) bindings: Vec<Reference>,
+    /// Its ports: the name of each, and its binding.
+    pub(crate) ports: Vec<(String, Reference)>,
 }
 
 /// What holds the parts of a SOAP binding, of either version.
@@ -325,14 +325,17 @@ fn header(element: &Element, diagnostics: &mut Diagnostics) -> Option<Header> {
 
 pub(super) fn service(element: &Element, diagnostics: &mut Diagnostics) -> Option<Service> {
     let name = required(element, "name", diagnostics)?;
-    let bindings = element
+    let ports = element
         .all(WSDL, "port")
         .filter_map(|port| {
             required(port, "binding", diagnostics)?;
-            reference(port, "binding", diagnostics)
+            Some((
+                port.value("name").unwrap_or_default().to_owned(),
+                reference(port, "binding", diagnostics)?,
+            ))
         })
         .collect();
-    Some(Service { name, at: element.at, documentation: documentation::of(element), bindings })
+    Some(Service { name, at: element.at, documentation: documentation::of(element), ports })
 }
 
 fn declared(namespace: &Rc<str>, name: &str) -> QName {

@@ -34,8 +34,8 @@ pub(super) fn services(
         }
     }
     // a definition may stop at its bindings, leaving the service to whoever has the address, or misspell them there
-    let mut ports = documents.iter().flat_map(|document| &document.services).flat_map(|it| &it.bindings);
-    if ports.all(|port| !resolver.bindings.contains_key(&port.name)) {
+    let mut ports = documents.iter().flat_map(|document| &document.services).flat_map(|it| &it.ports);
+    if ports.all(|(_, binding)| !resolver.bindings.contains_key(&binding.name)) {
         for document in documents {
             services.extend(resolver.bindings_alone(document, stem, seen));
         }
@@ -71,17 +71,17 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
 
     /// A service for each of its port types: the first has the service's name, the others their own.
     fn service(&mut self, document: &Parsed, service: &wsdl::Service) -> Vec<Service> {
-        if service.bindings.is_empty() {
+        if service.ports.is_empty() {
             self.leave_out(service.at, format!("service `{}`", service.name), "it has no port");
         }
         let mut bindings = Vec::new();
-        for reference in &service.bindings {
+        for (port, reference) in &service.ports {
             match self.bindings.get(&reference.name).copied() {
                 Some(found) => bindings.push(found),
                 None => {
                     let before = self.types.missing_so_far();
                     self.types.note_missing(reference, "binding", self.bindings.keys().copied());
-                    self.leave_out_missing(before, "a port");
+                    self.leave_out_missing(before, &format!("port `{port}`"));
                 }
             }
         }
