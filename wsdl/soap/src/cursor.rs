@@ -11,7 +11,6 @@ use quick_xml::name::{Namespace, NamespaceResolver, PrefixDeclaration, QName, Re
 
 use crate::Limits;
 use crate::charset::allowed;
-use crate::envelope::{SOAP_1_1, SOAP_1_2};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::token::{Attributes, Entry, Piece, Tokenizer};
 use crate::wellformed::{are_attributes, is_name};
@@ -452,7 +451,7 @@ impl<'a> Cursor<'a> {
         if !prefix.is_empty()
             && let ResolveResult::Bound(Namespace(bound)) = self.names.resolve_attribute(QName(key)).0
         {
-            if matches!(bound, XSI | SOAP_1_1 | SOAP_1_2) {
+            if bound == XSI {
                 return Ok(None);
             }
             namespace = plain(bound);

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::cursor::{Cursor, Kind, Marks, Tag, Token, ids};
+use crate::envelope::{SOAP_1_1, SOAP_1_2};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::shape::inline_shape;
 use crate::{Any, Invalid, List, Member, Place, Scalar, Shape, Slot, Structure, Table, Type, Value, Xsd};
@@ -53,6 +54,8 @@ pub(crate) fn members<'a>(
 ) -> Result<(), ReadError> {
     let shape = target.shape();
     let table: &Table = shape;
+    // a definition may have a type of that name, whose items are members
+    let is_map = kind == Kind::Map && shape.name != "Map";
     let mut hint = 0;
     let mut path = Path::default();
     let mut text = String::new();
@@ -62,7 +65,7 @@ pub(crate) fn members<'a>(
             None => cursor.next()?,
         };
         match token {
-            Token::Start(_) if kind == Kind::Map => map_item(cursor, references, target)?,
+            Token::Start(_) if is_map => map_item(cursor, references, target)?,
             Token::Start(tag) => {
                 let found = if table.told_apart {
                     shape.qualified_position(tag.local, cursor.namespace(&tag))
@@ -212,13 +215,15 @@ fn attributes<'a>(
         let first = named.next();
         // an xml:lang beside a lang
         let exact = |index: &usize| shape.namespace_of(&shape.members[*index]) == attribute.namespace;
-        match first.filter(exact).or_else(|| named.find(exact)).or(first) {
+        // SOAP's own are members only where a definition says so (`mustUnderstand` in a header of TR-069)
+        let of_soap = matches!(&*attribute.namespace, SOAP_1_1 | SOAP_1_2);
+        match first.filter(exact).or_else(|| named.find(exact)).or(first.filter(|_| !of_soap)) {
             Some(index) => {
                 let member = &shape.members[index];
                 text(cursor, attribute.value, Kind::Other, member.ty, target.member_mut(index))
                     .map_err(|error| error.inside(member.name))?;
             }
-            None if shape.other_attributes.is_some() => attribute.append(&mut others),
+            None if shape.other_attributes.is_some() && !of_soap => attribute.append(&mut others),
             None => {}
         }
     }
