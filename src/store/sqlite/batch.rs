@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::inbox::{self, Inbox};
+use super::writer::checkpoint;
 use crate::store::StoreError;
 
 /// The connection that writes.
@@ -19,6 +20,9 @@ pub(super) struct Batch {
     filed: Cell<Option<i64>>,
     /// Whether its transactions wait for the disk, as they do except when the inbox is filed lazily.
     synced: Cell<bool>,
+    /// A transaction failed while others before it hadn't been synced, perhaps since a sync failed: what that should have brought
+    /// to the disk the next one needn't bring there, and without it nothing after it in the log would be found.
+    doubtful: Cell<bool>,
     /// Whether some subject may be paused: else nobody need look. Never no if one is.
     pub(super) subjects_paused: Cell<bool>,
 }
@@ -45,6 +49,7 @@ impl Batch {
             inbox,
             filed: Cell::default(),
             synced: Cell::new(true),
+            doubtful: Cell::new(false),
             subjects_paused: Cell::new(true),
         }
     }
@@ -55,7 +60,20 @@ impl Batch {
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.set_synced(true)?;
+        if self.doubtful.get() {
+            self.start_log_anew()?;
+        }
         self.one(work, true)
+    }
+
+    /// Brings all that is in the log to the disk by another way: into the database.
+    fn start_log_anew(&self) -> Result<(), StoreError> {
+        // somebody reads from it
+        if checkpoint(self, "TRUNCATE")? > 0 {
+            return Err(StoreError::Unavailable);
+        }
+        self.doubtful.set(false);
+        Ok(())
     }
 
     /// Files the inbox without waiting for the disk: all of it is still in the journal, and the next transaction that syncs
@@ -93,6 +111,9 @@ impl Batch {
             self.simple("COMMIT")?;
             Ok(done)
         });
+        if matches!(ended, Err(StoreError::Failed(_))) && self.inbox.filed() > self.inbox.durable() {
+            self.doubtful.set(true);
+        }
         match &ended {
             // A transaction that files writes, and only one that writes syncs.
             Ok(_) => {
