@@ -26,9 +26,47 @@ pub(crate) trait Bench: Send + Sync {
     async fn reopen(&mut self, now: Timestamp);
 }
 
-/// A test for each promise; `$bench` makes a store, or says that it can't here. `$quick` makes one for the many cases of the model.
+/// A store that things go wrong with.
+#[async_trait]
+pub(crate) trait Frail: Bench {
+    /// How many cases of the model share one.
+    const CASES: u32;
+
+    /// Something goes wrong soon, during what is asked of the store next or after it; answers what.
+    async fn strike(&mut self, trouble: Trouble) -> &'static str;
+
+    /// It has passed, at `now`, and the store can be used again. Answers whether it went wrong while something was asked, and
+    /// what became of what was in flight.
+    async fn pass(&mut self, now: Timestamp) -> (bool, Flights);
+
+    /// It isn't used any more.
+    async fn close(&self);
+}
+
+/// What became of deliveries in flight when something went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flights {
+    /// They still are.
+    GoOn,
+    /// They were interrupted, with that attempt on record.
+    Interrupted,
+    /// The same, but some of the claims made last may be as if they hadn't been made.
+    PerhapsForgotten,
+}
+
+/// What goes wrong, and when: the store says what the numbers mean.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Trouble {
+    pub(crate) what: u32,
+    /// After how much of whatever it does.
+    pub(crate) after: u32,
+    /// For what is left to chance.
+    pub(crate) seed: u64,
+}
+
+/// A test for each promise; `$bench` makes a store, or says that it can't here. `$frail` makes one for the model.
 macro_rules! conformance {
-    ($bench:path, $quick:path) => {
+    ($bench:path, $frail:path) => {
         $crate::store::conformance::promises! {
             $bench:
             way::the_same_event_is_kept_once_even_if_it_comes_twice_at_the_same_moment,
@@ -75,7 +113,7 @@ macro_rules! conformance {
 
         #[test]
         fn nothing_overtakes_and_nothing_is_lost() {
-            $crate::store::conformance::model::nothing_overtakes_and_nothing_is_lost($quick);
+            $crate::store::conformance::model::nothing_overtakes_and_nothing_is_lost($frail);
         }
     };
 }

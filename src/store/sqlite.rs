@@ -21,6 +21,7 @@ mod inbox;
 mod journal;
 mod lane;
 mod pauses;
+mod place;
 mod prune;
 mod query;
 mod readers;
@@ -32,20 +33,21 @@ mod tests;
 mod writer;
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 use self::acceptor::{Acceptor, Desk, Kept};
 use self::batch::Batch;
 use self::entry::Entry;
 use self::inbox::Inbox;
 use self::journal::Journal;
+use self::place::{Place, beside};
 use self::readers::Readers;
 use self::writer::{Files, Writer};
 use super::{
@@ -119,7 +121,7 @@ pub use schema::plan;
 pub fn apply(path: &Path, settings: &StoreSettings) -> Result<Vec<(i64, &'static str)>, StoreError> {
     let _lock = lock(path)?;
     let steps = plan(path)?;
-    schema::migrate(&mut connect(path, settings)?)?;
+    schema::migrate(&mut connect(&path.to_owned(), settings)?)?;
     Ok(steps)
 }
 
@@ -139,12 +141,20 @@ impl SqliteStore {
     ///
     /// Blocks for as long as the disk takes. Fails if another gateway has it open.
     pub fn open(path: &Path, settings: StoreSettings, now: Timestamp) -> Result<Self, StoreError> {
-        let lock = lock(path)?;
-        let mut db = connect(path, &settings)?;
+        Self::open_at(Arc::new(path.to_owned()), lock(path)?, settings, now)
+    }
+
+    fn open_at(
+        place: Arc<dyn Place>,
+        lock: File,
+        settings: StoreSettings,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let mut db = connect(&*place, &settings)?;
         schema::migrate(&mut db)?;
         let (store, filed) =
             db.query_row("SELECT id, filed FROM inbox", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let (journal, entries) = Journal::open(&beside(path, "-inbox"), settings.inbox_bytes, store)?;
+        let (journal, entries) = Journal::open(&*place, settings.inbox_bytes, store)?;
         let inbox = Arc::new(Inbox::load(&db, filed)?);
         let next = entries.last().map_or(0, |(number, _)| *number).max(filed) + 1;
         for (number, entry) in entries.into_iter().filter(|(number, _)| *number > filed) {
@@ -165,8 +175,8 @@ impl SqliteStore {
         if deliveries + statuses > 0 {
             tracing::info!(deliveries, statuses, "taken up again what was interrupted");
         }
-        let checkpointer = connect(path, &settings)?;
-        let readers = Readers::new(path, &settings);
+        let checkpointer = connect(&*place, &settings)?;
+        let readers = Readers::new(place, &settings);
         let tables = readers.open()?;
         let writer = Writer::start(Files { db, checkpointer, lock }, &settings)?;
         let desk = Desk { journal, inbox: Arc::clone(&inbox), tables, writer: writer.queue(), next };
@@ -195,13 +205,6 @@ impl SqliteStore {
     }
 }
 
-/// The file of that name with something added.
-fn beside(path: &Path, added: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(added);
-    PathBuf::from(name)
-}
-
 /// The lock goes with the process, however it ends.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let name = beside(path, ".lock");
@@ -224,15 +227,16 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-fn connect(path: &Path, settings: &StoreSettings) -> Result<Connection, StoreError> {
-    let db = Connection::open(path)
-        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+fn connect(place: &dyn Place, settings: &StoreSettings) -> Result<Connection, StoreError> {
+    let db = place
+        .database(OpenFlags::default())
+        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", place.name())))?;
     db.busy_timeout(settings.busy_timeout)?;
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::Failed(format!(
             "{} is where no write-ahead log is possible; put it on a local disk",
-            path.display()
+            place.name()
         )));
     }
     db.pragma_update(None, "synchronous", "FULL")?;
@@ -427,7 +431,7 @@ impl Control for SqliteStore {
         limit: usize,
     ) -> Result<LastPage, StoreError> {
         let limit = limit.min(self.settings.page_max);
-        self.readers.run(move |db| control::delivered(db, &handler, after.as_deref(), limit)).await
+        self.read(move |db| control::delivered(db, &handler, after.as_deref(), limit)).await
     }
 
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {

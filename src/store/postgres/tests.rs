@@ -1,16 +1,18 @@
 //! What this store promises besides what all stores do: gateways side by side.
 
+mod frail;
 mod gateways;
 mod rates;
 pub(crate) mod server;
 mod tables;
 mod trouble;
+mod wire;
 
 use super::lease::TakenOver;
 use super::*;
 use crate::store::conformance::{Bench, at, conformance};
 
-conformance!(bench, forgetful);
+conformance!(bench, frail::frail);
 
 /// A store in a schema of its own.
 pub(crate) struct Own {
@@ -36,11 +38,6 @@ async fn run(settings: &PostgresSettings, sql: &str) {
 
 async fn bench() -> Option<Own> {
     Some(Own::new(settings(server::server()?)).await)
-}
-
-/// For the many cases of the model.
-async fn forgetful() -> Option<Own> {
-    Some(Own::new(settings(server::forgetful()?)).await)
 }
 
 impl Own {

@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 
 use super::filing;
 use super::inbox::{Flying, Inbox, Waiting};
+use super::writer::checkpoint;
 use crate::delivery::DeliveryId;
 use crate::store::{Claimed, StoreError};
 
@@ -28,6 +29,11 @@ pub(super) struct Batch {
     caught_up: RefCell<HashSet<i64>>,
     /// Whether its transactions wait for the disk.
     synced: Cell<bool>,
+    /// Transactions have been committed that may not be on the disk.
+    unsynced: Cell<bool>,
+    /// A transaction failed while others before it hadn't been synced, perhaps since a sync failed: what that should have brought
+    /// to the disk the next one needn't bring there, and without it nothing after it in the log would be found.
+    doubtful: Cell<bool>,
     /// Whether some subject may be paused: else nobody need look. Never no if one is.
     pub(super) subjects_paused: Cell<bool>,
 }
@@ -57,6 +63,8 @@ impl Batch {
             taken: RefCell::default(),
             caught_up: RefCell::default(),
             synced: Cell::new(true),
+            unsynced: Cell::new(false),
+            doubtful: Cell::new(false),
             subjects_paused: Cell::new(true),
         }
     }
@@ -69,7 +77,20 @@ impl Batch {
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.set_synced(synced)?;
+        if synced && self.doubtful.get() {
+            self.start_log_anew()?;
+        }
         self.one(work)
+    }
+
+    /// Brings all that is in the log to the disk by another way: into the database.
+    fn start_log_anew(&self) -> Result<(), StoreError> {
+        // somebody reads from it
+        if checkpoint(self, "TRUNCATE")? > 0 {
+            return Err(StoreError::Unavailable);
+        }
+        self.doubtful.set(false);
+        Ok(())
     }
 
     /// Files some of the inbox without waiting for the disk: all of it is still in the journal.
@@ -107,11 +128,11 @@ impl Batch {
             self.simple("COMMIT")?;
             Ok(done)
         });
+        self.learn_of_the_disk(&ended);
         match &ended {
             Ok(_) => {
                 self.inbox.fly(self.taken.take(), self.flying.take());
                 self.inbox.caught_up(&self.caught_up.take());
-                // A transaction that files writes, and only one that writes syncs.
                 if let Some(number) = self.filed.get() {
                     self.inbox.forget_to(number, self.is_synced());
                 }
@@ -121,6 +142,16 @@ impl Batch {
             Err(_) => {}
         }
         ended
+    }
+
+    fn learn_of_the_disk<T>(&self, ended: &Result<T, StoreError>) {
+        match ended {
+            Ok(_) if !self.is_synced() => self.unsynced.set(true),
+            // One that files writes, and only one that writes syncs.
+            Ok(_) if self.filed.get().is_some() => self.unsynced.set(false),
+            Err(StoreError::Failed(_)) if self.unsynced.get() => self.doubtful.set(true),
+            _ => {}
+        }
     }
 
     /// Up to which number the inbox is filed, in this transaction or before.

@@ -15,12 +15,13 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use super::place::Place;
 use crate::store::StoreError;
 
 const MAGIC: &[u8; 8] = b"SOAPIN01";
 /// The first page: magic, id of the store, counter.
 const PAGE: usize = 4096;
-const ID: usize = 16;
+pub(super) const ID: usize = 16;
 /// Length, checksum, number.
 const HEAD: usize = 16;
 
@@ -78,24 +79,21 @@ struct Half {
 pub(super) type Entry = (i64, Vec<u8>);
 
 impl Journal {
-    /// Opens the file at `path`, or makes one of `size` bytes, and reads what is in it, in the order of the numbers.
+    /// Opens the file, or makes one of `size` bytes, and reads what is in it, in the order of the numbers.
     ///
     /// The caller must have filed all of it before the first entry is staged. `store` is the id of the database that it
     /// belongs to: entries of another store are nothing to throw away, nor to deliver.
-    pub(super) fn open(path: &Path, size: u64, store: [u8; ID]) -> Result<(Self, Vec<Entry>), StoreError> {
-        let failed = |what: &str, error: io::Error| {
-            StoreError::Failed(format!("cannot {what} {}: {error}", path.display()))
-        };
-        // Made under another name: one that is half made, by a gateway that was killed just then, is never taken for one.
-        if !path.try_exists().map_err(|error| failed("look for", error))? {
-            create(path, size, store).map_err(|error| failed("make", error))?;
-        }
-        let file =
-            File::options().read(true).write(true).open(path).map_err(|error| failed("open", error))?;
-        Self::on(Box::new(file), store).map_err(|error| failed("read", error))
+    pub(super) fn open(
+        place: &dyn Place,
+        size: u64,
+        store: [u8; ID],
+    ) -> Result<(Self, Vec<Entry>), StoreError> {
+        let failed =
+            |error| StoreError::Failed(format!("cannot read the inbox of {}: {error}", place.name()));
+        Self::on(place.inbox(size, store)?, store).map_err(failed)
     }
 
-    pub(super) fn on(mut disk: Box<dyn Disk>, store: [u8; ID]) -> io::Result<(Self, Vec<Entry>)> {
+    fn on(mut disk: Box<dyn Disk>, store: [u8; ID]) -> io::Result<(Self, Vec<Entry>)> {
         let bytes = disk.read()?;
         let page = bytes.get(..PAGE).filter(|page| page.starts_with(MAGIC));
         let page = page.ok_or_else(|| io::Error::other("it isn't the inbox of a store"))?.to_vec();
@@ -175,7 +173,7 @@ impl Journal {
 }
 
 /// A new file, with all its blocks: writing zeros is the only way to have them that works everywhere.
-fn create(path: &Path, size: u64, store: [u8; ID]) -> io::Result<()> {
+pub(super) fn create(path: &Path, size: u64, store: [u8; ID]) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
     let unfinished = Path::new(&unfinished);
@@ -193,7 +191,7 @@ fn create(path: &Path, size: u64, store: [u8; ID]) -> io::Result<()> {
     }
 }
 
-fn first_page(store: [u8; ID]) -> Vec<u8> {
+pub(super) fn first_page(store: [u8; ID]) -> Vec<u8> {
     let mut page = Vec::with_capacity(PAGE);
     page.extend_from_slice(MAGIC);
     page.extend_from_slice(&store);
@@ -240,6 +238,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::place::beside;
     use super::*;
 
     const STORE: [u8; ID] = [7; ID];
@@ -447,9 +446,9 @@ mod tests {
     #[test]
     fn what_is_not_a_journal_is_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("inbox");
+        let path = folder.path().join("store");
         for text in ["", "SOAPIN02", "something else"] {
-            std::fs::write(&path, text).expect("written");
+            std::fs::write(beside(&path, "-inbox"), text).expect("written");
             let error = Journal::open(&path, 8192, STORE).map(|_| ()).expect_err("refused").to_string();
             assert!(error.contains("isn't the inbox"), "{error}");
         }
@@ -458,13 +457,13 @@ mod tests {
     #[test]
     fn a_new_file_has_all_its_blocks_and_is_found_again() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("inbox");
+        let path = folder.path().join("store");
         let (mut journal, _) = Journal::open(&path, 8192, STORE).expect("made");
         assert!(journal.stage(1, b"one", 0));
         journal.commit().expect("written");
         journal.probe().expect("written");
         let (_, entries) = Journal::open(&path, 8192, STORE).expect("opened");
         assert_eq!(entries, [(1, b"one".to_vec())]);
-        assert_eq!(std::fs::metadata(&path).expect("a file").len(), 3 * 4096);
+        assert_eq!(std::fs::metadata(beside(&path, "-inbox")).expect("a file").len(), 3 * 4096);
     }
 }

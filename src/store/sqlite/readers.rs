@@ -1,6 +1,5 @@
 //! Connections that only read, so that an operator's search never keeps an event from being accepted.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use super::StoreSettings;
+use super::place::Place;
 use crate::store::StoreError;
 
 /// A few connections, opened when first needed.
@@ -15,17 +15,17 @@ use crate::store::StoreError;
 pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     free: Arc<Semaphore>,
-    path: PathBuf,
+    place: Arc<dyn Place>,
     busy_timeout: Duration,
     patience: Duration,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path, settings: &StoreSettings) -> Self {
+    pub(super) fn new(place: Arc<dyn Place>, settings: &StoreSettings) -> Self {
         Self {
             idle: Arc::default(),
             free: Arc::new(Semaphore::new(settings.readers.max(1))),
-            path: path.to_owned(),
+            place,
             busy_timeout: settings.busy_timeout,
             patience: settings.patience,
         }
@@ -33,7 +33,7 @@ impl Readers {
 
     /// A connection for somebody who reads all the time.
     pub(super) fn open(&self) -> Result<Connection, StoreError> {
-        open(&self.path, self.busy_timeout)
+        open(&*self.place, self.busy_timeout)
     }
 
     /// Has `query` read from one consistent state.
@@ -44,12 +44,13 @@ impl Readers {
     {
         let free = tokio::time::timeout(self.patience, Arc::clone(&self.free).acquire_owned());
         let permit = free.await.map_err(|_| StoreError::Unavailable)?.map_err(|_| StoreError::Unavailable)?;
-        let (idle, path, busy_timeout) = (Arc::clone(&self.idle), self.path.clone(), self.busy_timeout);
+        let (idle, place, busy_timeout) =
+            (Arc::clone(&self.idle), Arc::clone(&self.place), self.busy_timeout);
         let read = move || {
             let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut db = match taken {
                 Some(db) => db,
-                None => open(&path, busy_timeout)?,
+                None => open(&*place, busy_timeout)?,
             };
             // One that fails is closed, not put back.
             let snapshot = db.transaction()?;
@@ -63,9 +64,9 @@ impl Readers {
     }
 }
 
-fn open(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
+fn open(place: &dyn Place, busy_timeout: Duration) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
+    let db = place.database(flags)?;
     db.busy_timeout(busy_timeout)?;
     Ok(db)
 }

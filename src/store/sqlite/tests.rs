@@ -1,13 +1,16 @@
 //! What the embedded store promises, besides what all stores promise.
 
+mod frail;
+mod machine;
 mod plans;
 mod rates;
 mod unfiled;
+mod vfs;
 
 use super::*;
 use crate::store::conformance::{Bench, at, conformance, event, to, want};
 
-conformance!(bench, bench);
+conformance!(bench, frail::frail);
 
 async fn bench() -> Option<Temp> {
     Some(Temp::new())

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::Trouble;
 use crate::delivery::{Failure, Outcome};
 
 #[derive(Debug, Clone)]
@@ -17,6 +18,12 @@ pub(super) enum Step {
     },
     AcceptAgain {
         which: Index,
+    },
+    /// So many events, one right after another.
+    Burst {
+        account: u32,
+        handlers: usize,
+        many: usize,
     },
     Claim {
         handler: usize,
@@ -60,6 +67,24 @@ pub(super) enum Step {
         seconds: i64,
     },
     Crash,
+    /// Something goes wrong meanwhile, or right after it.
+    Trouble {
+        trouble: Trouble,
+        step: Box<Step>,
+    },
+}
+
+impl Step {
+    /// It brings events, and does nothing else.
+    pub(super) fn arrives(&self) -> bool {
+        matches!(self, Self::Accept { .. } | Self::Burst { .. })
+    }
+
+    /// It names deliveries, or is told of them.
+    pub(super) fn names(&self) -> bool {
+        !self.arrives()
+            && !matches!(self, Self::Pause { .. } | Self::Resume { .. } | Self::Wait { .. } | Self::Crash)
+    }
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -77,7 +102,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let which = any::<Index>;
     let some = || prop::collection::vec(any::<Index>(), 1..4);
-    let step = prop_oneof![
+    let one = prop_oneof![
         7 => (0..3_u32, 0..8_usize, prop_oneof![2 => Just(0), 1 => 0..100_i64])
             .prop_map(|(account, handlers, ago)| Step::Accept { account, handlers, ago }),
         1 => which().prop_map(|which| Step::AcceptAgain { which }),
@@ -86,7 +111,6 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => which().prop_map(|which| Step::EndAgain { which }),
         1 => (which(), 0..60_i64).prop_map(|(which, seconds)| Step::Release { which, seconds }),
         3 => (which(), ended()).prop_map(|(which, outcome)| Step::CallBack { which, outcome }),
-        1 => Just(Step::Overdue),
         2 => (some(), 0..20_u64).prop_map(|(which, gap)| Step::Replay { which, gap }),
         1 => some().prop_map(|which| Step::Cancel { which }),
         1 => (some(), 0..3_usize).prop_map(|(which, handler)| Step::Subscribe { which, handler }),
@@ -94,6 +118,16 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..8_usize).prop_map(|what| Step::Resume { what }),
         3 => (1..200_i64).prop_map(|seconds| Step::Wait { seconds }),
         1 => Just(Step::Crash),
+    ]
+    .boxed();
+    let trouble = (any::<u32>(), prop_oneof![3 => 0..4_u32, 2 => 0..60_u32], any::<u64>())
+        .prop_map(|(what, after, seed)| Trouble { what, after, seed });
+    let step = prop_oneof![
+        40 => one.clone(),
+        1 => Just(Step::Overdue),
+        2 => (0..3_u32, 1..8_usize, 4..8_usize)
+            .prop_map(|(account, handlers, many)| Step::Burst { account, handlers, many }),
+        3 => (trouble, one).prop_map(|(trouble, step)| Step::Trouble { trouble, step: Box::new(step) }),
     ];
     prop::collection::vec(step, 1..60)
 }

@@ -1,119 +1,48 @@
 //! Trouble with the database: connections that break, in the middle of a commit too, and servers that say no.
 
-use std::path::Path;
-use std::sync::atomic::AtomicUsize;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-
+use super::wire::{Cut, Wire};
 use super::*;
 use crate::delivery::State;
 use crate::store::conformance::{claim_one, delivered, delivery_of, event, to, want};
-
-/// Lets through, and then breaks connections at a commit.
-#[derive(Default)]
-struct Breaks {
-    next: AtomicUsize,
-    broken: AtomicUsize,
-}
-
-/// What is done to the next commit.
-const PASS: usize = 0;
-const LOSE_COMMIT: usize = 1;
-const LOSE_ANSWER: usize = 2;
-
-impl Breaks {
-    fn arm(&self, what: usize) {
-        self.next.store(what, Ordering::SeqCst);
-    }
-
-    /// Between the store and the server, on a socket in this folder.
-    async fn serve(self: Arc<Self>, folder: &Path, server: &Path) {
-        let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).expect("a socket");
-        let server = server.to_owned();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = UnixStream::connect(&server).await.expect("the server");
-                tokio::spawn(Arc::clone(&self).pass(client, server));
-            }
-        });
-    }
-
-    async fn pass(self: Arc<Self>, mut client: UnixStream, mut server: UnixStream) {
-        let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-        loop {
-            tokio::select! {
-                read = client.read(&mut asked) => {
-                    let Ok(length @ 1..) = read else { return };
-                    let asked = &asked[..length];
-                    let commits = asked.windows(7).any(|bytes| bytes == b"COMMIT\0");
-                    let what = if commits { self.next.swap(PASS, Ordering::SeqCst) } else { PASS };
-                    if what != PASS {
-                        self.broken.fetch_add(1, Ordering::SeqCst);
-                    }
-                    if what == LOSE_COMMIT {
-                        return;
-                    }
-                    server.write_all(asked).await.expect("written");
-                    if what == LOSE_ANSWER {
-                        // it is carried out once the server answers
-                        let mut tail = Vec::new();
-                        while !tail.windows(7).any(|bytes| bytes == b"COMMIT\0") {
-                            let length = server.read(&mut answered).await.expect("an answer");
-                            tail.extend_from_slice(&answered[..length]);
-                        }
-                        return;
-                    }
-                }
-                read = server.read(&mut answered) => {
-                    let Ok(length @ 1..) = read else { return };
-                    if client.write_all(&answered[..length]).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_connection_that_breaks_in_the_middle_of_a_commit_loses_and_doubles_nothing() {
     let Some(server) = server::server() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let breaks = Arc::new(Breaks::default());
-    Arc::clone(&breaks).serve(folder.path(), &server.socket()).await;
+    let wire = Arc::new(Wire::default());
+    Arc::clone(&wire).serve(folder.path(), server.socket());
     let direct = settings(server);
     let url = format!("host={} port=5432 user=soapstone dbname=postgres", folder.path().display());
     let hour = Duration::from_secs(3600);
     let own = Own::new(PostgresSettings { url: url.into(), heartbeat: hour, lease: hour, ..direct }).await;
-    for (round, what) in [LOSE_COMMIT, LOSE_ANSWER].into_iter().cycle().take(10).enumerate() {
+    for (round, what) in [Cut::BeforeCommit, Cut::AfterCommit].into_iter().cycle().take(10).enumerate() {
         let made = event(Some(i64::try_from(round).expect("few")), 1, at(1));
-        breaks.arm(what);
+        wire.arm(what, 1);
         assert_eq!(own.store().accept(made.clone(), to("a")).await, Ok(Accepted::New(made.id)));
-        breaks.arm(what);
+        wire.arm(what, 1);
         let claimed = claim_one(&own, "a", 1).await;
         assert_eq!(claimed.event.id, made.id);
         assert_eq!(claimed.claim, 1);
-        breaks.arm(what);
+        wire.arm(what, 1);
         assert_eq!(own.store().record(delivered(&claimed)).await, Ok(()));
         let (delivery, attempts) = delivery_of(&own, made.id).await;
         assert_eq!((delivery.state, attempts.len()), (State::Delivered { at: at(2) }, 1));
         // what is lost here nobody repeats by itself: it may have been done
-        breaks.arm(what);
+        wire.arm(what, 1);
         let replayed = own.store().replay(vec![delivery.id], at(1), Duration::ZERO).await;
         let (now, _) = delivery_of(&own, made.id).await;
         match (what, replayed) {
-            (LOSE_COMMIT, Err(StoreError::Unavailable)) => {
+            (Cut::BeforeCommit, Err(StoreError::Unavailable)) => {
                 assert_ne!(now.state, State::Pending { due: at(1) })
             }
-            (LOSE_ANSWER, Err(StoreError::Unavailable)) => {
+            (Cut::AfterCommit, Err(StoreError::Unavailable)) => {
                 assert_eq!(now.state, State::Pending { due: at(1) })
             }
             (_, answer) => panic!("{answer:?}"),
         }
         own.store().cancel(vec![delivery.id], at(2), "enough".into()).await.expect("cancelled");
     }
-    let broken = breaks.broken.load(Ordering::SeqCst);
+    let broken = wire.cuts();
     assert!((39..=41).contains(&broken), "{broken}");
     let backlog = own.store().backlog().await.expect("an answer").remove(0);
     assert_eq!((backlog.pending, backlog.in_flight, backlog.delivered + backlog.cancelled), (0, 0, 10));

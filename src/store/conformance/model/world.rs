@@ -1,0 +1,258 @@
+//! What is in the store, as the model has it: plain values that can be kept aside until it is known what happened.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use proptest::sample::Index;
+use uuid::Uuid;
+
+use super::{HANDLERS, LaneOf};
+use crate::delivery::{DeliveryId, State};
+use crate::event::Event;
+use crate::handler::Order;
+use crate::store::{Record, Status};
+
+/// A delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Modelled {
+    /// One of our own until the store's is known.
+    pub(super) id: DeliveryId,
+    /// The event's place among the events, and the delivery's among its.
+    pub(super) seq: (usize, usize),
+    pub(super) rank: Timestamp,
+    pub(super) lane: LaneOf,
+    pub(super) state: State,
+    pub(super) claims: u32,
+    /// How often it may have been claimed besides, by claims whose answers got lost.
+    pub(super) doubtful: u32,
+    pub(super) attempts: u32,
+    pub(super) tries: u32,
+    pub(super) since: Timestamp,
+    pub(super) settled: usize,
+    /// When it was claimed last: since when it had been due, and how many events there were.
+    pub(super) claimed: Option<(Timestamp, usize)>,
+}
+
+impl Modelled {
+    pub(super) fn order(&self) -> Order {
+        HANDLERS[self.lane.0].1
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state.holds(self.order())
+    }
+
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.state, State::Pending { .. })
+    }
+
+    pub(super) fn flies(&self) -> bool {
+        matches!(self.state, State::InFlight { .. })
+    }
+
+    pub(super) fn place(&self) -> (Timestamp, (usize, usize)) {
+        (self.rank, self.seq)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct World {
+    pub(super) events: Vec<(Event, u32)>,
+    pub(super) all: Vec<Modelled>,
+    pub(super) lasts: BTreeMap<LaneOf, String>,
+    pub(super) paused: BTreeSet<usize>,
+    pub(super) recorded: Vec<Record>,
+    pub(super) statuses: BTreeMap<i64, Status>,
+    /// Those that were refused and aren't there; one of them may turn up when the store is opened again, as long as no other
+    /// was accepted.
+    pub(super) ghosts: Vec<Ghost>,
+}
+
+/// An event that was refused when something went wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Ghost {
+    pub(super) event: Event,
+    pub(super) account: u32,
+    pub(super) handlers: Vec<usize>,
+}
+
+impl World {
+    /// The event is there.
+    pub(super) fn arrive(&mut self, Ghost { event, account, handlers }: Ghost) {
+        let number = self.events.len();
+        let (rank, due) = (event.event_time.expect("a time"), event.received_at);
+        self.events.push((event, account));
+        for (place, handler) in handlers.into_iter().enumerate() {
+            self.enter((number, place), rank, (handler, account), due);
+        }
+        self.ghosts.clear();
+    }
+
+    /// Whoever had something in hand is gone, and the store is opened again: what may be in it. Those that are `found` with as
+    /// many attempts as before were in flight by claims that are forgotten.
+    pub(super) fn begin_anew(&self, now: Timestamp, found: &HashMap<DeliveryId, u32>) -> Vec<Self> {
+        let ghosts = self.ghosts.iter().cloned().map(Some);
+        let mut worlds = Vec::new();
+        for ghost in std::iter::once(None).chain(ghosts) {
+            let mut world = Self { ghosts: Vec::new(), ..self.clone() };
+            if let Some(ghost) = ghost {
+                world.arrive(ghost);
+            }
+            world.interrupt(now, found);
+            worlds.push(world);
+        }
+        worlds
+    }
+
+    /// Whether nothing was done to deliveries.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        self.all == other.all
+            && self.lasts == other.lasts
+            && self.paused == other.paused
+            && self.statuses == other.statuses
+    }
+
+    fn is_paused(&self, lane: LaneOf) -> bool {
+        [0, 1, 2 + lane.0, 5 + lane.1 as usize].iter().any(|what| self.paused.contains(what))
+    }
+
+    pub(super) fn lane(&self, lane: LaneOf) -> impl Iterator<Item = &Modelled> {
+        self.all.iter().filter(move |one| one.lane == lane)
+    }
+
+    pub(super) fn of_event(&self, event: usize) -> impl Iterator<Item = &Modelled> {
+        self.all.iter().filter(move |one| one.seq.0 == event)
+    }
+
+    /// Those that may be claimed, whenever they are due: the heads of lanes that nobody holds.
+    pub(super) fn heads(&self, handler: usize) -> Vec<(Timestamp, (usize, usize), DeliveryId)> {
+        let free = (0..3).map(|account| (handler, account)).filter(|lane| {
+            !self.is_paused(*lane) && self.lane(*lane).all(|one| !one.is_open() || one.waits())
+        });
+        let mut heads: Vec<_> = free
+            .filter_map(|lane| self.lane(lane).filter(|one| one.is_open()).min_by_key(|one| one.place()))
+            .filter_map(|head| match head.state {
+                State::Pending { due } => Some((due, head.seq, head.id)),
+                _ => None,
+            })
+            .collect();
+        heads.sort();
+        heads
+    }
+
+    /// Where the order is latest, all that wait but the newest are superseded by it.
+    pub(super) fn supersede(&mut self, lane: LaneOf, at: Timestamp) {
+        if HANDLERS[lane.0].1 != Order::Latest {
+            return;
+        }
+        let Some(newest) = self.lane(lane).filter(|one| one.waits()).max_by_key(|one| one.place()) else {
+            return;
+        };
+        let by = newest.id;
+        for one in self.all.iter_mut().filter(|one| one.lane == lane && one.waits() && one.id != by) {
+            one.state = State::Superseded { at, by };
+        }
+    }
+
+    pub(super) fn enter(&mut self, seq: (usize, usize), rank: Timestamp, lane: LaneOf, due: Timestamp) {
+        let state = State::Pending { due };
+        self.all.push(Modelled {
+            id: unknown(seq),
+            seq,
+            rank,
+            lane,
+            state,
+            claims: 0,
+            doubtful: 0,
+            attempts: 0,
+            tries: 0,
+            since: due,
+            settled: 0,
+            claimed: None,
+        });
+        self.supersede(lane, due);
+    }
+
+    /// Whether the store's ids of its deliveries are known.
+    pub(super) fn is_known(&self, event: usize) -> bool {
+        self.of_event(event).all(|one| one.id != unknown(one.seq))
+    }
+
+    /// The store has these ids for the deliveries of an event.
+    pub(super) fn learn(&mut self, event: usize, ids: impl Iterator<Item = DeliveryId>) {
+        let mut places: Vec<_> = self.of_event(event).map(|one| (one.seq.1, one.id)).collect();
+        places.sort_unstable();
+        let known: HashMap<_, _> = places.into_iter().map(|(_, id)| id).zip(ids).collect();
+        let learn = |id: &mut DeliveryId| *id = known.get(id).copied().unwrap_or(*id);
+        for one in &mut self.all {
+            learn(&mut one.id);
+            if let State::Superseded { by, .. } = &mut one.state {
+                learn(by);
+            }
+        }
+    }
+
+    pub(super) fn pick(&self, which: Index, of: impl Fn(&State) -> bool) -> Option<usize> {
+        let found: Vec<_> = (0..self.all.len()).filter(|at| of(&self.all[*at].state)).collect();
+        (!found.is_empty()).then(|| *which.get(&found))
+    }
+
+    fn interrupt(&mut self, now: Timestamp, found: &HashMap<DeliveryId, u32>) {
+        let (mut lanes, mut forgotten) = (Vec::new(), Vec::new());
+        for (at, one) in self.all.iter_mut().enumerate().filter(|(_, one)| one.flies()) {
+            if found.get(&one.id) == Some(&one.attempts) {
+                forgotten.push(at);
+                continue;
+            }
+            one.state = State::Pending { due: now };
+            one.attempts += 1;
+            lanes.push(one.lane);
+        }
+        lanes.into_iter().for_each(|lane| self.supersede(lane, now));
+        forgotten.into_iter().for_each(|at| self.forget_claim(at));
+    }
+
+    /// As if it hadn't been claimed: where the order is latest, what arrived since has met it waiting.
+    fn forget_claim(&mut self, at: usize) {
+        let one = &mut self.all[at];
+        let (due, events) = one.claimed.expect("it was claimed");
+        one.state = State::Pending { due };
+        // its number may be given once more
+        (one.claims, one.doubtful) = (one.claims.saturating_sub(1), one.doubtful + 1);
+        let lane = one.lane;
+        if HANDLERS[lane.0].1 != Order::Latest {
+            return;
+        }
+        let mut arrived: Vec<_> = (0..self.all.len())
+            .filter(|at| self.all[*at].lane == lane && self.all[*at].seq.0 >= events)
+            .collect();
+        arrived.sort_by_key(|at| self.all[*at].seq);
+        let mut waiting: Vec<_> = (0..self.all.len())
+            .filter(|at| self.all[*at].lane == lane && self.all[*at].waits() && !arrived.contains(at))
+            .collect();
+        for at in arrived {
+            let (id, due, place) = (self.all[at].id, self.all[at].since, self.all[at].place());
+            let newer = waiting.iter().map(|at| &self.all[*at]).max_by_key(|one| one.place());
+            if let Some(newer) = newer.filter(|newer| newer.place() > place) {
+                self.all[at].state = State::Superseded { at: due, by: newer.id };
+                continue;
+            }
+            for older in std::mem::replace(&mut waiting, vec![at]) {
+                self.all[older].state = State::Superseded { at: due, by: id };
+            }
+            self.all[at].state = State::Pending { due };
+        }
+    }
+
+    pub(super) fn put_status(&mut self, status: &Status) {
+        let kept = self.statuses.entry(status.i_account).or_insert_with(|| status.clone());
+        if status.at > kept.at {
+            *kept = status.clone();
+        }
+    }
+}
+
+/// Until the store's own is known.
+fn unknown(seq: (usize, usize)) -> DeliveryId {
+    DeliveryId(Uuid::from_u64_pair(seq.0 as u64, seq.1 as u64))
+}

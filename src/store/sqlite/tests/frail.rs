@@ -1,0 +1,167 @@
+//! The store on a [`Machine`] on which anything may go wrong at any write.
+
+use std::sync::Arc;
+
+use rusqlite::OpenFlags;
+
+use super::machine::{Chance, Fault, Machine, OnMachine};
+use super::vfs;
+use super::*;
+use crate::delivery::State;
+use crate::store::conformance::{Flights, Frail, Trouble, claim_one, delivered, delivery_of};
+use crate::store::sqlite::journal::{Disk, ID, first_page};
+
+/// A store on a machine of its own.
+pub(super) struct OnDisk {
+    at: Arc<At>,
+    store: SqliteStore,
+    fault: Option<Fault>,
+}
+
+/// Where the store lies; the machine is stopped with it.
+#[derive(Debug)]
+struct At {
+    machine: Arc<Machine>,
+    folder: String,
+}
+
+impl At {
+    fn start(machine: Machine) -> Arc<Self> {
+        let machine = Arc::new(machine);
+        Arc::new(Self { folder: vfs::start(Arc::clone(&machine)), machine })
+    }
+}
+
+impl Drop for At {
+    fn drop(&mut self) {
+        vfs::stop(&self.folder);
+    }
+}
+
+impl Place for Arc<At> {
+    fn name(&self) -> String {
+        self.folder.clone()
+    }
+
+    fn database(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
+        Connection::open_with_flags_and_vfs(format!("{}/store.db", self.folder), flags, vfs::NAME)
+    }
+
+    fn inbox(&self, size: u64, store: [u8; ID]) -> Result<Box<dyn Disk>, StoreError> {
+        let mut file = OnMachine { machine: Arc::clone(&self.machine), name: "store.db-inbox", heard: 0 };
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
+        file.heard = self.machine.failures(file.name);
+        if !self.machine.exists(file.name).map_err(failed)? {
+            let mut bytes = first_page(store);
+            bytes.resize(bytes.len() + usize::try_from(size).expect("small"), 0);
+            self.machine.create(file.name).map_err(failed)?;
+            file.write_at(0, &bytes).and_then(|()| file.sync()).map_err(failed)?;
+        }
+        Ok(Box::new(file))
+    }
+}
+
+/// Everything happens sooner: halves of the inbox turn, it is filed by itself, the log is copied and begins anew.
+fn soon() -> StoreSettings {
+    StoreSettings {
+        inbox_max: 4,
+        inbox_bytes: 8 * 1024,
+        checkpoint_every: Duration::from_millis(2),
+        log_pages_max: 64,
+        ..StoreSettings::default()
+    }
+}
+
+fn open(at: &Arc<At>, settings: StoreSettings, now: Timestamp) -> SqliteStore {
+    let lock = tempfile::tempfile().expect("a file");
+    SqliteStore::open_at(Arc::new(Arc::clone(at)), lock, settings, now).expect("a store")
+}
+
+pub(super) async fn frail() -> Option<OnDisk> {
+    let at_start = At::start(Machine::default());
+    Some(OnDisk { store: open(&at_start, soon(), at(0)), at: at_start, fault: None })
+}
+
+#[async_trait]
+impl Bench for OnDisk {
+    fn store(&self) -> &dyn Control {
+        &self.store
+    }
+
+    async fn reopen(&mut self, now: Timestamp) {
+        self.store.close().await;
+        self.store = open(&self.at, soon(), now);
+    }
+}
+
+#[async_trait]
+impl Frail for OnDisk {
+    const CASES: u32 = 1;
+
+    async fn strike(&mut self, trouble: Trouble) -> &'static str {
+        let (fault, name) = match trouble.what % 8 {
+            0..=2 => (Fault::Power, "power cut"),
+            3 => (Fault::Kill, "gateway killed"),
+            4 => (Fault::Full, "disk full"),
+            5 | 6 => (Fault::Sync, "sync failed"),
+            _ => (Fault::Broken, "write failed"),
+        };
+        self.at.machine.arm(fault, trouble.after, Chance(trouble.seed));
+        self.fault = Some(fault);
+        name
+    }
+
+    async fn pass(&mut self, now: Timestamp) -> (bool, Flights) {
+        let struck = self.at.machine.disarm();
+        if self.fault == Some(Fault::Sync) {
+            // each connection that writes hears of it once more at most
+            for _ in 0..3 {
+                let _ = self.store.ready().await;
+            }
+        }
+        let Some(fault @ (Fault::Power | Fault::Kill)) = self.fault.take() else {
+            return (struck, Flights::GoOn);
+        };
+        self.at = At::start(self.at.machine.successor(fault));
+        self.store = open(&self.at, soon(), now);
+        (true, if fault == Fault::Power { Flights::PerhapsForgotten } else { Flights::Interrupted })
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_takes_nothing_with_it_that_was_done_without_one() {
+    let at_start = At::start(Machine::default());
+    let hour = Duration::from_secs(3600);
+    let settings = StoreSettings { checkpoint_every: hour, ..soon() };
+    let store = open(&at_start, settings, at(0));
+    let mut disk = OnDisk { store, at: at_start, fault: None };
+    for number in 1..=4 {
+        disk.store.accept(event(Some(number), 1, at(1)), to("a")).await.expect("accepted");
+    }
+    // what is queued after it is done with it, or after it
+    disk.store.writer.queue().file_soon();
+    for _ in 0..2 {
+        disk.store.writer.run(|_| Ok(())).await.expect("nothing to do");
+    }
+    assert_eq!((disk.store.inbox.len(), disk.store.inbox.durable()), (0, 0), "nobody waited for the disk");
+    // nothing of what should have been synced comes to the disk, ever
+    let unlucky = |chance: &Chance| Chance(chance.0).below(4) == 0;
+    let chance = (0..).map(Chance).find(unlucky).expect("one");
+    disk.at.machine.arm(Fault::Sync, 0, chance);
+    let pause = Pause { scope: Scope::Handler("b".into()), at: at(1), reason: None };
+    assert!(matches!(disk.store.pause(pause).await, Err(StoreError::Failed(_))));
+    assert!(disk.at.machine.disarm());
+
+    let claimed = claim_one(&disk, "a", 1).await;
+    disk.store.record(delivered(&claimed)).await.expect("recorded");
+    disk.at.machine.arm(Fault::Power, 1000, chance);
+    disk.fault = Some(Fault::Power);
+    disk.pass(at(2)).await;
+    let (delivery, attempts) = delivery_of(&disk, claimed.event.id).await;
+    assert_eq!((delivery.state, attempts.len()), (State::Delivered { at: at(2) }, 1));
+    assert_eq!(disk.store.events(Page { limit: 9, ..Page::default() }).await.expect("an answer").len(), 4);
+}
