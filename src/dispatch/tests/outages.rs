@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use super::gates::unreachable;
 use super::*;
 
 /// What an outage looks like from here.
