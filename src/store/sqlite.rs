@@ -160,11 +160,10 @@ impl SqliteStore {
         for (number, entry) in entries.into_iter().filter(|(number, _)| *number > filed) {
             inbox.add([(number, Entry::decode(&entry)?)]);
         }
-        inbox.fly(filing::unfiled_claims(&db)?, Vec::new());
         let db = Batch::new(db, Arc::clone(&inbox));
         db.transaction(true, |db| {
             pauses::look(db)?;
-            filing::file(db)
+            filing::file_what_is_left(db)
         })?;
         // by the tally, which is written with a commit
         let (deliveries, statuses) =

@@ -13,7 +13,6 @@ mod steps;
 mod way;
 mod world;
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 
@@ -75,7 +74,9 @@ impl<B: Frail> Model<'_, B> {
             Step::Wait { seconds } => self.now += SignedDuration::from_secs(seconds),
             Step::Crash => {
                 self.bench.reopen(self.now).await;
-                let possible = self.begin_anew(vec![self.world.clone()], &HashMap::new());
+                let possible = vec![self.world.clone()];
+                let found = self.look_for(&possible).await;
+                let possible = self.begin_anew(possible, &found);
                 self.find(possible).await.unwrap_or_else(|differ| panic!("{differ}"));
             }
             Step::Trouble { trouble, step } => self.trouble(trouble, *step, tally).await,

@@ -78,7 +78,8 @@ impl Acceptor {
         let settings = settings.clone();
         let patience = settings.patience;
         let run = move || {
-            let mut acceptor = Run { desk, settings, staged: Vec::new(), nudged: false };
+            let mut acceptor =
+                Run { desk, settings, staged: Vec::new(), nudged: false, asked_for_room: false };
             acceptor.run(messages);
             drop(alive);
         };
@@ -143,6 +144,8 @@ struct Run {
     staged: Vec<Staged>,
     /// The writer was asked to file what there is, and hasn't got through with it.
     nudged: bool,
+    /// It was asked to bring what is filed to the disk.
+    asked_for_room: bool,
 }
 
 /// An entry that waits for the commit, and who waits for it.
@@ -286,13 +289,18 @@ impl Run {
         self.staged.drain(..).for_each(|staged| staged.answer(committed.clone()));
     }
 
-    /// Has the inbox filed once there is enough of it.
+    /// Has the inbox filed once there is enough of it, and brought to the disk before the journal needs its room.
     fn nudge(&mut self) {
         let enough = self.desk.inbox.len() >= self.settings.inbox_max;
         if enough && !self.nudged {
             self.desk.writer.file_soon();
         }
         self.nudged = enough;
+        let room = self.desk.journal.needs_filing(self.desk.inbox.durable());
+        if room && !self.asked_for_room {
+            self.desk.writer.sync_soon();
+        }
+        self.asked_for_room = room;
     }
 }
 

@@ -1,7 +1,7 @@
 //! One transaction that many verbs share, with what is added up in memory until it is committed.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::filing;
 use super::inbox::{Flying, Inbox, Waiting};
 use super::writer::checkpoint;
 use crate::delivery::DeliveryId;
-use crate::store::{Claimed, StoreError};
+use crate::store::{Claimed, Record, StoreError};
 
 /// The connection that writes.
 pub(super) struct Batch {
@@ -25,14 +25,14 @@ pub(super) struct Batch {
     /// What this transaction has claimed: all of it, and by number what isn't filed.
     flying: RefCell<Vec<(DeliveryId, Flying)>>,
     taken: RefCell<HashMap<i64, Timestamp>>,
+    /// Attempts that a gateway that died has recorded and not filed, those of each delivery in their order.
+    left: RefCell<HashMap<DeliveryId, VecDeque<Arc<Record>>>>,
     /// The attempts that this transaction has filed before what came before them.
     caught_up: RefCell<HashSet<i64>>,
     /// Whether its transactions wait for the disk.
     synced: Cell<bool>,
-    /// Transactions have been committed that may not be on the disk.
-    unsynced: Cell<bool>,
-    /// A transaction failed while others before it hadn't been synced, perhaps since a sync failed: what that should have brought
-    /// to the disk the next one needn't bring there, and without it nothing after it in the log would be found.
+    /// A transaction failed, perhaps since a sync failed: what that should have brought to the disk the next one needn't bring
+    /// there, without it nothing after it in the log would be found, and what failed may be found in its place.
     doubtful: Cell<bool>,
     /// Whether some subject may be paused: else nobody need look. Never no if one is.
     pub(super) subjects_paused: Cell<bool>,
@@ -61,9 +61,9 @@ impl Batch {
             filed: Cell::default(),
             flying: RefCell::default(),
             taken: RefCell::default(),
+            left: RefCell::default(),
             caught_up: RefCell::default(),
             synced: Cell::new(true),
-            unsynced: Cell::new(false),
             doubtful: Cell::new(false),
             subjects_paused: Cell::new(true),
         }
@@ -76,21 +76,28 @@ impl Batch {
         synced: bool,
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.set_synced(synced)?;
-        if synced && self.doubtful.get() {
+        let doubtful = self.doubtful.get();
+        if doubtful {
             self.start_log_anew()?;
         }
-        self.one(work)
+        self.set_synced(synced || doubtful)?;
+        let ended = self.one(|db| {
+            if doubtful {
+                // what is written is what is synced
+                db.prepare_cached("UPDATE inbox SET filed = filed")?.execute([])?;
+            }
+            work(db)
+        });
+        if doubtful && ended.is_ok() {
+            self.doubtful.set(false);
+        }
+        ended
     }
 
     /// Brings all that is in the log to the disk by another way: into the database.
     fn start_log_anew(&self) -> Result<(), StoreError> {
         // somebody reads from it
-        if checkpoint(self, "TRUNCATE")? > 0 {
-            return Err(StoreError::Unavailable);
-        }
-        self.doubtful.set(false);
-        Ok(())
+        if checkpoint(self, "TRUNCATE")? > 0 { Err(StoreError::Unavailable) } else { Ok(()) }
     }
 
     /// Files some of the inbox without waiting for the disk: all of it is still in the journal.
@@ -128,7 +135,9 @@ impl Batch {
             self.simple("COMMIT")?;
             Ok(done)
         });
-        self.learn_of_the_disk(&ended);
+        if matches!(ended, Err(StoreError::Failed(_))) {
+            self.doubtful.set(true);
+        }
         match &ended {
             Ok(_) => {
                 self.inbox.fly(self.taken.take(), self.flying.take());
@@ -142,16 +151,6 @@ impl Batch {
             Err(_) => {}
         }
         ended
-    }
-
-    fn learn_of_the_disk<T>(&self, ended: &Result<T, StoreError>) {
-        match ended {
-            Ok(_) if !self.is_synced() => self.unsynced.set(true),
-            // One that files writes, and only one that writes syncs.
-            Ok(_) if self.filed.get().is_some() => self.unsynced.set(false),
-            Err(StoreError::Failed(_)) if self.unsynced.get() => self.doubtful.set(true),
-            _ => {}
-        }
     }
 
     /// Up to which number the inbox is filed, in this transaction or before.
@@ -177,6 +176,16 @@ impl Batch {
     /// Since when it is claimed, if that was in this transaction and before it was filed.
     pub(super) fn taken(&self, seq: i64) -> Option<Timestamp> {
         self.taken.borrow().get(&seq).copied()
+    }
+
+    /// These were left behind.
+    pub(super) fn leave(&self, attempts: HashMap<DeliveryId, VecDeque<Arc<Record>>>) {
+        self.left.replace(attempts);
+    }
+
+    /// What was left behind of this delivery and comes next.
+    pub(super) fn next_attempt(&self, delivery: DeliveryId) -> Option<Arc<Record>> {
+        self.left.borrow_mut().get_mut(&delivery)?.pop_front()
     }
 
     /// The attempt with this number is filed, though what came before it isn't.

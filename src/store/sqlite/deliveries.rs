@@ -243,26 +243,34 @@ pub(super) fn record(db: &Batch, record: &Record) -> Result<(), StoreError> {
 /// doesn't fit what is there can only be a mistake in the gateway.
 pub(super) fn catch_up(db: &Batch, record: &Record) -> Result<(), StoreError> {
     let id = record.delivery;
-    let Some(mut placed) = placed(db, id)? else {
+    let Some(placed) = placed(db, id)? else {
         tracing::error!(delivery = %id, "an attempt was recorded of a delivery that isn't there");
         return Ok(());
     };
-    // The claim wasn't waited for: the power failed, and it was lost.
-    if matches!(placed.state, State::Pending { .. }) && placed.claims + 1 == record.claim {
-        let since = record.attempt.started_at;
-        take(db, placed.place.seq, &placed.handler, since)?;
-        placed.claims += 1;
-        placed.state = State::InFlight { since };
-    }
     let fits = placed.claims == record.claim && placed.attempts + 1 == record.attempt.number;
     if fits && matches!(placed.state, State::InFlight { .. }) {
-        return keep(db, &placed, record);
-    }
-    if !is_recorded(db, placed.place.seq, record)? {
+        keep(db, &placed, record)?;
+    } else if !is_recorded(db, placed.place.seq, record)? {
         let (number, state) = (record.attempt.number, placed.state.word());
         tracing::error!(delivery = %id, number, state, "an attempt was recorded that doesn't fit its delivery");
     }
-    Ok(())
+    match db.next_attempt(id) {
+        Some(next) => claim_again(db, &next),
+        None => Ok(()),
+    }
+}
+
+/// A claim isn't waited for, and the power may have taken it; an attempt that was recorded of it proves that it was made. It has
+/// to be made again before anything else is filed, since what came meanwhile came into a lane whose head was on its way.
+pub(super) fn claim_again(db: &Batch, record: &Record) -> Result<(), StoreError> {
+    match placed(db, record.delivery)? {
+        Some(Placed { place, claims, handler, state: State::Pending { .. }, .. })
+            if claims + 1 == record.claim =>
+        {
+            take(db, place.seq, &handler, record.attempt.started_at)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes down the attempt of one that is in flight, and what follows from it.

@@ -1,6 +1,6 @@
 //! Brings the tables up to what has happened: each event gets its indexes and its deliveries, each delivery its attempts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -70,6 +70,23 @@ pub(super) fn file_late(db: &Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Files what a gateway left behind that died. Claims that the power took are made again where an attempt proves them.
+pub(super) fn file_what_is_left(db: &Batch) -> Result<(), StoreError> {
+    let mut taken = unfiled_claims(db)?;
+    let mut left: HashMap<_, VecDeque<_>> = HashMap::new();
+    for (_, record) in db.inbox.late() {
+        left.entry(record.delivery).or_default().push_back(record);
+    }
+    for (delivery, attempts) in &mut left {
+        let Some(first) = attempts.pop_front() else { continue };
+        deliveries::claim_again(db, &first)?;
+        taken.entry(row::delivery_seq(*delivery)).or_insert(first.attempt.started_at);
+    }
+    db.inbox.fly(taken, Vec::new());
+    db.leave(left);
+    file(db)
+}
+
 fn file_part(db: &Batch, to: i64, limit: usize) -> Result<(), StoreError> {
     let found = db.inbox.to_file(db.filed(), to, limit);
     let last = match &found {
@@ -92,7 +109,7 @@ fn file_part(db: &Batch, to: i64, limit: usize) -> Result<(), StoreError> {
 }
 
 /// What was claimed and not filed when the gateway died, with the time of the claim.
-pub(super) fn unfiled_claims(db: &Connection) -> Result<HashMap<i64, Timestamp>, StoreError> {
+fn unfiled_claims(db: &Connection) -> Result<HashMap<i64, Timestamp>, StoreError> {
     let mut all = db.prepare("SELECT delivery, at FROM unfiled_claim")?;
     let claims = all.query_map([], |row| Ok((row.get(0)?, row::time(row.get(1)?)?)))?;
     Ok(claims.collect::<Result<_, _>>()?)

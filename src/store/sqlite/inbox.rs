@@ -331,7 +331,9 @@ impl Unfiled {
     fn add_attempt(&mut self, number: i64, record: &Arc<Record>) {
         self.statuses += usize::from(record.status.is_some());
         let seq = row::delivery_seq(record.delivery);
-        if seq / row::DELIVERIES > self.begun && matches!(record.state, State::Delivered { .. }) {
+        let at_once = matches!(record.state, State::Delivered { .. })
+            && (record.claim, record.attempt.number) == (1, 1);
+        if at_once && seq / row::DELIVERIES > self.begun {
             self.delivered.insert(seq, Arc::clone(record));
         } else {
             self.late.insert(number);

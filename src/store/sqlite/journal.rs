@@ -134,6 +134,12 @@ impl Journal {
         true
     }
 
+    /// Whether the other half is needed soon, and something in it isn't filed, `filed` being the last that is.
+    pub(super) fn needs_filing(&self, filed: i64) -> bool {
+        let half = self.halves[self.current];
+        half.used > self.size / 2 && self.halves[1 - self.current].last > filed
+    }
+
     /// Goes on in the other half, if all of that is filed.
     fn turn(&mut self, filed: i64) -> bool {
         let other = 1 - self.current;

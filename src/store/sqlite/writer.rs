@@ -41,6 +41,8 @@ enum Message {
     Work(Box<dyn Work>),
     /// The inbox is to be filed, though nobody waits for it.
     File,
+    /// What was filed lazily is to be on the disk.
+    Sync,
     Stop,
 }
 
@@ -106,6 +108,11 @@ impl Queue {
     /// Has the inbox filed. If there is no place in the queue there is much to do already, and a claim files as well.
     pub(super) fn file_soon(&self) {
         drop(self.0.try_send(Message::File));
+    }
+
+    /// Has what is filed brought to the disk. If there is no place in the queue, whoever needs it will wait for it.
+    pub(super) fn sync_soon(&self) {
+        drop(self.0.try_send(Message::Sync));
     }
 }
 
@@ -187,6 +194,11 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
         if batch.file {
             batch.file = file_lazily(&db, settings);
         }
+        if std::mem::take(&mut batch.sync)
+            && let Err(error) = db.transaction(true, |db| filing::file_some(db, 0))
+        {
+            tracing::warn!(%error, "what is filed is not on the disk; it is tried again when the journal is full");
+        }
         bound_log(&db, &pages, settings.log_pages_max);
     }
 
@@ -220,6 +232,7 @@ fn file_lazily(db: &Batch, settings: &StoreSettings) -> bool {
 struct Batched {
     works: Vec<Box<dyn Work>>,
     file: bool,
+    sync: bool,
 }
 
 /// Waits for work, unless there is something to file, and takes all that is there; false at the end.
@@ -232,6 +245,7 @@ fn gather(inbox: &mut mpsc::Receiver<Message>, batch: &mut Batched, batch_max: u
         match message {
             Message::Work(work) => batch.works.push(work),
             Message::File => batch.file = true,
+            Message::Sync => batch.sync = true,
             // What is already queued is still done; then there is nothing more to receive.
             Message::Stop => inbox.close(),
         }

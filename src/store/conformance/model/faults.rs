@@ -1,9 +1,9 @@
 //! Steps during which something goes wrong, and what may be found afterwards.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::world::{Ghost, Modelled};
+use super::world::{Found, Ghost, Modelled};
 use super::*;
 use crate::delivery::State;
 
@@ -54,10 +54,8 @@ impl<B: Frail> Model<'_, B> {
             Err(error) => panic!("{name}, {step:?}: {error}"),
         }
         if interrupted {
-            let found = match flights {
-                Flights::PerhapsForgotten => self.attempts_of_those_in_flight(&possible).await,
-                _ => HashMap::new(),
-            };
+            let mut found = self.look_for(&possible).await;
+            found.forgets = flights == Flights::PerhapsForgotten;
             possible = self.begin_anew(possible, &found);
         }
         if let Err(differ) = self.find(possible).await {
@@ -71,24 +69,19 @@ impl<B: Frail> Model<'_, B> {
         self.is_refused(interrupted, stale).await;
     }
 
-    /// Whoever had something in hand is gone, and the store is opened again: what may be in it. Deliveries that are `found`
-    /// with as many attempts as before were in flight by claims that are forgotten.
-    pub(super) fn begin_anew(
-        &mut self,
-        mut possible: Vec<World>,
-        found: &HashMap<DeliveryId, u32>,
-    ) -> Vec<World> {
+    /// Whoever had something in hand is gone, and the store is opened again: what may be in it, by what is `found`.
+    pub(super) fn begin_anew(&mut self, mut possible: Vec<World>, found: &Found) -> Vec<World> {
         possible.append(&mut self.ghosts);
         possible.iter().flat_map(|world| world.begin_anew(self.now, found)).collect()
     }
 
-    /// How many attempts the store has of what may have been in flight.
-    async fn attempts_of_those_in_flight(&self, possible: &[World]) -> HashMap<DeliveryId, u32> {
-        let mut found = HashMap::new();
+    /// What the store has of those that may have been in flight.
+    pub(super) async fn look_for(&self, possible: &[World]) -> Found {
+        let mut found = Found::default();
         let worlds = possible.iter().chain(&self.ghosts);
         for one in worlds.flat_map(|world| &world.all).filter(|one| one.flies()) {
             if let Some(detail) = self.bench.store().delivery(one.id).await.expect("an answer") {
-                found.insert(one.id, detail.delivery.attempts);
+                found.stands.insert(one.id, (detail.delivery.attempts, detail.delivery.tries));
             }
         }
         found
@@ -110,6 +103,7 @@ impl<B: Frail> Model<'_, B> {
     fn undone(&self, mut before: World) -> World {
         for (one, after) in before.all.iter_mut().zip(&self.world.all) {
             one.doubtful = after.doubtful;
+            one.unsure.clone_from(&after.unsure);
         }
         if let Some((event, account)) = self.world.events.get(before.events.len()) {
             let handlers = self.world.of_event(before.events.len()).map(|one| one.lane.0).collect();

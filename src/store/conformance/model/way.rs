@@ -78,7 +78,7 @@ impl<B: Frail> Model<'_, B> {
         for id in &due {
             let one = self.world.all.iter_mut().find(|one| one.id == *id).expect("it");
             if let State::Pending { due } = one.state {
-                one.claimed = Some((due, events));
+                (one.claimed, one.unsure) = (Some((due, events)), None);
             }
             one.state = State::InFlight { since: self.now };
             let Ok(claimed) = &answer else {
@@ -104,18 +104,13 @@ impl<B: Frail> Model<'_, B> {
         let record = self.record(at, outcome);
         let stale = Record { claim: record.claim - 1, ..record.clone() };
         let answer = self.bench.store().record(record.clone()).await;
-        let one = &mut self.world.all[at];
-        one.attempts += 1;
-        one.tries = record.tries;
-        one.state = record.state.clone();
-        let lane = one.lane;
-        if matches!(record.state, State::Delivered { .. }) {
-            self.world.lasts.insert(lane, record.last.clone().expect("something"));
+        // what was not done when something went wrong is still not done, or is
+        for world in std::iter::once(&mut self.world).chain(&mut self.ghosts) {
+            world.end(&record, self.now);
         }
-        if let Some(status) = &record.status {
-            self.world.put_status(status);
+        if answer.is_err() {
+            self.world.all[at].unsure = Some(record.clone());
         }
-        self.world.supersede(lane, self.now);
         if self.calm {
             let answer = self.bench.store().record(stale).await;
             assert_eq!(answer, Err(StoreError::Overtaken(record.delivery)));

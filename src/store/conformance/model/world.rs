@@ -13,7 +13,7 @@ use crate::handler::Order;
 use crate::store::{Record, Status};
 
 /// A delivery.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Modelled {
     /// One of our own until the store's is known.
     pub(super) id: DeliveryId,
@@ -31,6 +31,8 @@ pub(super) struct Modelled {
     pub(super) settled: usize,
     /// When it was claimed last: since when it had been due, and how many events there were.
     pub(super) claimed: Option<(Timestamp, usize)>,
+    /// How it ended, where nobody heard whether that was recorded: it may turn out to be when the store is opened again.
+    pub(super) unsure: Option<Record>,
 }
 
 impl Modelled {
@@ -53,6 +55,15 @@ impl Modelled {
     pub(super) fn place(&self) -> (Timestamp, (usize, usize)) {
         (self.rank, self.seq)
     }
+}
+
+/// What the store has when it is opened again.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Of those that were in flight: how many attempts, and how many of them count.
+    pub(super) stands: HashMap<DeliveryId, (u32, u32)>,
+    /// Whether claims may be forgotten.
+    pub(super) forgets: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -88,9 +99,9 @@ impl World {
         self.ghosts.clear();
     }
 
-    /// Whoever had something in hand is gone, and the store is opened again: what may be in it. Those that are `found` with as
-    /// many attempts as before were in flight by claims that are forgotten.
-    pub(super) fn begin_anew(&self, now: Timestamp, found: &HashMap<DeliveryId, u32>) -> Vec<Self> {
+    /// Whoever had something in hand is gone, and the store is opened again: what may be in it. What is
+    /// `found` says which claims were forgotten, and which attempts recorded that nobody was sure of.
+    pub(super) fn begin_anew(&self, now: Timestamp, found: &Found) -> Vec<Self> {
         let ghosts = self.ghosts.iter().cloned().map(Some);
         let mut worlds = Vec::new();
         for ghost in std::iter::once(None).chain(ghosts) {
@@ -106,7 +117,10 @@ impl World {
 
     /// Whether nothing was done to deliveries.
     pub(super) fn is_as(&self, other: &Self) -> bool {
-        self.all == other.all
+        let stands = |one: &Modelled| {
+            (one.id, one.state.clone(), one.claims, one.attempts, one.tries, one.since, one.settled)
+        };
+        self.all.iter().map(stands).eq(other.all.iter().map(stands))
             && self.lasts == other.lasts
             && self.paused == other.paused
             && self.statuses == other.statuses
@@ -169,6 +183,7 @@ impl World {
             since: due,
             settled: 0,
             claimed: None,
+            unsure: None,
         });
         self.supersede(lane, due);
     }
@@ -197,12 +212,20 @@ impl World {
         (!found.is_empty()).then(|| *which.get(&found))
     }
 
-    fn interrupt(&mut self, now: Timestamp, found: &HashMap<DeliveryId, u32>) {
-        let (mut lanes, mut forgotten) = (Vec::new(), Vec::new());
+    fn interrupt(&mut self, now: Timestamp, found: &Found) {
+        let (mut lanes, mut forgotten, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for (at, one) in self.all.iter_mut().enumerate().filter(|(_, one)| one.flies()) {
-            if found.get(&one.id) == Some(&one.attempts) {
-                forgotten.push(at);
-                continue;
+            match (found.stands.get(&one.id), &one.unsure) {
+                (Some((attempts, _)), _) if found.forgets && *attempts == one.attempts => {
+                    forgotten.push(at);
+                    continue;
+                }
+                // an interruption doesn't count
+                (Some((_, tries)), Some(record)) if *tries == record.tries => {
+                    ended.push(record.clone());
+                    continue;
+                }
+                _ => {}
             }
             one.state = State::Pending { due: now };
             one.attempts += 1;
@@ -210,6 +233,25 @@ impl World {
         }
         lanes.into_iter().for_each(|lane| self.supersede(lane, now));
         forgotten.into_iter().for_each(|at| self.forget_claim(at));
+        ended.iter().for_each(|record| self.end(record, record.attempt.ended_at));
+    }
+
+    /// An attempt is recorded of one that is in flight.
+    pub(super) fn end(&mut self, record: &Record, now: Timestamp) {
+        let Some(one) = self.all.iter_mut().find(|one| one.id == record.delivery && one.flies()) else {
+            return;
+        };
+        one.attempts += 1;
+        one.tries = record.tries;
+        one.state = record.state.clone();
+        let lane = one.lane;
+        if matches!(record.state, State::Delivered { .. }) {
+            self.lasts.insert(lane, record.last.clone().expect("something"));
+        }
+        if let Some(status) = &record.status {
+            self.put_status(status);
+        }
+        self.supersede(lane, now);
     }
 
     /// As if it hadn't been claimed: where the order is latest, what arrived since has met it waiting.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::*;
 use crate::store::conformance::delivered;
@@ -118,8 +118,8 @@ async fn work_off(store: &Arc<SqliteStore>, batch: usize, count: usize) -> Rate 
     before.rate(done)
 }
 
-/// Has `callers` accept `count` events and `workers` claim them, 16 at a time, and record each, all at the same time; a worker
-/// that finds nothing waits until something is accepted.
+/// Has `callers` accept `count` events and `workers` claim them, 16 at a time, and record each, all at the same time. A worker
+/// that finds nothing waits until something is accepted, and callers wait while there is enough for all workers, twice.
 async fn all_at_once(
     store: &Arc<SqliteStore>,
     callers: usize,
@@ -129,8 +129,10 @@ async fn all_at_once(
 ) -> Rate {
     let before = Since::now();
     let (done, news) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let places = Arc::new(Semaphore::new(callers + workers * 32));
     let works = (0..workers).map(|_| {
-        let (store, done, news) = (Arc::clone(store), Arc::clone(&done), Arc::clone(&news));
+        let (store, done) = (Arc::clone(store), Arc::clone(&done));
+        let (news, places) = (Arc::clone(&news), Arc::clone(&places));
         tokio::spawn(async move {
             while done.load(Ordering::Relaxed) < count {
                 let nothing_yet = news.notified();
@@ -140,6 +142,7 @@ async fn all_at_once(
                 }
                 let records = claimed.iter().map(|one| store.record(delivered(one)));
                 futures::future::try_join_all(records).await.expect("recorded");
+                places.add_permits(claimed.len());
                 if done.fetch_add(claimed.len(), Ordering::Relaxed) + claimed.len() >= count {
                     news.notify_waiters();
                 }
@@ -149,8 +152,9 @@ async fn all_at_once(
     let works = futures::future::try_join_all(works);
     let shared = Arc::clone(store);
     let each = move |number| {
-        let (store, news) = (Arc::clone(&shared), Arc::clone(&news));
+        let (store, news, places) = (Arc::clone(&shared), Arc::clone(&news), Arc::clone(&places));
         async move {
+            places.acquire().await.expect("a place").forget();
             store.accept(numbered(from + number), to("a")).await.expect("accepted");
             news.notify_one();
         }

@@ -161,3 +161,41 @@ async fn an_attempt_that_is_too_long_for_the_inbox_is_kept_all_the_same() {
     temp.store.record(record).await.expect("recorded again");
     assert_eq!(stands(&temp.store, &claimed).await.1, [Outcome::Delivered]);
 }
+
+/// Two attempts at one of a lane where the order is latest, and a newer one that comes in between; the power takes the claims.
+async fn recorded_and_a_newer_one_came(filed: bool, delivered_at_last: bool) {
+    let temp = Temp::new();
+    let left = tempfile::tempdir().expect("a folder");
+    let latest = |seconds| with("a", Order::Latest, seconds);
+    temp.store.accept(event(None, 1, at(1)), latest(1)).await.expect("accepted");
+    if filed {
+        temp.store.cancel(vec![], at(1), String::new()).await.expect("filed");
+    }
+    keep(&temp, left.path(), &["store.db", "store.db-wal"]);
+    let first = claim(&temp.store, 2, 1).await.remove(0);
+    temp.store.record(failed(&first, 3)).await.expect("recorded");
+    let again = claim(&temp.store, 3, 1).await.remove(0);
+    assert_eq!((again.delivery.id, again.claim), (first.delivery.id, 2));
+    temp.store.accept(event(None, 1, at(4)), latest(4)).await.expect("accepted");
+    let last = if delivered_at_last { delivered(&again) } else { failed(&again, 9) };
+    temp.store.record(last).await.expect("recorded");
+    keep(&temp, left.path(), &["store.db-inbox"]);
+
+    let store = open(left.path(), at(9)).expect("a store");
+    let (state, outcomes) = stands(&store, &first).await;
+    if delivered_at_last {
+        assert!(matches!(state, State::Delivered { .. }), "{state:?}");
+        assert!(matches!(&outcomes[..], [Outcome::Retry { .. }, Outcome::Delivered]), "{outcomes:?}");
+    } else {
+        assert!(matches!(state, State::Superseded { .. }), "{state:?}");
+        assert!(matches!(&outcomes[..], [Outcome::Retry { .. }, Outcome::Retry { .. }]), "{outcomes:?}");
+    }
+    assert_eq!(claim(&store, 9, 9).await.len(), 1, "the newer one");
+}
+
+#[tokio::test]
+async fn a_newer_one_takes_no_attempt_away_that_was_recorded_whose_claim_the_power_took() {
+    for (filed, delivered) in [(true, false), (true, true), (false, false), (false, true)] {
+        recorded_and_a_newer_one_came(filed, delivered).await;
+    }
+}
