@@ -227,11 +227,15 @@ impl Emitter<'_> {
 
     fn simple_type(&mut self, simple: Simple) -> TokenStream {
         let wide = self.config.has_wide_integers();
+        let big = self.config.has_big_integers();
         let exact = self.config.has_exact_floats();
         match simple {
+            Simple::QName => quote! { ::soapstone_soap::QName },
             text if text.is_text() => quote! { String },
             Simple::Byte | Simple::Short | Simple::Int if wide => quote! { i64 },
             Simple::UnsignedByte | Simple::UnsignedShort | Simple::UnsignedInt if wide => quote! { u64 },
+            Simple::Integer | Simple::NonPositiveInteger | Simple::NegativeInteger if big => quote! { i128 },
+            Simple::NonNegativeInteger | Simple::PositiveInteger if big => quote! { u128 },
             Simple::Float | Simple::Double if exact => self.runtime("Decimal"),
             Simple::Boolean => quote! { bool },
             Simple::Byte => quote! { i8 },

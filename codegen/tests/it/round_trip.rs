@@ -92,7 +92,7 @@ fn sample(xsd: Xsd) -> &'static str {
         Xsd::NmToken | Xsd::Name | Xsd::NcName | Xsd::Id | Xsd::IdRef | Xsd::Entity | Xsd::Notation => {
             "a-b.c"
         }
-        Xsd::QName => "xsd:int",
+        Xsd::QName => "{urn:example}name",
         Xsd::NonPositiveInteger | Xsd::NegativeInteger => "-7",
         Xsd::Duration => "-P1Y2M3DT4H5M6.7S",
         Xsd::GYear => "2024",

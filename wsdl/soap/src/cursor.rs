@@ -34,6 +34,8 @@ pub(crate) struct Cursor<'a> {
     budget: Budget,
     depth: usize,
     names: NamespaceResolver,
+    /// The declarations of the element that ended last are still in `names`: its value may be a qualified name.
+    ended: bool,
     /// Depths at which elements with namespace declarations are open.
     declared: Vec<usize>,
     /// The attributes of the tag at `entries_at`, taken apart already.
@@ -193,6 +195,7 @@ impl<'a> Cursor<'a> {
             budget,
             depth,
             names,
+            ended: false,
             declared: Vec::new(),
             entries: Vec::new(),
             entries_at: usize::MAX,
@@ -303,12 +306,31 @@ impl<'a> Cursor<'a> {
     }
 
     fn end(&mut self) -> Token<'a> {
+        if self.ended {
+            self.leave();
+        }
         if self.declared.last() == Some(&self.depth) {
             self.declared.pop();
-            self.names.pop();
+            self.ended = true;
         }
         self.depth = self.depth.saturating_sub(1);
         Token::End
+    }
+
+    fn leave(&mut self) {
+        self.ended = false;
+        self.names.pop();
+    }
+
+    /// `{namespace}local` of a qualified name: one that is in an attribute, or in the text that was taken just now.
+    pub(crate) fn qualified(&self, name: &str) -> Option<String> {
+        match self.names.resolve_element(QName(name)).0 {
+            ResolveResult::Bound(Namespace(namespace)) => {
+                let local = name.rsplit(':').next().unwrap_or_default();
+                Some(format!("{{{}}}{local}", plain(namespace)))
+            }
+            ResolveResult::Unbound | ResolveResult::Unknown(_) => None,
+        }
     }
 
     fn line_ends(&self, raw: &'a str) -> Cow<'a, str> {
@@ -324,6 +346,9 @@ impl<'a> Cursor<'a> {
     }
 
     fn start(&mut self, content: &'a str, name: usize, offset: usize) -> Result<Tag<'a>, ReadError> {
+        if self.ended {
+            self.leave();
+        }
         self.depth += 1;
         if self.depth > self.limits.depth {
             return Err(self.limit("levels of elements", self.limits.depth));

@@ -37,6 +37,7 @@ mod fault;
 mod headers;
 mod limits;
 mod operation;
+mod qname;
 mod read;
 mod scalar;
 mod script;
@@ -66,6 +67,7 @@ pub use limits::Limits;
 #[doc(hidden)]
 pub use operation::empty;
 pub use operation::{Call, Element, Header, Operation, Part, Service, Style};
+pub use qname::QName;
 pub use rust_decimal::Decimal;
 pub use scalar::{Invalid, JsonScalar, Scalar};
 pub use server::{Answer, Invocation, Refused, Server};

@@ -435,6 +435,12 @@ fn simple(
         return Ok(());
     }
     let Slot::Scalar(scalar) = target.open() else { return Ok(()) };
+    if xsd == Xsd::QName
+        && scalar.xsd() == Xsd::QName
+        && let Some(qualified) = cursor.qualified(&text)
+    {
+        text = Cow::Owned(qualified);
+    }
     if xsd.is_text() {
         // may take the text as it is, and only base64 of it can be wrong
         scalar.read(text).map_err(|invalid| cursor.error(ReadErrorKind::Value(String::new(), invalid)))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::text::{special, words};
+use super::text::special;
 use super::{WriteError, Writer, escape};
 use crate::{Any, List, Scalar, Type, View, Xsd};
 
@@ -43,7 +43,7 @@ impl<'a> Writer<'a> {
                 Type::List(_) => {
                     let before = self.enter(name, namespace);
                     self.text.push('>');
-                    self.escaped(&words(list)?).map_err(WriteError::of)?;
+                    self.words(list)?;
                     self.end(name);
                     self.default = before;
                     Ok(())
@@ -96,6 +96,10 @@ impl<'a> Writer<'a> {
         }
         let start = self.text.len();
         scalar.write(&mut self.text);
+        if scalar.xsd() == Xsd::QName {
+            let name = self.text.split_off(start);
+            return self.qualified(&[&name]);
+        }
         // numbers and dates have nothing to be escaped
         if xsd.is_text() && special(&self.text[start..]) {
             let lexical = self.text.split_off(start);
