@@ -33,7 +33,7 @@ impl Writer<'_> {
 
 /// Whether the items of a list are names in namespaces.
 pub(super) fn is_qualified(list: &dyn List) -> bool {
-    list.len() > 0 && matches!(list.item(0).view(), View::Scalar(scalar) if scalar.xsd() == Xsd::QName)
+    !list.is_empty() && matches!(list.item(0).view(), View::Scalar(scalar) if scalar.xsd() == Xsd::QName)
 }
 
 /// The names with prefixes, and the declarations of these; `at` makes them others than those of the same tag's other
