@@ -171,7 +171,9 @@ pub(crate) fn value<'a>(
     target: &mut dyn Value,
 ) -> Result<(), ReadError> {
     let marks = &tag.marks;
-    if let (Type::Repeated(item), Slot::List(list)) = (ty, target.open()) {
+    if let Type::Repeated(item) = ty
+        && let Slot::List(list) = target.open()
+    {
         let target = push(cursor, list)?;
         return value(cursor, references, tag, *item, target);
     }
@@ -185,8 +187,11 @@ pub(crate) fn value<'a>(
         cursor.skip()?;
         return referred(cursor, references, id, ty, target);
     }
+    // nearly every value, opened once
+    if let Type::Xsd(xsd) = ty {
+        return scalar(cursor, marks.ty, xsd, target);
+    }
     match (ty, target.open()) {
-        (Type::Xsd(xsd), _) => scalar(cursor, marks.ty, xsd, target),
         (Type::Structure(_), Slot::Structure(target)) => structure(cursor, references, tag, target),
         (Type::Array(item), Slot::List(list)) => array(cursor, references, marks, *item, list),
         (Type::Items(items), Slot::List(list)) => array(cursor, references, marks, items.ty, list),

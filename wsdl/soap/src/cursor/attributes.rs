@@ -66,8 +66,17 @@ impl<'a> Cursor<'a> {
                     .map_err(|error| self.wrong(tag, &error))?;
             }
             let (prefix, local) = entry.split();
+            if prefix.is_empty() {
+                // a type or a position without a prefix is the structure's own
+                match key {
+                    "xmlns" => declares = true,
+                    "href" => marks.href = Some(value.trim_start_matches('#')),
+                    _ => {}
+                }
+                continue;
+            }
             match local {
-                _ if prefix == "xmlns" || key == "xmlns" => declares = true,
+                _ if prefix == "xmlns" => declares = true,
                 "type" => match value.rsplit(':').next() {
                     Some("base64Binary" | "base64") => marks.ty = Kind::Base64,
                     Some("Map") => marks.ty = Kind::Map,
@@ -77,7 +86,6 @@ impl<'a> Cursor<'a> {
                 "nil" | "null" if matches!(value.trim(), "true" | "1") => {
                     nil = Some((QName(key), local == "null"))
                 }
-                "href" => marks.href = Some(value.trim_start_matches('#')),
                 "arrayType" => marks.array = true,
                 "position" | "offset" => marks.position = value.trim_matches(['[', ']', ' ']).parse().ok(),
                 "mustUnderstand" => marks.must_understand = matches!(value.trim(), "1" | "true"),

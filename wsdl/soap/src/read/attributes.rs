@@ -16,12 +16,14 @@ pub(super) fn attributes<'a>(
     let shape = target.shape();
     let table: &Table = shape;
     let mut others = String::new();
+    let mut hint = table.elements;
     let entries = cursor.entries(tag);
     for entry in &entries {
         // nearly every attribute is what it looks like
         if let Some(value) = entry.unprefixed()
-            && let Some(index) = plain_attribute(table, entry.key)
+            && let Some(index) = plain_attribute(table, entry.key, hint)
         {
+            hint = index + 1;
             cursor.limit_value(value.len())?;
             let member = &table.members[index];
             text(cursor, Cow::Borrowed(value), Kind::Other, member.ty, target.member_mut(index))
@@ -58,12 +60,15 @@ pub(super) fn attributes<'a>(
     Ok(())
 }
 
-/// The attribute of this name that is in no namespace.
-fn plain_attribute(table: &Table, name: &str) -> Option<usize> {
+/// The attribute of this name that is in no namespace; `hint` is where it usually stands.
+fn plain_attribute(table: &Table, name: &str, hint: usize) -> Option<usize> {
     let is_it = |member: &Member| {
         member.name == name
             && member.place == Place::Attribute
             && member.namespace.is_none_or(|namespace| namespace.is_empty())
     };
+    if table.members.get(hint).is_some_and(is_it) {
+        return Some(hint);
+    }
     table.members[table.elements..].iter().position(is_it).map(|index| table.elements + index)
 }

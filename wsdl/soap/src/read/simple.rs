@@ -29,8 +29,10 @@ pub(super) fn text(
     ty: Type,
     target: &mut dyn Value,
 ) -> Result<(), ReadError> {
-    match (ty, target.open()) {
-        (Type::List(item), Slot::List(list)) => {
+    match ty {
+        Type::Xsd(xsd) => simple(cursor, text, kind, xsd, target),
+        Type::List(item) => {
+            let Slot::List(list) = target.open() else { return Ok(()) };
             for word in text.split_ascii_whitespace() {
                 let Type::Xsd(xsd) = *item else { continue };
                 let target = push(cursor, list)?;
@@ -38,7 +40,6 @@ pub(super) fn text(
             }
             Ok(())
         }
-        (Type::Xsd(xsd), _) => simple(cursor, text, kind, xsd, target),
         _ => Ok(()),
     }
 }

@@ -46,7 +46,7 @@ impl Writer<'_> {
         let start = self.text.len();
         let mut declarations = String::new();
         match view {
-            View::Scalar(scalar) if scalar.xsd() == Xsd::QName => {
+            View::Scalar(scalar) if is_name(member.ty) && scalar.xsd() == Xsd::QName => {
                 let mut name = String::new();
                 scalar.write(&mut name);
                 let value = prefixed(&[&name], start, &mut declarations);
@@ -102,4 +102,8 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+fn is_name(ty: Type) -> bool {
+    matches!(ty, Type::Xsd(Xsd::QName))
 }

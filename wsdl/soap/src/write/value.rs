@@ -96,7 +96,7 @@ impl<'a> Writer<'a> {
         }
         let start = self.text.len();
         scalar.write(&mut self.text);
-        if scalar.xsd() == Xsd::QName {
+        if xsd == Xsd::QName && scalar.xsd() == xsd {
             let name = self.text.split_off(start);
             return self.qualified(&[&name]);
         }
