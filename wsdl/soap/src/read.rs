@@ -31,7 +31,8 @@ pub(crate) fn structure<'a>(
     target: &mut dyn Structure,
 ) -> Result<(), ReadError> {
     let shape = target.shape();
-    if shape.derived {
+    let table: &Table = shape;
+    if table.derived {
         // a type that the definition doesn't have is read as the first, the base of the others
         let chosen = tag.type_name().and_then(|name| shape.position(name.as_bytes(), 0)).unwrap_or(0);
         return match target.member_mut(chosen).open() {
@@ -39,10 +40,13 @@ pub(crate) fn structure<'a>(
             _ => cursor.skip(),
         };
     }
-    if shape.has_more_than_elements() {
+    if table.elements < table.members.len() {
         attributes(cursor, tag, target)?;
-        if let Some(index) = shape.text.filter(|_| shape.elements == 0) {
-            let member = &shape.members[index];
+        if let Some(index) = table.text.filter(|_| table.elements == 0) {
+            let member = &table.members[index];
+            if let Type::Xsd(xsd) = member.ty {
+                return scalar(cursor, tag.marks.ty, xsd, target.member_mut(index));
+            }
             return value(cursor, references, &tag.bare(), member.ty, target.member_mut(index));
         }
     }

@@ -157,8 +157,8 @@ macro_rules! integer {
                 Xsd::$xsd
             }
             fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
-                let text = whole(text.trim());
-                *self = text.parse().map_err(|_| Invalid($name))?;
+                let text = text.trim();
+                *self = text.parse().or_else(|_| whole(text).parse()).map_err(|_| Invalid($name))?;
                 Ok(())
             }
             fn write(&self, out: &mut String) {

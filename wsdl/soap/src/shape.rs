@@ -214,10 +214,11 @@ impl Shape {
     /// A sender that keeps the definition's order pays one comparison; one that doesn't (Perl's hashes come in
     /// an order that changes with every process) pays one hash.
     pub fn position(&self, name: &[u8], hint: usize) -> Option<usize> {
-        if hint < self.elements && self.members[hint].name.as_bytes() == name {
+        let table: &Table = self;
+        if hint < table.elements && table.members[hint].name.as_bytes() == name {
             return Some(hint);
         }
-        self.lookup.get_or_init(|| Lookup::new(self)).find(name)
+        table.lookup.get_or_init(|| Lookup::new(self)).find(name)
     }
 
     /// The position of the member called `name` in JSON and on the command line: elements, attributes, text and all.

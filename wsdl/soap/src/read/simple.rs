@@ -57,7 +57,9 @@ fn simple(
     if xsd != Xsd::String {
         text = xsd.spaced(text);
     }
-    if !xsd.is_text() && is_nothing(text.trim()) {
+    // nearly every number and every date begins with a digit
+    let plain = matches!(text.as_bytes().first(), Some(b'1'..=b'9'));
+    if !xsd.is_text() && !plain && is_nothing(text.trim()) {
         target.set_absent();
         return Ok(());
     }
