@@ -167,7 +167,9 @@ fn sample(xsd: Xsd) -> &'static str {
     match xsd {
         Xsd::String | Xsd::NormalizedString | Xsd::Token => "text",
         Xsd::Name | Xsd::NcName | Xsd::Id | Xsd::IdRef | Xsd::Entity | Xsd::NmToken => "text",
-        Xsd::QName | Xsd::Notation => "text",
+        // one without a namespace can't be said where a namespace without a prefix is in force
+        Xsd::QName => "{urn:example:names}text",
+        Xsd::Notation => "text",
         Xsd::Language => "en",
         Xsd::NonPositiveInteger | Xsd::NegativeInteger => "-7",
         Xsd::Boolean => "true",
