@@ -508,6 +508,8 @@ pub struct Reconciling {
     pub in_flight: u64,
     /// How many of those that differ are shown.
     pub examples: u64,
+    /// For how many that are gone a walk makes events before it breaks off.
+    pub gone_max: u64,
 }
 
 impl Reconciling {
@@ -520,6 +522,7 @@ impl Reconciling {
             page: size(self.page),
             in_flight: size(self.in_flight),
             examples: size(self.examples),
+            gone_max: self.gone_max,
             ..ReconcileSettings::default()
         }
     }
@@ -535,6 +538,7 @@ impl Default for Reconciling {
             page: default.page as u64,
             in_flight: default.in_flight as u64,
             examples: default.examples as u64,
+            gone_max: default.gone_max,
         }
     }
 }

@@ -72,6 +72,11 @@ impl Event {
         self.subject.i_account()
     }
 
+    /// Whether it tells of the end of what it is about ([`tells_of_an_end`]).
+    pub fn is_an_end(&self) -> bool {
+        tells_of_an_end(&self.event_type)
+    }
+
     /// Its place among the events of its subject: when it happened, but no later than it was accepted (a clock that is ahead
     /// must not hold back what is said by one that isn't).
     pub fn rank(&self, by: OrderBy) -> Timestamp {
@@ -121,6 +126,13 @@ impl SubjectKind {
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
+}
+
+/// Whether events of this type tell of the end of what they are about: `Subscriber/Deleted`, `Account/Status/Closed` (ESPF: closed
+/// is for good). Compared without case.
+pub fn tells_of_an_end(event_type: &str) -> bool {
+    let event_type = event_type.to_ascii_lowercase();
+    ["/deleted", "/status/closed"].iter().any(|end| event_type.ends_with(end))
 }
 
 /// A version 7 UUID of the time given: the clock is the caller's, only the random part is made here.

@@ -32,7 +32,7 @@ use crate::http::server::{Limits, serve};
 use crate::reconcile::Reconciler;
 use crate::status::StatusWriter;
 use crate::status::espf::EspfApi;
-use crate::store::open::Opened;
+use crate::store::open::{Opened, Place};
 use crate::store::{Control, Store, StoreError};
 use crate::telemetry::Telemetry;
 
@@ -279,7 +279,13 @@ fn reconciler(
     source: Arc<PortaBilling>,
 ) -> Reconciler {
     let (enrich, roster) = (Arc::clone(&source), source);
-    Reconciler::new(dispatcher, store, enrich, roster, &config.handlers, config.reconcile.settings())
+    let mut settings = config.reconcile.settings();
+    // one lease for all that a gateway has in hand
+    if let Place::Postgres(database) = config.store.place() {
+        (settings.heartbeat, settings.lease) = (database.heartbeat, database.lease);
+        settings.gateway = database.name;
+    }
+    Reconciler::new(dispatcher, store, enrich, roster, &config.handlers, settings)
 }
 
 fn callbacks(settings: &CallbackListening) -> Arc<Callbacks> {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::delivery::Failure;
-use crate::event::Event;
+use crate::event::{Event, SubjectKind};
 use crate::store::Subscription;
 
 /// One `[[handler]]` of the configuration.
@@ -33,26 +35,118 @@ pub struct Handler {
 /// How what was delivered last is compared with what PortaBilling says now ([`crate::reconcile`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reconcile {
-    /// The type of the event that is made for an account that differs; one that the handler wants, and not of a deletion.
-    pub event_type: String,
+    /// The events that are made for accounts; none: this handler isn't about them, so PortaBilling's aren't walked through.
+    pub accounts: Option<Made>,
+    /// The events that are made for customers; none: as above.
+    pub customers: Option<Made>,
     /// Members of `pb_data` that don't count, as paths: `full_vd_counter_info`, `account_info.status`. What counts as a
     /// whole for nothing isn't asked for.
     pub ignore: Vec<String>,
-    /// What becomes of an account for which nothing has ever been delivered.
+    /// What becomes of an account or customer for which nothing has ever been delivered.
     pub never_delivered: NeverDelivered,
 }
 
-/// What becomes of an account for which nothing has ever been delivered to the handler.
+/// The types of the events that are made for those of one kind; ones that the handler wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// For one that differs.
+    pub changed: String,
+    /// For one that PortaBilling doesn't have any more; none: the handler listens for no such event.
+    pub gone: Option<String>,
+}
+
+/// What PortaBilling has lists of that are walked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Walked {
+    Accounts,
+    Customers,
+}
+
+impl Walked {
+    /// All of them, in the order in which they are walked through.
+    pub const ALL: [Self; 2] = [Self::Accounts, Self::Customers];
+
+    /// What these are lists of, if there are such lists.
+    pub fn of(kind: SubjectKind) -> Option<Self> {
+        Self::ALL.into_iter().find(|walked| walked.kind() == kind)
+    }
+
+    /// What events of this type are about, if it is one of these and can be told by the type alone.
+    ///
+    /// A SIM card's events are its account's.
+    pub fn told_by(event_type: &str) -> Option<Self> {
+        let entity = event_type.split('/').next().unwrap_or_default().to_ascii_lowercase();
+        match entity.as_str() {
+            "customer" | "customersite" => Some(Self::Customers),
+            "did" | "invoice" | "product" => None,
+            _ => Some(Self::Accounts),
+        }
+    }
+
+    /// The kind of each.
+    pub const fn kind(self) -> SubjectKind {
+        match self {
+            Self::Accounts => SubjectKind::Account,
+            Self::Customers => SubjectKind::Customer,
+        }
+    }
+
+    /// What its number is called in an event.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::Accounts => "i_account",
+            Self::Customers => "i_customer",
+        }
+    }
+
+    /// The member of `pb_data` that shows whether it is still there.
+    pub const fn itself(self) -> Fetch {
+        match self {
+            Self::Accounts => Fetch::AccountInfo,
+            Self::Customers => Fetch::CustomerInfo,
+        }
+    }
+
+    /// The type of the event that is made for one that differs, where nobody says (ESPF's grouped vocabulary).
+    pub const fn changed(self) -> &'static str {
+        match self {
+            Self::Accounts => "Subscriber/Updated",
+            Self::Customers => "Customer/Updated",
+        }
+    }
+
+    /// The types that tell of an end, the best first (ESPF's grouped and native vocabulary).
+    pub const fn ends(self) -> [&'static str; 2] {
+        match self {
+            Self::Accounts => ["Subscriber/Deleted", "Account/Status/Closed"],
+            Self::Customers => ["Customer/Deleted", "Customer/Status/Closed"],
+        }
+    }
+}
+
+impl Reconcile {
+    /// The events that are made for these; none: they aren't walked through.
+    pub const fn made(&self, walked: Walked) -> Option<&Made> {
+        match walked {
+            Walked::Accounts => self.accounts.as_ref(),
+            Walked::Customers => self.customers.as_ref(),
+        }
+    }
+}
+
+/// What becomes of an account or customer for which nothing has ever been delivered to the handler.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum NeverDelivered {
     /// It differs: its first event may have been dropped.
     #[default]
     Enqueue,
-    /// It isn't this handler's: for handlers that only get the events of some accounts.
+    /// It isn't this handler's: for handlers that only get the events of some. Then PortaBilling isn't asked about it.
     Leave,
 }
 
-/// A member of `pb_data` (NSPS connector contract).
+/// A member of `pb_data` (NSPS connector contract; `customer_info` is ours).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Fetch {
@@ -62,6 +156,7 @@ pub enum Fetch {
     AccessPolicyInfo,
     ProductInfo,
     FullVdCounterInfo,
+    CustomerInfo,
 }
 
 /// What the deliveries of a subject mean for each other. One at a time is in flight in any case, the earliest first.
@@ -141,13 +236,14 @@ impl Handler {
 
 impl Fetch {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AccountInfo,
         Self::SimInfo,
         Self::PrevSimInfo,
         Self::AccessPolicyInfo,
         Self::ProductInfo,
         Self::FullVdCounterInfo,
+        Self::CustomerInfo,
     ];
 
     /// Its name in `pb_data`, and in the configuration.
@@ -159,6 +255,7 @@ impl Fetch {
             Self::AccessPolicyInfo => "access_policy_info",
             Self::ProductInfo => "product_info",
             Self::FullVdCounterInfo => "full_vd_counter_info",
+            Self::CustomerInfo => "customer_info",
         }
     }
 }
@@ -267,6 +364,27 @@ mod tests {
         for (pattern, text) in no {
             assert!(!matches(pattern, text), "{pattern} should not match {text}");
         }
+    }
+
+    #[test]
+    fn what_is_walked_for_a_type_is_what_its_events_are_about() {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let types = [
+            "Subscriber/Updated",
+            "Account/Status/Closed",
+            "SIM/Updated",
+            "Customer/Deleted",
+            "CustomField/Changed",
+        ];
+        for event_type in types.into_iter().chain(Walked::ALL.into_iter().flat_map(Walked::ends)) {
+            let walked = Walked::told_by(event_type).expect("a kind");
+            let body =
+                format!(r#"{{"event_type":"{event_type}","variables":{{"{}":7}}}}"#, walked.variable());
+            let event = Event::read("x", body.as_bytes(), None, now).expect("an event");
+            assert_eq!((event.subject.kind, event.subject.id.as_str()), (walked.kind(), "7"), "{event_type}");
+            assert_eq!(Walked::of(event.subject.kind), Some(walked));
+        }
+        assert_eq!(Walked::told_by("Invoice/Updated"), None);
     }
 
     #[test]

@@ -29,7 +29,7 @@
 //! | [`connector`] | the way to an external system; [`connector::http`] speaks the NSPS connector contract |
 //! | [`dispatch`] | the worker: claim what is due, enrich, connect, judge, record; the only place that retries |
 //! | [`status`] | writes provisioning statuses back, as jobs of their own |
-//! | [`reconcile`] | walks through all accounts and makes events for those that differ from what was delivered last |
+//! | [`reconcile`] | walks through all accounts, or customers, and makes events for those that differ from what was delivered last, or are gone |
 //! | [`http`] | the accept loop and its limits, ESPF's intake, the operator's side |
 //! | [`gateway`] | the parts put together |
 //! | [`simulator`] | a PortaBilling to develop against: SOAP, JSON, ESPF API, an ESPF that sends |
@@ -61,8 +61,8 @@
 //!
 //! * No `200` before the event is on the disk. No 4xx for anything that could be our own fault or could pass: ESPF drops the event for
 //!   good; the answer is 503.
-//! * No event, delivery or attempt is lost or silently changed by a crash at any instant. Delivery is at least once, never
-//!   exactly once.
+//! * No event, delivery or attempt is lost or silently changed by a crash at any instant; if the power fails, an attempt that was
+//!   begun and not recorded may be (the next one bears the same key). Delivery is at least once, never exactly once.
 //! * Nothing outside [`dispatch`] and [`status`] retries ([`reconcile`] repeats questions, which change nothing); nothing outside [`delivery`] decides a delivery's state; nothing
 //!   outside [`store`] writes to disk; `now` is an argument.
 //! * No two deliveries of one handler and subject are in flight together, with several gateways on one database neither. No

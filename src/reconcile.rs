@@ -1,17 +1,25 @@
-//! The answer to events that ESPF dropped: walks through all accounts, compares what PortaBilling says of each with what was
-//! delivered last, and makes an event for those that differ.
+//! The answer to events that ESPF dropped: walks through all accounts, or customers, compares what PortaBilling says of each with
+//! what was delivered last, and makes an event for those that differ.
 //!
-//! For each handler with a [`Reconcile`] there is one walk at a time, by hand or on a schedule. Page by page it asks PortaBilling
-//! for its list of accounts, and for each account for what the handler fetches, at a rate and as PortaBilling's breaker lets. An
-//! event that it makes is accepted as any other is, from the source [`SOURCE`], for this handler only; the dispatcher does the
-//! rest. How far a walk is lies in the store, so that it goes on after a restart. A dry run makes no events.
+//! For each handler with a [`Reconcile`] there is one walk at a time, by hand or on a schedule, through what its events are
+//! about ([`Walked`]). It goes first through those that something was delivered for, which the store has, page by page: for each
+//! PortaBilling is asked for what the handler fetches, and so it is found who isn't there any more. Then it goes through
+//! PortaBilling's lists, for those that nothing was delivered for. So each is asked for once, nobody has to remember who was
+//! seen, and it takes no more memory for ten million than for ten. All of that at a rate, and as PortaBilling's breaker lets.
 //!
-//! What it can't find are accounts that PortaBilling no longer lists: it walks through PortaBilling, not through what was
-//! delivered. An account that goes while the walk comes, or is closed, is left to the event of its end.
+//! An event that it makes is accepted as any other is, from the source [`SOURCE`], for this handler only; the dispatcher does
+//! the rest. A dry run makes no events. Before it tells of an end it looks whether the handler has been told already, and asks
+//! PortaBilling once more; and it breaks off when that are too many, since an API user that may see less than before would look
+//! just the same.
+//!
+//! How far a walk is lies in the store as a note, so that it goes on after a restart, or in another gateway (`held`).
 
 mod account;
 mod beat;
 mod compare;
+mod held;
+mod look;
+mod order;
 mod place;
 mod portabilling;
 mod walker;
@@ -29,95 +37,22 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use account::{Counts, Estimate, Example, Finding, Walk, WalkState};
+pub use account::{By, Counts, Difference, Estimate, Example, Finding, Walk, WalkState};
 pub use compare::compared;
+pub use order::{Order, ReconcileSettings, Refused};
+pub use place::Leg;
 
-use crate::dispatch::{Clock, Dispatcher, Gates, Observer, StorePause};
+use crate::dispatch::{Clock, Dispatcher, Gates, Observer};
 use crate::enrich::{Enrich, Roster};
-use crate::handler::{Handler, Reconcile};
+use crate::handler::{Handler, Reconcile, Walked};
 use crate::store::{Control, StoreError};
 use crate::telemetry::Telemetry;
-use place::Place;
+use held::{Held, Hold};
+use place::Way;
 use walker::Walker;
 
 /// The source that events bear that are made here.
 pub const SOURCE: &str = "reconcile";
-
-/// The limits of walks, with their defaults.
-#[derive(Debug, Clone)]
-pub struct ReconcileSettings {
-    /// How often; none: by hand only.
-    pub every: Option<Duration>,
-    /// How many accounts per second, for each handler; 20.
-    pub rate: f64,
-    /// How many accounts a page of PortaBilling's list has; 100.
-    pub page: usize,
-    /// How many accounts are asked for at a time, for each handler; 4.
-    pub in_flight: usize,
-    /// How many of those that differ are kept to be shown; 50.
-    pub examples: usize,
-    /// How often PortaBilling is asked for a page of its list, if it refuses to give it, before the walk breaks off; 5.
-    pub list_tries: u32,
-    /// How long to wait after PortaBilling or the store has failed; from 50 ms to 1 s, so that a walk that is alone with an
-    /// outage opens PortaBilling's breaker before long.
-    pub pause: StorePause,
-    /// How often it is looked whether PortaBilling's breaker lets a question through; 250 ms.
-    pub tick: Duration,
-}
-
-impl Default for ReconcileSettings {
-    fn default() -> Self {
-        Self {
-            every: None,
-            rate: 20.0,
-            page: 100,
-            in_flight: 4,
-            examples: 50,
-            list_tries: 5,
-            pause: StorePause { longest: Duration::from_secs(1), ..StorePause::default() },
-            tick: Duration::from_millis(250),
-        }
-    }
-}
-
-/// How a walk is to be.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Order {
-    /// Only look.
-    pub dry_run: bool,
-    /// So many accounts per second; none: as in the settings.
-    pub rate: Option<f64>,
-    /// Go on with the one that was stopped or has broken off, as it was.
-    pub resume: bool,
-}
-
-/// Why a walk isn't begun.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// There is no such handler.
-    #[error("there is no handler {0:?}")]
-    Unknown(String),
-    /// It isn't set up for that.
-    #[error("handler {handler:?} can't be reconciled: {why}")]
-    Unfit {
-        /// Which.
-        handler: String,
-        /// Why, and what to do.
-        why: &'static str,
-    },
-    /// One at a time.
-    #[error("a walk for handler {0:?} is under way; stop it first, or wait")]
-    Running(String),
-    /// There is none to go on with.
-    #[error("no walk for handler {0:?} has been stopped or has broken off; start one without resuming")]
-    NothingToResume(String),
-    /// The gateway is going down.
-    #[error("the gateway is being stopped")]
-    Stopping,
-    /// The store couldn't keep it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// What makes walks. Set the public fields before [`run`](Self::run) where the defaults won't do.
 pub struct Reconciler {
@@ -139,30 +74,43 @@ pub struct Reconciler {
 }
 
 /// What is known of the walk of a handler.
-#[derive(Default)]
 struct Known {
     /// The last one, if there was one.
     walk: Option<Walk>,
+    /// The note of it, as it was when it was looked at.
+    text: Option<String>,
+    /// Since when the note has been the same, by this gateway's own clock: no two clocks have to agree.
+    unchanged: Instant,
     /// Set while it runs here.
     run: Option<Run>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { walk: None, text: None, unchanged: Instant::now(), run: None }
+    }
 }
 
 /// A walk that runs in this process.
 struct Run {
     stop: CancellationToken,
     since: Instant,
-    /// How many it has seen since then.
+    /// How many turns it has had since then.
     here: u64,
     /// What it waits for.
     waits: Option<String>,
 }
 
-/// A walk as it is just now.
+/// A walk as it is just now; of one that runs elsewhere, as it was a heartbeat or a page ago.
 #[derive(Debug, Clone)]
 pub struct View {
     /// The walk.
     pub walk: Walk,
-    /// How fast it is, if it runs.
+    /// Whether it runs in this process.
+    pub here: bool,
+    /// Where it is.
+    pub leg: Leg,
+    /// How fast it is, if it runs here.
     pub estimate: Option<Estimate>,
     /// What it waits for, if it does.
     pub waits: Option<String>,
@@ -195,60 +143,26 @@ impl Reconciler {
         }
     }
 
-    /// Goes on with the walks that a restart has interrupted, begins those that the schedule says, and waits for all of them
-    /// at the end.
+    /// Goes on with the walks that a restart has interrupted, or that another gateway has left, begins those that the schedule
+    /// says, and waits for all of them at the end.
     pub async fn run(self: Arc<Self>) {
         let mut pause = self.settings.pause;
-        while let Err(error) = self.recall().await {
-            self.store_failed("note", &error);
-            if self.stop.run_until_cancelled(tokio::time::sleep(pause.next())).await.is_none() {
-                break;
-            }
-        }
         while !self.stop.is_cancelled() {
-            let next = self.begin_due().await;
-            // without a schedule there is nothing to do but to wait for the end
-            let rest = async {
-                match next {
-                    Some(next) => tokio::time::sleep(next).await,
-                    None => std::future::pending().await,
+            let rest = match self.look_around().await {
+                Ok(()) => {
+                    pause = self.settings.pause;
+                    let heartbeat = self.settings.heartbeat;
+                    self.begin_due().await.map_or(heartbeat, |next| next.min(heartbeat))
+                }
+                Err(error) => {
+                    self.store_failed("note", &error);
+                    pause.next()
                 }
             };
-            self.stop.run_until_cancelled(rest).await;
+            self.stop.run_until_cancelled(tokio::time::sleep(rest)).await;
         }
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    /// What the store knows of walks; those that haven't ended go on.
-    async fn recall(self: &Arc<Self>) -> Result<(), StoreError> {
-        for name in self.fit() {
-            let Some(walk) = self.kept(&name).await? else { continue };
-            let goes_on = walk.state == WalkState::Running;
-            {
-                let mut walks = self.lock();
-                let known = walks.entry(name).or_default();
-                if known.walk.is_some() {
-                    continue; // somebody has begun another one already
-                }
-                known.walk = Some(walk.clone());
-            }
-            if goes_on {
-                self.set_off(walk);
-            }
-        }
-        Ok(())
-    }
-
-    async fn kept(&self, handler: &str) -> Result<Option<Walk>, StoreError> {
-        let Some(text) = self.store.note(note_of(handler)).await? else { return Ok(None) };
-        match serde_json::from_str(&text) {
-            Ok(walk) => Ok(Some(walk)),
-            Err(error) => {
-                tracing::warn!(handler, %error, "how far the last reconciliation was can't be read; it is forgotten");
-                Ok(None)
-            }
-        }
     }
 
     /// Begins what is due by the schedule; answers how long until the next is.
@@ -257,15 +171,18 @@ impl Reconciler {
         let now = (self.now)();
         let mut next = self.settings.every?;
         for name in self.fit() {
-            let last =
-                self.lock().get(&name).and_then(|known| known.walk.as_ref()).map(|walk| walk.started_at);
+            let (last, text) = match self.lock().get(&name) {
+                Some(known) => (known.walk.as_ref().map(|walk| walk.started_at), known.text.clone()),
+                None => (None, None),
+            };
             let due = last.and_then(|last| last.checked_add(every).ok()).unwrap_or(now);
             if due > now {
                 next = next.min(Duration::try_from(due.duration_since(now)).unwrap_or_default());
                 continue;
             }
-            match self.start(&name, Order::default()).await {
-                Ok(()) | Err(Refused::Running(_) | Refused::Stopping) => {}
+            // after the note that says that it is due, so that of several gateways one begins it
+            match self.start_after(&name, Order::default(), text).await {
+                Ok(()) | Err(Refused::Running(_) | Refused::Elsewhere { .. } | Refused::Stopping) => {}
                 Err(error) => {
                     tracing::warn!(handler = name, %error, "the scheduled reconciliation doesn't begin");
                     next = next.min(Duration::from_secs(60));
@@ -289,7 +206,9 @@ impl Reconciler {
         let reconcile = handler.reconcile.as_ref().ok_or_else(|| {
             unfit("the configuration doesn't say how; add reconcile = { event_type = \"Subscriber/Updated\" } to it")
         })?;
-        if compared(&handler.fetch, reconcile).is_empty() {
+        if Walked::ALL.iter().all(|walked| {
+            reconcile.made(*walked).is_none() || compared(&handler.fetch, reconcile, *walked).is_empty()
+        }) {
             return Err(unfit("all that it fetches is ignored, so there is nothing to compare"));
         }
         Ok((handler, reconcile))
@@ -301,29 +220,48 @@ impl Reconciler {
     /// See [`Refused`].
     pub async fn start(self: &Arc<Self>, handler: &str, order: Order) -> Result<(), Refused> {
         self.fitness(handler)?;
+        let text = self.store.note(held::note_of(handler)).await?;
+        self.start_after(handler, order, text).await
+    }
+
+    /// The same, if this is still the note.
+    async fn start_after(
+        self: &Arc<Self>,
+        handler: &str,
+        order: Order,
+        text: Option<String>,
+    ) -> Result<(), Refused> {
         if self.stop.is_cancelled() {
             return Err(Refused::Stopping);
         }
-        let before = self.lock().get(handler).and_then(|known| known.walk.clone());
-        let before = match before {
-            Some(before) => Some(before),
-            None => self.kept(handler).await?,
-        };
+        let before = held::read(handler, text.as_deref());
+        if let Some(walk) = before.as_ref().filter(|walk| walk.state == WalkState::Running) {
+            return Err(self.refused(walk));
+        }
         let walk = match order.resume {
             true => before
                 .filter(|walk| matches!(walk.state, WalkState::Stopped | WalkState::Failed))
-                .map(|walk| Walk { state: WalkState::Running, ended_at: None, reason: None, ..walk })
+                .map(Walk::resumed)
                 .ok_or_else(|| Refused::NothingToResume(handler.to_owned()))?,
             false => self.new_walk(handler, order),
         };
-        // so that of two at the same time one is refused
-        let stop = self.reserve(&walk)?;
-        if let Err(error) = self.keep(&walk).await {
-            self.lock().entry(walk.handler).or_default().run = None;
-            return Err(error.into());
+        if self.hold(walk, text).await? {
+            return Ok(());
         }
-        self.spawn(walk, stop);
-        Ok(())
+        // somebody was quicker
+        let text = self.store.note(held::note_of(handler)).await?;
+        let there = held::read(handler, text.as_deref());
+        Err(there.map_or_else(|| Refused::Running(handler.to_owned()), |walk| self.refused(&walk)))
+    }
+
+    /// It is under way, here or elsewhere.
+    fn refused(&self, walk: &Walk) -> Refused {
+        let handler = walk.handler.clone();
+        let here = self.lock().get(&handler).is_some_and(|known| known.run.is_some());
+        match walk.by.clone().filter(|_| !here) {
+            Some(By { gateway, since, .. }) => Refused::Elsewhere { handler, gateway, since },
+            None => Refused::Running(handler),
+        }
     }
 
     fn new_walk(&self, handler: &str, order: Order) -> Walk {
@@ -335,10 +273,29 @@ impl Reconciler {
             reason: None,
             started_at: (self.now)(),
             ended_at: None,
-            total: None,
+            by: None,
+            listed: BTreeMap::new(),
             counts: Counts::default(),
             examples: Vec::new(),
-            place: Place::default(),
+            way: Way::default(),
+        }
+    }
+
+    /// Holds this walk, unless the note isn't this one any more, and sets off; answers whether it does.
+    async fn hold(self: &Arc<Self>, walk: Walk, text: Option<String>) -> Result<bool, Refused> {
+        // first here, so that of two at the same time one is refused
+        let stop = self.reserve(&walk)?;
+        let mut hold = Hold::new(&self.settings, &walk.handler, text, (self.now)());
+        match self.keep(&mut hold, &walk, Held::Yes).await {
+            Ok(true) => {
+                self.spawn(walk, hold, stop);
+                Ok(true)
+            }
+            held => {
+                // somebody else has it, or the store failed: it is looked at again
+                self.lock().remove(&walk.handler);
+                Ok(held?)
+            }
         }
     }
 
@@ -354,43 +311,42 @@ impl Reconciler {
         Ok(stop)
     }
 
-    fn set_off(self: &Arc<Self>, walk: Walk) {
-        if let Ok(stop) = self.reserve(&walk) {
-            self.spawn(walk, stop);
-        }
-    }
-
-    fn spawn(self: &Arc<Self>, walk: Walk, stop: CancellationToken) {
+    fn spawn(self: &Arc<Self>, walk: Walk, hold: Hold, stop: CancellationToken) {
         if let Ok((handler, reconcile)) = self.fitness(&walk.handler) {
             let walker = Walker::new(Arc::clone(self), handler.clone(), reconcile.clone(), &walk, stop);
             let shared = Arc::clone(self);
             self.tasks.spawn(async move {
                 let name = walk.handler.clone();
-                if AssertUnwindSafe(walker.walk(walk)).catch_unwind().await.is_err() {
+                if AssertUnwindSafe(walker.walk(walk, hold)).catch_unwind().await.is_err() {
                     shared.broke_off(&name);
                 }
             });
         }
     }
 
-    /// A mistake of ours costs this walk, and not all that come.
+    /// A mistake of ours costs this walk, and not all that come. The note says that it runs, until somebody takes it up again.
     fn broke_off(&self, handler: &str) {
-        tracing::error!(handler, "a mistake in the gateway broke the reconciliation off; it can be resumed");
-        let mut walks = self.lock();
-        let Some(known) = walks.get_mut(handler) else { return };
-        known.run = None;
-        if let Some(walk) = &mut known.walk {
-            walk.state = WalkState::Failed;
-            walk.reason = Some("a mistake in the gateway broke it off".into());
-            walk.ended_at = Some((self.now)());
+        tracing::error!(handler, "a mistake in the gateway broke the reconciliation off");
+        if let Some(known) = self.lock().get_mut(handler) {
+            known.run = None;
         }
     }
 
     /// Stops the walk of this handler; answers whether there was one. It can be resumed.
-    pub fn halt(&self, handler: &str) -> bool {
-        let walks = self.lock();
-        let run = walks.get(handler).and_then(|known| known.run.as_ref());
-        run.inspect(|run| run.stop.cancel()).is_some()
+    ///
+    /// # Errors
+    /// [`Refused::Elsewhere`] if another gateway walks.
+    pub fn halt(&self, handler: &str) -> Result<bool, Refused> {
+        let elsewhere = {
+            let walks = self.lock();
+            let Some(known) = walks.get(handler) else { return Ok(false) };
+            if let Some(run) = &known.run {
+                run.stop.cancel();
+                return Ok(true);
+            }
+            known.walk.clone().filter(|walk| walk.state == WalkState::Running)
+        };
+        elsewhere.map_or(Ok(false), |walk| Err(self.refused(&walk)))
     }
 
     /// The last walk of each handler that has had one.
@@ -400,16 +356,14 @@ impl Reconciler {
             let walk = known.walk.clone()?;
             let run = known.run.as_ref();
             let estimate = run.and_then(|run| {
-                account::estimate(run.here, run.since.elapsed(), walk.counts.seen(), walk.total)
+                let pages = walk.way.pages_left(&walk.listed, self.settings.page);
+                let left = walk.total().map(|total| total.saturating_sub(walk.counts.seen()) + pages);
+                account::estimate(run.here, run.since.elapsed(), left)
             });
-            Some(View { walk, estimate, waits: run.and_then(|run| run.waits.clone()) })
+            let waits = run.and_then(|run| run.waits.clone());
+            Some(View { leg: walk.way.leg, here: run.is_some(), walk, estimate, waits })
         };
         walks.values().filter_map(view).collect()
-    }
-
-    async fn keep(&self, walk: &Walk) -> Result<(), StoreError> {
-        let text = serde_json::to_string(walk).map_err(|error| StoreError::Rejected(error.to_string()))?;
-        self.store.put_note(note_of(&walk.handler), text).await
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
@@ -420,10 +374,6 @@ impl Reconciler {
         tracing::error!(verb, %error, "the store failed");
         self.observer.store_failed(verb, error);
     }
-}
-
-fn note_of(handler: &str) -> String {
-    format!("reconcile.{handler}")
 }
 
 impl fmt::Debug for Reconciler {

@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use control::{
-    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, Last, Pause, Prune, Pruned, Scope, Select,
+    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, Last, LastPage, Pause, Prune, Pruned, Scope,
+    Select,
 };
 
 use crate::breaker::Breaker;
@@ -23,7 +24,8 @@ use crate::delivery::{Attempt, Delivery, DeliveryId, Settlement, State};
 use crate::event::{Event, EventId};
 use crate::handler::Order;
 
-/// A durable store. Every verb is one transaction: when it has returned `Ok`, it survives a crash.
+/// A durable store. Every verb is one transaction: when it has returned `Ok`, it survives a crash (but see
+/// [`Store::claim`]).
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Keeps the event and one delivery for each of `handlers`, or finds that it has the event already.
@@ -40,6 +42,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// First in a lane (a handler and subject) is what has the lowest [`Subscription::rank`], then what was accepted first;
     /// first among lanes is what is due longest.
+    ///
+    /// A claim survives the death of the gateway. It need not survive that of the machine: then it is as if it hadn't been made.
     ///
     /// Don't drop the future: what it took would stay in flight until the store is opened again.
     async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError>;

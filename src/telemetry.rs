@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::Outcome;
+use crate::event::SubjectKind;
 use crate::reconcile::Finding;
 use crate::store::{Backlog, StatusValue};
 
@@ -136,6 +137,7 @@ struct BreakerLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReconcileLabels {
     handler: String,
+    kind: &'static str,
     finding: &'static str,
 }
 
@@ -197,8 +199,8 @@ impl Telemetry {
         registry.register("status_writes", help, self.statuses.clone());
         let help = "Circuit breakers by name: 0 closed, 1 half open, 2 open";
         registry.register("breaker", help, self.breakers.clone());
-        let help = "Accounts that were compared with what was delivered last, by handler and finding";
-        registry.register("reconciled_accounts", help, self.reconciled.clone());
+        let help = "Accounts and customers that were compared with what was delivered last, by handler, kind and finding";
+        registry.register("reconciled", help, self.reconciled.clone());
         registry.register("connections", "Open connections by listener", self.connections.clone());
         let help = "Times that the store couldn't take or give what was asked";
         registry.register("store_errors", help, self.store_errors.clone());
@@ -260,9 +262,10 @@ impl Telemetry {
         self.breakers.get_or_create(&BreakerLabels { name: breaker.name.clone() }).set(value);
     }
 
-    /// Counts an account that was compared with what was delivered last.
-    pub fn reconciled(&self, handler: &str, finding: Finding) {
-        let labels = ReconcileLabels { handler: handler.to_owned(), finding: finding.word() };
+    /// Counts an account or customer that was compared with what was delivered last.
+    pub fn reconciled(&self, handler: &str, kind: SubjectKind, finding: Finding) {
+        let (kind, finding) = (kind.as_str(), finding.word());
+        let labels = ReconcileLabels { handler: handler.to_owned(), kind, finding };
         self.reconciled.get_or_create(&labels).inc();
     }
 

@@ -7,6 +7,7 @@ use crate::describe::{self, ServiceDescription};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::embed::{self, Definition};
 use crate::error::Error;
+use crate::place::Locations;
 use crate::settings::{self, Settings};
 use crate::{emit, load, parse, resolve};
 
@@ -58,6 +59,7 @@ pub struct Config {
     only_services: Vec<String>,
     only_operations: Vec<String>,
     open_tables: bool,
+    locations: Locations,
     pub(crate) settings: Settings,
 }
 
@@ -115,6 +117,7 @@ impl Config {
             only_services: Vec::new(),
             only_operations: Vec::new(),
             open_tables: false,
+            locations: Locations::new(),
             settings: Settings::default(),
         }
     }
@@ -128,6 +131,20 @@ impl Config {
     /// Adds every `*.wsdl` of a folder, in the order of their names.
     pub fn definitions(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
         self.sources.push(Source::Folder(folder.into()));
+        self
+    }
+
+    /// Where the file is that an import calls `location`, as written there.
+    ///
+    /// Nothing is fetched: of `http://example.com/types/Orders.xsd` there must be a copy. One of that name beside the
+    /// definition is found without being named here; so is `xsd0.xsd` for WCF's `Orders.svc?xsd=xsd0`.
+    ///
+    /// ```
+    /// # let mut config = soapstone_codegen::Config::new();
+    /// config.location("http://example.com/types/2/Orders.xsd", "definitions/orders-2.xsd");
+    /// ```
+    pub fn location(&mut self, location: impl Into<String>, path: impl Into<PathBuf>) -> &mut Self {
+        self.locations.insert(location.into(), path.into());
         self
     }
 
@@ -310,7 +327,7 @@ impl Config {
             return Err(Error::Nothing);
         }
         let mut diagnostics = Diagnostics::default();
-        let (loaded, files) = load::load(&paths, &mut diagnostics);
+        let (loaded, files) = load::load(&paths, &self.locations, &mut diagnostics);
         stop(&mut diagnostics, Error::Load)?;
         let parsed = parse::parse(&loaded, &mut diagnostics);
         stop(&mut diagnostics, Error::Parse)?;

@@ -57,7 +57,7 @@ pub(crate) fn count(loaded: &Loaded, parsed: &[Parsed]) -> Contents {
 impl Contents {
     fn document(&mut self, parsed: &Parsed) {
         self.operations += parsed.port_types.iter().map(|it| it.operations.len()).sum::<usize>();
-        self.ports += parsed.services.iter().map(|it| it.bindings.len()).sum::<usize>();
+        self.ports += parsed.services.iter().map(|it| it.ports.len()).sum::<usize>();
         parsed.bindings.iter().for_each(|binding| self.binding(binding));
         for schema in &parsed.schemas {
             self.elements += schema.elements.len();

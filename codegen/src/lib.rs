@@ -100,6 +100,7 @@
 //! holds; facets are documented, and checked by the runtime where [`Config::facets`] asks for it. The text of mixed
 //! content is kept in one piece, without its places between the members.
 
+mod bundled;
 mod config;
 mod contents;
 mod describe;
@@ -111,6 +112,7 @@ mod load;
 mod names;
 mod namespace;
 mod parse;
+mod place;
 mod resolve;
 mod settings;
 mod xml;

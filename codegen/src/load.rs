@@ -4,8 +4,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use crate::bundled::BUNDLED;
 use crate::diagnostic::{At, Diagnostics};
-use crate::namespace::{WSDL, WSDL_20, XSD};
+use crate::namespace::{SOAP_ENCODING, SOAP_ENCODING_12, WSDL, WSDL_20, XSD};
+use crate::place::{self, Locations};
 use crate::xml::{self, Element};
 
 /// A file may be this large; the largest definition in use has 5 MB.
@@ -45,9 +49,14 @@ pub(crate) struct Unit {
 ///
 /// The second value is every path that was looked at, also those that couldn't be read: a build is to run again
 /// when one of them changes.
-pub(crate) fn load(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> (Loaded, Vec<PathBuf>) {
+pub(crate) fn load(
+    paths: &[PathBuf],
+    locations: &Locations,
+    diagnostics: &mut Diagnostics,
+) -> (Loaded, Vec<PathBuf>) {
     let mut loader = Loader {
         diagnostics,
+        locations,
         loaded: Loaded::default(),
         known: HashMap::new(),
         adopted: HashMap::new(),
@@ -64,6 +73,7 @@ pub(crate) fn load(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> (Loaded,
 
 struct Loader<'a> {
     diagnostics: &'a mut Diagnostics,
+    locations: &'a Locations,
     loaded: Loaded,
     /// By canonical path; `None` for a file that has no tree.
     known: HashMap<PathBuf, Option<usize>>,
@@ -86,7 +96,9 @@ impl Loader<'_> {
             documents.push(index);
             let document = &self.loaded.documents[index];
             for import in imports(&document.root, document.adopted.as_ref()) {
-                match import.target(&path) {
+                match place::file(&import.location, &path, self.locations) {
+                    // who hasn't got what everybody imports needs no copy of it
+                    Some(target) if is_known(&import.namespace) && !target.is_file() => {}
                     Some(target) => queue.push_back((target, Some(import.at), import.adopted)),
                     None => elsewhere.push(import),
                 }
@@ -97,11 +109,12 @@ impl Loader<'_> {
         }
         self.bundled(&mut documents);
         let there = self.namespaces(&documents);
-        for import in elsewhere.iter().filter(|import| !there.contains(import.namespace.as_str())) {
+        let is_there = |import: &&Import| is_known(&import.namespace) || there.contains(&import.namespace);
+        for import in elsewhere.iter().filter(|import| !is_there(import)) {
             self.diagnostics.warning(
                 import.at,
                 format!("`{}` isn't followed: the network is never asked", import.location),
-                "put a copy beside this file and name it here if types of it are missing",
+                "put a copy beside this file, or say where one is (`Config::location`), if types of it are missing",
             );
         }
         self.loaded.units.push(Unit { documents });
@@ -198,22 +211,24 @@ impl Loader<'_> {
                 return None;
             }
         };
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let whole = std::str::from_utf8(bytes);
-        let valid = whole.map_or_else(|error| &bytes[..error.valid_up_to()], |_| bytes);
-        let text: Rc<str> = String::from_utf8_lossy(valid).into();
+        let (text, broken) = decoded(&bytes);
+        let text: Rc<str> = text.into();
         let file = self.diagnostics.add_file(path, text.clone());
-        if whole.is_err() {
+        if let Some((message, advice)) = broken {
             let at = At { file, offset: text.len() as u32 };
-            self.diagnostics.error(at, "a byte that isn't UTF-8", "save the file as UTF-8");
+            self.diagnostics.error(at, message, advice);
             return None;
         }
         let root = xml::parse(file, &text, self.diagnostics)?;
         if root.is(WSDL, "definitions") || root.is(XSD, "schema") {
             return Some(Document { file, root: Rc::new(root), adopted: None, bundled: false });
         }
-        let (message, advice) = if &*root.name.namespace == WSDL_20 {
+        // the drafts of 2.0 had a namespace each, and the same root
+        let is_draft = root.name.namespace.ends_with("/wsdl") && &*root.name.local == "description";
+        let (message, advice) = if &*root.name.namespace == WSDL_20 || is_draft {
             ("this is WSDL 2.0".to_owned(), "ask the service for its WSDL 1.1")
+        } else if root.name.namespace.is_empty() && matches!(&*root.name.local, "definitions" | "schema") {
+            (format!("the root `{}` is in no namespace", root.name.local), "declare its namespace with xmlns")
         } else {
             let name = &root.name.local;
             (format!("the root `{name}` isn't that of a WSDL 1.1 definition"), "name a file that has one")
@@ -223,12 +238,59 @@ impl Loader<'_> {
     }
 }
 
+/// Whether a namespace is one of those that need no file: SOAP's, XML Schema's, and what is bundled.
+fn is_known(namespace: &str) -> bool {
+    [XSD, WSDL, SOAP_ENCODING, SOAP_ENCODING_12].contains(&namespace)
+        || BUNDLED.iter().any(|(_, bundled, _, _)| *bundled == namespace)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let unreadable = |error: std::io::Error| format!("can't be read: {error}");
     if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
         return Err(format!("larger than {FILE_BYTES_MAX} bytes"));
     }
     std::fs::read(path).map_err(unreadable)
+}
+
+/// A file's text, in the encoding that its byte order mark or its first line says; of one that can't be read, what
+/// stands before that, what is wrong, and what to do.
+fn decoded(bytes: &[u8]) -> (String, Option<(String, &'static str)>) {
+    let (encoding, bytes) = match Encoding::for_bom(bytes) {
+        Some((encoding, mark)) => (encoding, &bytes[mark..]),
+        // the first letters of `<?xml` in two bytes each
+        None if bytes.starts_with(b"<\0?\0") => (UTF_16LE, bytes),
+        None if bytes.starts_with(b"\0<\0?") => (UTF_16BE, bytes),
+        None => match declared(bytes).map(|name| Encoding::for_label(name.as_bytes()).ok_or(name)) {
+            None => (UTF_8, bytes),
+            // who could read the name of it this way has eight bits a character
+            Some(Ok(encoding)) if encoding == UTF_16LE || encoding == UTF_16BE => (UTF_8, bytes),
+            Some(Ok(encoding)) => (encoding, bytes),
+            Some(Err(name)) => {
+                let message = format!("`{name}` is an encoding that nobody has");
+                return (String::new(), Some((message, "save the file as UTF-8")));
+            }
+        },
+    };
+    if encoding == UTF_8 {
+        let whole = std::str::from_utf8(bytes);
+        let valid = whole.map_or_else(|error| &bytes[..error.valid_up_to()], |_| bytes);
+        let broken = ("a byte that isn't UTF-8".to_owned(), "save the file as UTF-8");
+        return (String::from_utf8_lossy(valid).into_owned(), whole.err().map(|_| broken));
+    }
+    let (text, has_errors) = encoding.decode_without_bom_handling(bytes);
+    let message = format!("a byte that isn't {}", encoding.name());
+    let text =
+        if has_errors { text.split('\u{fffd}').next().unwrap_or_default().to_owned() } else { text.into() };
+    (text, has_errors.then_some((message, "save the file as UTF-8")))
+}
+
+/// The encoding that the first line of a file names.
+fn declared(bytes: &[u8]) -> Option<String> {
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
+    let declaration = start.strip_prefix("<?xml")?.split("?>").next()?;
+    let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    Some(value[1..].split(quote).next()?.trim().to_owned())
 }
 
 /// What stands for a file however it is named.
@@ -242,17 +304,6 @@ struct Import {
     namespace: String,
     /// For an included schema: the namespace that it takes if it has none.
     adopted: Option<Rc<str>>,
-}
-
-impl Import {
-    /// The path it names, seen from the file at `from`; `None` for a place on the network.
-    fn target(&self, from: &Path) -> Option<PathBuf> {
-        let location = self.location.strip_prefix("file://").unwrap_or(&self.location);
-        if location.contains("://") {
-            return None;
-        }
-        Some(from.parent().unwrap_or(Path::new("")).join(location))
-    }
 }
 
 /// The imports that say where; one that doesn't is satisfied by another schema of the definition.
@@ -290,32 +341,32 @@ fn schemas(root: &Element) -> impl Iterator<Item = &Element> {
     inner.chain(Some(root).filter(|root| root.is(XSD, "schema")))
 }
 
-/// Schemas that definitions import by namespace alone: file name, namespace, what a file that uses it has in it, and
-/// as much of the schema as anybody names. SOAP's encoding is known without one.
-const BUNDLED: &[(&str, &str, &str, &str)] = &[
-    ("xml.xsd", "http://www.w3.org/XML/1998/namespace", "\"xml:", include_str!("bundled/xml.xsd")),
-    (
-        "xmlmime.xsd",
-        "http://www.w3.org/2005/05/xmlmime",
-        "http://www.w3.org/2005/05/xmlmime",
-        include_str!("bundled/xmlmime.xsd"),
-    ),
-    (
-        "xop.xsd",
-        "http://www.w3.org/2004/08/xop/include",
-        "http://www.w3.org/2004/08/xop/include",
-        include_str!("bundled/xop.xsd"),
-    ),
-    (
-        "addressing.xsd",
-        "http://www.w3.org/2005/08/addressing",
-        "http://www.w3.org/2005/08/addressing",
-        include_str!("bundled/addressing.xsd"),
-    ),
-    (
-        "envelope.xsd",
-        "http://schemas.xmlsoap.org/soap/envelope/",
-        "http://schemas.xmlsoap.org/soap/envelope/",
-        include_str!("bundled/envelope.xsd"),
-    ),
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_in_the_encoding_that_it_says() {
+        let of = |bytes: &[u8]| {
+            let (text, broken) = decoded(bytes);
+            broken.map_or(text, |(message, _)| message)
+        };
+        let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            text.encode_utf16().flat_map(bytes).collect()
+        };
+        assert_eq!(of("<é/>".as_bytes()), "<é/>");
+        assert_eq!(of("\u{feff}<é/>".as_bytes()), "<é/>");
+        assert_eq!(of(&utf16("\u{feff}<é/>", u16::to_le_bytes)), "<é/>");
+        assert_eq!(of(&utf16("\u{feff}<é/>", u16::to_be_bytes)), "<é/>");
+        assert_eq!(of(&utf16("<?xml?><é/>", u16::to_le_bytes)), "<?xml?><é/>");
+        assert_eq!(of(&utf16("<?xml?><é/>", u16::to_be_bytes)), "<?xml?><é/>");
+        assert_eq!(
+            of(b"<?xml version='1.0' encoding = 'windows-1251' ?><\xcf/>"),
+            "<?xml version='1.0' encoding = 'windows-1251' ?><П/>"
+        );
+        assert_eq!(of(b"<?xml encoding=\"utf-16\"?><a/>"), "<?xml encoding=\"utf-16\"?><a/>");
+        assert_eq!(of(b"<\xe9/>"), "a byte that isn't UTF-8");
+        assert_eq!(of(b"<?xml encoding=\"shift_jis\"?><\xff/>"), "a byte that isn't Shift_JIS");
+        assert_eq!(of(b"<?xml encoding=\"klingon\"?>"), "`klingon` is an encoding that nobody has");
+    }
+}

@@ -56,6 +56,9 @@ struct Definitions {
     /// Only this operation; may be given several times.
     #[arg(long)]
     operation: Vec<String>,
+    /// Where the file is that an import calls LOCATION; may be given several times.
+    #[arg(long, value_name = "LOCATION=PATH", value_parser = location)]
+    location: Vec<(String, PathBuf)>,
     /// 64 bits for every integer.
     #[arg(long)]
     wide_integers: bool,
@@ -82,6 +85,9 @@ impl Definitions {
         }
         config.strict(self.strict).wide_integers(self.wide_integers).exact_floats(self.exact_floats);
         config.big_integers(self.big_integers).embed_definitions(self.embed_definitions);
+        for (location, path) in &self.location {
+            config.location(location, path);
+        }
         for service in &self.service {
             config.only_service(service);
         }
@@ -90,6 +96,12 @@ impl Definitions {
         }
         config
     }
+}
+
+/// A location may have `=` in it (`?xsd=xsd0`), a path seldom has.
+fn location(text: &str) -> Result<(String, PathBuf), String> {
+    let (location, path) = text.rsplit_once('=').ok_or("`=` is missing: LOCATION=PATH")?;
+    Ok((location.to_owned(), path.into()))
 }
 
 fn main() -> ExitCode {

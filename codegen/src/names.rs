@@ -55,7 +55,7 @@ const TYPES_TAKEN: &[&str] = &[
     "Xsd",
 ];
 
-/// The identifier for `name`, which has only ASCII letters, digits and underscores and starts with no digit.
+/// The identifier for `name`, which has only letters, digits and underscores and starts with no digit.
 pub(crate) fn identifier(name: &str) -> Ident {
     if NEVER_RAW.contains(&name) {
         Ident::new(&format!("{name}_"), Span::call_site())
@@ -68,13 +68,13 @@ pub(crate) fn identifier(name: &str) -> Ident {
 
 /// `i_account`, `firstname`, `DIDNumber` (`did_number`), `x-y.z` (`x_y_z`), `1st` (`_1st`).
 pub(crate) fn snake(name: &str) -> String {
-    let joined = words(name).join("_").to_ascii_lowercase();
+    let joined = words(name).join("_").to_lowercase();
     started(if joined.is_empty() { "value".to_owned() } else { joined })
 }
 
 /// The same in capitals, for statics.
 pub(crate) fn shout(name: &str) -> String {
-    snake(name).to_ascii_uppercase()
+    snake(name).to_uppercase()
 }
 
 /// `DIDNumberInfo` stays, `get_account_info` is `GetAccountInfo`.
@@ -221,47 +221,57 @@ fn sign(character: char) -> Option<&'static str> {
     })
 }
 
-/// What stands between characters that no identifier has; letters beyond ASCII become their number.
+/// What stands between characters that no identifier has; letters that no identifier should have become their number.
 fn pieces(name: &str) -> impl Iterator<Item = String> {
-    name.split(|character: char| !character.is_alphanumeric()).filter(|piece| !piece.is_empty()).map(
-        |piece| {
-            let mut ascii = String::new();
-            for character in piece.chars() {
-                if character.is_ascii() {
-                    ascii.push(character);
-                } else {
-                    ascii += &format!("u{:x}", u32::from(character));
-                }
+    let apart = name.split(|character: char| !character.is_alphanumeric()).filter(|piece| !piece.is_empty());
+    apart.map(|piece| {
+        let mut kept = String::new();
+        for character in piece.chars() {
+            if is_readable(character) {
+                kept.push(character);
+            } else {
+                kept += &format!("u{:x}", u32::from(character));
             }
-            ascii
-        },
-    )
+        }
+        kept
+    })
+}
+
+/// Whether a letter or digit may stand in an identifier as it is: those of scripts that people name things in, without
+/// those that Rust warns of (one letter that looks like two, and forms of others).
+fn is_readable(character: char) -> bool {
+    character.is_ascii_alphanumeric()
+        || matches!(character,
+            // Latin, Greek, Cyrillic
+            'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ı' | 'Ĵ'..='ľ' | 'Ł'..='ň' | 'Ŋ'..='ž'
+            | 'Ά' | 'Έ'..='Ί' | 'Ό' | 'Ύ'..='Ρ' | 'Σ'..='ώ' | '\u{400}'..='\u{481}' | '\u{48a}'..='\u{52f}'
+            // Hebrew, Arabic; kana, Chinese, Hangul
+            | '\u{5d0}'..='\u{5ea}' | '\u{621}'..='\u{63a}' | '\u{641}'..='\u{64a}'
+            | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '\u{4e00}'..='\u{9fff}' | '가'..='힣')
 }
 
 /// Pieces cut again where capitals begin a word: `DIDNumber` is `DID` and `Number`.
 fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     for piece in pieces(name) {
-        let bytes = piece.as_bytes();
+        let letters: Vec<char> = piece.chars().collect();
         let mut start = 0;
-        for at in 1..bytes.len() {
-            let after_small = !bytes[at - 1].is_ascii_uppercase();
-            let before_small = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
-            if bytes[at].is_ascii_uppercase() && (after_small || before_small) {
-                words.push(piece[start..at].to_owned());
+        for at in 1..letters.len() {
+            let after_small = !letters[at - 1].is_uppercase();
+            let before_small = letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+            if letters[at].is_uppercase() && (after_small || before_small) {
+                words.push(letters[start..at].iter().collect());
                 start = at;
             }
         }
-        words.push(piece[start..].to_owned());
+        words.push(letters[start..].iter().collect());
     }
     words
 }
 
 fn capital(piece: &str) -> String {
     let mut characters = piece.chars();
-    characters
-        .next()
-        .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().to_string() + characters.as_str())
 }
 
 /// No identifier starts with a digit.
@@ -287,7 +297,11 @@ mod tests {
             ("a__b", "a_b"),
             ("1st", "_1st"),
             ("+", "value"),
-            ("é", "ue9"),
+            ("é", "é"),
+            ("Straße", "straße"),
+            ("ПолучитьДанныеИНН", "получить_данные_инн"),
+            ("名前", "名前"),
+            ("ﬁ①", "ufb01u2460"),
             ("", "value"),
         ] {
             assert_eq!(snake(xml), rust, "{xml}");
@@ -297,6 +311,7 @@ mod tests {
             ("get_account_info", "GetAccountInfo"),
             ("x.y-1", "XY1"),
             ("3GInfo", "_3GInfo"),
+            ("элемент", "Элемент"),
             ("", "Value"),
         ] {
             assert_eq!(type_name(xml), rust, "{xml}");
@@ -327,9 +342,20 @@ mod tests {
             "Self2",
             "Self3",
             "PlusPlus",
-            "Ue9",
+            "É",
         ];
         assert_eq!(variants, expected);
+    }
+
+    #[test]
+    fn whatever_is_readable_is_an_identifier() {
+        for character in (0..=0x10ffff).filter_map(char::from_u32).filter(|character| is_readable(*character))
+        {
+            let name = started(character.to_string());
+            assert!(syn::parse_str::<Ident>(&name).is_ok(), "{name}");
+            assert!(syn::parse_str::<Ident>(&shout(&name)).is_ok(), "{name}");
+            assert!(syn::parse_str::<Ident>(&format!("x{character}")).is_ok(), "{name}");
+        }
     }
 
     #[test]

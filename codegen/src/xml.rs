@@ -1,15 +1,17 @@
 //! XML as a tree that knows where everything stands: names resolved, prefixes kept for values that are names.
 //!
-//! A definition is small and is looked at from several sides, so a tree is worth its memory. DTDs are refused:
-//! they serve no purpose in a definition and are the way to entity bombs.
+//! A definition is small and is looked at from several sides, so a tree is worth its memory. DTDs are skipped, and
+//! the entities that one declares are unknown: they are the way to entity bombs.
 
 use std::rc::Rc;
 
 use quick_xml::XmlVersion;
+use quick_xml::escape::EscapeError;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
 use crate::diagnostic::{At, Diagnostics};
+use crate::namespace::{XSD, XSD_DRAFTS};
 
 /// Elements may stand this deep; definitions in use stay below twenty.
 const DEPTH_MAX: usize = 128;
@@ -153,6 +155,14 @@ fn broken(offset: usize, message: impl Into<String>) -> Broken {
     Broken { offset, message: message.into(), advice: REPAIR }
 }
 
+fn unknown_entity(offset: usize, name: &str) -> Broken {
+    Broken {
+        offset,
+        message: format!("entity `{name}` isn't one that XML defines by itself"),
+        advice: "write out what it stands for: what a DTD declares isn't read",
+    }
+}
+
 struct Builder<'a> {
     file: u32,
     text: &'a str,
@@ -182,21 +192,16 @@ impl<'a> Builder<'a> {
                 Event::Text(text) => self.push_text(&text.xml_content(XmlVersion::Implicit1_0), offset)?,
                 Event::CData(text) => self.push_text(&text.xml_content(XmlVersion::Implicit1_0), offset)?,
                 Event::GeneralRef(reference) => {
+                    let name = reference.xml_content(XmlVersion::Implicit1_0).into_owned();
                     let character = reference
                         .resolve_char_ref()
                         .map_err(|error| broken(offset, lower(&error.to_string())))?
-                        .or_else(|| predefined(&reference.xml_content(XmlVersion::Implicit1_0)))
-                        .ok_or_else(|| broken(offset, "an entity that XML doesn't define by itself"))?;
+                        .or_else(|| predefined(&name))
+                        .ok_or_else(|| unknown_entity(offset, &name))?;
                     self.push_text(character.encode_utf8(&mut [0; 4]), offset)?;
                 }
-                Event::DocType(_) => {
-                    return Err(Broken {
-                        offset,
-                        message: "a document type declaration (DTD)".into(),
-                        advice: "remove it: definitions need none, and none is read",
-                    });
-                }
-                Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
+                // the W3C's own schemas of signatures have a DTD, and need nothing of it
+                Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::DocType(_) => {}
                 Event::Eof => return self.finish(),
             }
         }
@@ -214,12 +219,15 @@ impl<'a> Builder<'a> {
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| broken(offset, lower(&error.to_string())))?;
             let at = self.offset_of(attribute.key.0).unwrap_or(offset);
-            let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| broken(at, lower(&error.to_string())))?;
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| match error {
+                quick_xml::Error::Escape(EscapeError::UnrecognizedEntity(_, name)) => {
+                    unknown_entity(at, &name)
+                }
+                error => broken(at, lower(&error.to_string())),
+            })?;
             match attribute.key.0.split_once(':') {
-                None if attribute.key.0 == "xmlns" => declared.push((String::new(), Rc::from(&*value))),
-                Some(("xmlns", prefix)) => declared.push((prefix.to_owned(), Rc::from(&*value))),
+                None if attribute.key.0 == "xmlns" => declared.push((String::new(), namespace(&value))),
+                Some(("xmlns", prefix)) => declared.push((prefix.to_owned(), namespace(&value))),
                 _ => raw.push((attribute.key.0.to_owned(), value.into_owned(), at)),
             }
         }
@@ -282,6 +290,11 @@ impl<'a> Builder<'a> {
         let offset = (piece.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
         (offset < self.text.len()).then_some(offset)
     }
+}
+
+/// A namespace as it is declared; a draft of XML Schema is taken for what became of it.
+fn namespace(declared: &str) -> Rc<str> {
+    Rc::from(if XSD_DRAFTS.contains(&declared) { XSD } else { declared })
 }
 
 fn name(scope: &Scope, text: &str, use_default: bool, offset: usize) -> Result<QName, Broken> {

@@ -311,7 +311,8 @@ def declare(definition, schemas, headers):
                     chosen = bodies[0].get("parts")
                     used = [it for it in parts(message) if chosen is None or it.get("name") in chosen.split()]
                     # ours for both; some definitions have another one for what comes back
-                    namespace = bodies[0].get("namespace") or namespace or binding.getparent().get("targetNamespace")
+                    said = [bodies[0].get("namespace"), namespace, binding.getparent().get("targetNamespace")]
+                    namespace = next(it for it in said if it is not None)
                     schemas.add(namespace, operation.get("name") + suffix, [(it.get("name"), it) for it in used])
             for it in abstract.findall(f"{{{WSDL}}}fault") if abstract is not None else []:
                 message = messages.get(qname(it, it.get("message")))

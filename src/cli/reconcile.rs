@@ -1,4 +1,4 @@
-//! `soapstone reconcile`: has a gateway that runs compare all accounts with what was delivered last, and shows how far it is.
+//! `soapstone reconcile`: has a gateway that runs compare all accounts, or customers, with what was delivered last, and shows how far it is.
 //!
 //! The walk is the gateway's: it goes on when this command is interrupted.
 
@@ -24,10 +24,10 @@ pub(super) struct Args {
     /// For this handler only; else for all that have `reconcile` in the configuration.
     #[arg(long)]
     handler: Option<String>,
-    /// Make no events; say which accounts differ, and in what.
+    /// Make no events; say which differ, and in what, and which are gone.
     #[arg(long)]
     dry_run: bool,
-    /// So many accounts per second; else as the configuration has it.
+    /// So many accounts and customers per second; else as the configuration has it.
     #[arg(long)]
     rate: Option<f64>,
     /// Go on with the walk that was stopped or has broken off.
@@ -112,6 +112,12 @@ fn show(bar: &ProgressBar, walk: &Value) {
     bar.set_length(walk["total"].as_u64().unwrap_or(0));
     bar.set_position(walk["seen"].as_u64().unwrap_or(0));
     let mut message = format!("{} differ", walk["differing"]);
+    if walk["gone"].as_u64() > Some(0) {
+        message += &format!(", {} gone", walk["gone"]);
+    }
+    if let Some(of) = walk["of"].as_str() {
+        message += &format!(", looking for new {of}");
+    }
     if let Some(rate) = walk["per_second"].as_f64() {
         message += &format!(", {rate:.0}/s");
     }
@@ -142,17 +148,20 @@ fn summary(walks: &[Value]) -> Result<(), CliError> {
     for walk in walks {
         let text = |name: &str| walk[name].as_str().unwrap_or_default();
         print(&format!(
-            "{}: {}; {} accounts: {} as delivered, {} differ, {} enqueued, {} on their way, {} left alone, {} gone, {} failed\n",
+            "{}: {}; {} seen: {} as delivered, {} differ, {} on their way, {} left alone, {} gone ({} untold, {} not listened \
+             for), {} failed; {} events made\n",
             text("handler"),
             text("state"),
             walk["seen"],
             walk["same"],
             walk["differing"],
-            walk["enqueued"],
             walk["on_its_way"],
             walk["left"],
             walk["gone"],
+            walk["untold"],
+            walk["unheard"],
             walk["failed"],
+            walk["enqueued"],
         ))?;
         if walk["dry_run"] == true {
             for example in walk["examples"].as_array().into_iter().flatten() {
@@ -169,13 +178,15 @@ fn summary(walks: &[Value]) -> Result<(), CliError> {
 }
 
 fn line(example: &Value) -> String {
-    let members = match example["never_delivered"] == true {
-        true => "never delivered".to_owned(),
-        false => names(&example["members"]).join(", "),
+    let how = match example["difference"].as_str() {
+        Some("never_delivered") => "never delivered".to_owned(),
+        Some("gone") => "gone".to_owned(),
+        Some("unheard") => "gone, not listened for".to_owned(),
+        _ => names(&example["members"]).join(", "),
     };
     let subject = &example["subject"];
     let text = |name: &str| subject[name].as_str().unwrap_or_default();
-    format!("  {} {}: {members}\n", text("kind"), text("id"))
+    format!("  {} {}: {how}\n", text("kind"), text("id"))
 }
 
 #[cfg(test)]

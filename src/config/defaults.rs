@@ -101,7 +101,5 @@ pub const RETENTION_EVERY: Duration = Duration::from_secs(3600);
 pub const RETENTION_STEP: u64 = 500;
 /// See [`RETENTION_STEP`].
 pub const RETENTION_PAUSE: Duration = Duration::from_millis(50);
-/// The event that is made for an account that differs. ESPF: one of the eleven grouped types.
-pub const RECONCILE_EVENT_TYPE: &str = "Subscriber/Updated";
 /// What doesn't count when accounts are compared: counters go down with every use, and no event says so.
 pub const RECONCILE_IGNORE: [&str; 1] = ["full_vd_counter_info"];

@@ -10,7 +10,7 @@ use super::Config;
 use super::units::{format_duration, serialize_duration};
 use crate::breaker::BreakerSettings;
 use crate::delivery::Failure;
-use crate::handler::{Handler, NeverDelivered, Order, OrderBy, Reconcile, Retries, RetrySchedule};
+use crate::handler::{Handler, NeverDelivered, Order, OrderBy, Reconcile, Retries, RetrySchedule, Walked};
 
 impl Config {
     /// The whole configuration as TOML, which reads as the same configuration again. No secret is in it: it says where
@@ -69,7 +69,8 @@ struct HandlerView<'a> {
 
 #[derive(Serialize)]
 struct ReconcileView<'a> {
-    event_type: &'a str,
+    event_type: Vec<&'a str>,
+    gone_type: Vec<&'a str>,
     ignore: &'a [String],
     never_delivered: &'static str,
 }
@@ -117,8 +118,10 @@ impl<'a> From<&'a Handler> for HandlerView<'a> {
 
 impl<'a> From<&'a Reconcile> for ReconcileView<'a> {
     fn from(reconcile: &'a Reconcile) -> Self {
+        let made = || Walked::ALL.into_iter().filter_map(|walked| reconcile.made(walked));
         Self {
-            event_type: &reconcile.event_type,
+            event_type: made().map(|made| made.changed.as_str()).collect(),
+            gone_type: made().filter_map(|made| made.gone.as_deref()).collect(),
             ignore: &reconcile.ignore,
             never_delivered: word(&NEVER_DELIVERED, &reconcile.never_delivered),
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::handler::Made;
 
 /// Every variable is set, to its own name.
 fn env(name: &str) -> Option<String> {
@@ -102,16 +103,51 @@ fn reconciled(reconcile: &str) -> String {
 fn what_is_reconciled_reads_as_itself() {
     let config = parse(&reconciled(""));
     let defaults = config.handlers[0].reconcile.clone().unwrap();
-    assert_eq!(
-        (defaults.event_type.as_str(), defaults.ignore),
-        ("Subscriber/Updated", vec!["full_vd_counter_info".to_owned()])
-    );
+    let made = Made { changed: "Subscriber/Updated".into(), gone: Some("Subscriber/Deleted".into()) };
+    assert_eq!((defaults.accounts, defaults.customers), (Some(made), None));
+    assert_eq!(defaults.ignore, ["full_vd_counter_info"]);
     assert_eq!(config.reconcile.every, Some(Duration::from_secs(7 * 24 * 3600)));
-    let own = r#"event_type = "SIM/Updated", ignore = ["account_info.status"], never_delivered = "leave""#;
-    for text in [reconciled(""), reconciled(own)] {
+    let own = r#"event_type = "SIM/Updated", gone_type = [], ignore = ["account_info.status"], never_delivered = "leave""#;
+    for text in [reconciled(""), reconciled(own), about_both("")] {
         let effective = parse(&text).effective().unwrap();
         assert_eq!(parse(&effective).effective().unwrap(), effective);
     }
+}
+
+/// A handler of accounts and customers.
+fn about_both(reconcile: &str) -> String {
+    let text = reconciled(reconcile);
+    let text = text.replace(
+        r#""SIM/*", "Subscriber/*""#,
+        r#""Account/*", "SIM/*", "Customer/Updated", "Customer/Status/*""#,
+    );
+    text.replace(r#""sim_info"]"#, r#""customer_info"]"#)
+}
+
+#[test]
+fn what_is_walked_through_follows_from_the_events_and_what_is_fetched() {
+    let of = |text: &str| parse(text).handlers[0].reconcile.clone().unwrap();
+    let made = |changed: &str, gone: &str| {
+        Some(Made { changed: changed.into(), gone: Some(gone.to_owned()).filter(|gone| !gone.is_empty()) })
+    };
+    // the usual event of accounts isn't wanted, so they are walked through only if another is named
+    let customers = made("Customer/Updated", "Customer/Status/Closed");
+    let usual = of(&about_both(""));
+    assert_eq!((usual.accounts, &usual.customers), (None, &customers));
+    let both = of(&about_both(r#"event_type = ["SIM/Updated", "Customer/Updated"]"#));
+    assert_eq!((both.accounts, both.customers), (made("SIM/Updated", "Account/Status/Closed"), customers));
+    let silent = of(&about_both(
+        r#"event_type = ["SIM/Updated", "Customer/Updated"], gone_type = "Account/Status/Closed""#,
+    ));
+    assert_eq!(silent.accounts, made("SIM/Updated", "Account/Status/Closed"));
+    assert_eq!(silent.customers, made("Customer/Updated", ""));
+    let all = reconciled("").replace(r#""SIM/*", "Subscriber/*""#, r#""*""#);
+    assert_eq!(of(&all).customers, None, "nothing is fetched of them");
+    let only = all.replace(r#""account_info", "sim_info""#, r#""customer_info""#);
+    assert_eq!(
+        (of(&only).accounts, of(&only).customers),
+        (None, made("Customer/Updated", "Customer/Deleted"))
+    );
 }
 
 #[test]
@@ -119,11 +155,25 @@ fn whoever_can_not_be_reconciled_is_told_why() {
     for (reconcile, what) in [
         (r#"event_type = "Customer/Updated""#, "gets no events of type"),
         (r#"event_type = "Subscriber/Deleted""#, "says that accounts are gone"),
+        (r#"event_type = ["SIM/Updated", "Subscriber/Updated"]"#, "names two types for the same"),
+        (r#"gone_type = "Subscriber/Updated""#, "doesn't say that accounts are gone"),
+        (r#"gone_type = "Account/Status/Closed""#, "gets no events of type"),
         (r#"ignore = ["account_info", "sim_info"]"#, "has nothing to compare"),
         (r#"ignore = ["acount_info.status"]"#, "names no member of pb_data"),
         (r#"never_delivered = "skip""#, "unknown value"),
     ] {
         let error = Config::parse("t", &reconciled(reconcile), Path::new(""), &env).unwrap_err().to_string();
+        assert!(error.contains("t:18: ") && error.contains(what), "{error}");
+    }
+    let invoices = reconciled(r#"event_type = "Invoice/Updated""#).replace(r#""SIM/*""#, r#""Invoice/*""#);
+    let neither = reconciled("").replace(r#""SIM/*", "Subscriber/*""#, r#""SIM/*""#);
+    let nothing = about_both(r#"event_type = "Customer/Updated""#).replace(r#", "customer_info""#, "");
+    for (text, what) in [
+        (invoices, "can't be reconciled by events of type"),
+        (neither, "gets no events of type \"Subscriber/Updated\""),
+        (nothing, "has nothing to compare"),
+    ] {
+        let error = Config::parse("t", &text, Path::new(""), &env).unwrap_err().to_string();
         assert!(error.contains("t:18: ") && error.contains(what), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! PortaBilling's structures as connectors see them: `pb_data` of the NSPS connector contract.
 
 use portabilling::types::{
-    AccessPolicyInfo, AccountInfo, AddonProductInfo, CardInfo, FullVDCounterInfo, ProductInfo,
+    AccessPolicyInfo, AccountInfo, AddonProductInfo, CardInfo, CustomerInfo, FullVDCounterInfo, ProductInfo,
     ServiceFeatureInfo,
 };
 use rust_decimal::Decimal;
@@ -88,6 +88,31 @@ pub(super) fn card(card: &CardInfo) -> Value {
         "imsi": card.imsi,
         "msisdn": card.msisdn,
         "status": card.status,
+    })
+}
+
+/// `customer_info`: not in the contract; names and values are as in `account_info`, amounts that change with every call left out.
+pub(super) fn customer(customer: &CustomerInfo) -> Value {
+    json!({
+        "bill_status": customer.bill_status.as_deref().map(bill_status),
+        "blocked": customer.blocked.as_deref().and_then(flag),
+        "companyname": customer.companyname,
+        "credit_limit": customer.credit_limit.value().copied().map(number),
+        "email": customer.email,
+        "firstname": customer.firstname,
+        "i_customer": customer.i_customer,
+        "i_customer_class": customer.i_customer_class,
+        "i_customer_type": customer.i_customer_type,
+        "i_main_office": customer.i_main_office,
+        "i_parent": customer.i_parent,
+        "iso_4217": customer.iso_4217,
+        "lastname": customer.lastname,
+        "name": customer.name,
+        "phone1": customer.phone1,
+        "refnum": customer.refnum,
+        "status": customer.status,
+        "zip": customer.zip,
+        "service_features": customer.service_features.iter().map(feature).collect::<Vec<_>>(),
     })
 }
 
@@ -220,6 +245,23 @@ mod tests {
         assert_eq!(mapped["email"], Value::Null);
         assert_eq!(access_policy_of(&account_info), Some(12));
         assert_eq!(access_policy_of(&AccountInfo::default()), None);
+    }
+
+    #[test]
+    fn a_customer_is_mapped_as_an_account_is() {
+        let mapped = customer(&CustomerInfo {
+            i_customer: Some(7),
+            name: Some("Acme".into()),
+            bill_status: Some("C".into()),
+            blocked: Some("N".into()),
+            balance: Some(Decimal::TEN),
+            credit_limit: soapstone_soap::Nillable::Value(Decimal::new(1250, 1)),
+            ..CustomerInfo::default()
+        });
+        assert_eq!((&mapped["i_customer"], &mapped["name"]), (&json!(7), &json!("Acme")));
+        assert_eq!((&mapped["bill_status"], &mapped["blocked"]), (&json!("terminated"), &json!(false)));
+        assert_eq!((&mapped["credit_limit"], &mapped["email"]), (&json!(125), &Value::Null));
+        assert_eq!(mapped.get("balance"), None);
     }
 
     #[test]

@@ -10,9 +10,12 @@ use portabilling::account::{
     GetAccountInfo, GetAccountInfoRequest, GetFullVDCounterInfoRequest, GetFullVdCounterInfo,
 };
 use portabilling::client::{Cause, Client, Error};
+use portabilling::customer::{GetCustomerInfo, GetCustomerInfoRequest};
 use portabilling::product::{GetProductInfo, GetProductInfoRequest};
 use portabilling::sim_card::{GetCardInfo, GetCardInfoRequest};
-use portabilling::types::{AccessPolicyInfo, AccountInfo, CardInfo, FullVDCounterInfo, ProductInfo};
+use portabilling::types::{
+    AccessPolicyInfo, AccountInfo, CardInfo, CustomerInfo, FullVDCounterInfo, ProductInfo,
+};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -33,6 +36,7 @@ pub struct PortaBilling {
     policies: Fresh<AccessPolicyInfo>,
     products: Fresh<ProductInfo>,
     counters: Fresh<Vec<FullVDCounterInfo>>,
+    customers: Fresh<CustomerInfo>,
 }
 
 /// One event's questions: nothing older than `since` is an answer.
@@ -54,6 +58,7 @@ impl PortaBilling {
             policies: Fresh::new(CACHE_ENTRIES, keep),
             products: Fresh::new(CACHE_ENTRIES, keep),
             counters: Fresh::new(CACHE_ENTRIES, keep),
+            customers: Fresh::new(CACHE_ENTRIES, keep),
         }
     }
 
@@ -115,6 +120,19 @@ impl PortaBilling {
         self.counters.get(i_account, question.since, question.now, ask).await
     }
 
+    async fn customer(&self, question: Question, i_customer: Option<i64>) -> Answer<CustomerInfo> {
+        let Some(i_customer) = i_customer else { return Ok(None) };
+        let ask = || async move {
+            let request = GetCustomerInfoRequest {
+                i_customer: Some(i_customer),
+                detailed_info: Some(1),
+                ..GetCustomerInfoRequest::default()
+            };
+            Ok(self.client.call::<GetCustomerInfo>(&request).await?.customer_info)
+        };
+        self.customers.get(i_customer, question.since, question.now, ask).await
+    }
+
     /// Asks for what `fetch` names and nothing else; members in the contract's order.
     async fn ask(
         &self,
@@ -129,15 +147,20 @@ impl PortaBilling {
             _ => None,
         };
         let i_account = named.i_account.or_else(|| card.as_ref()?.i_account);
+        // the account leads to its customer, where the event itself doesn't
+        let leads = wants(&[Fetch::CustomerInfo]) && named.i_customer.is_none();
         let account = match i_account {
-            Some(id) if wants(&[Fetch::AccountInfo, Fetch::AccessPolicyInfo, Fetch::ProductInfo]) => {
+            Some(id)
+                if leads || wants(&[Fetch::AccountInfo, Fetch::AccessPolicyInfo, Fetch::ProductInfo]) =>
+            {
                 self.account(question, id).await?
             }
             _ => None,
         };
+        let i_customer = account.as_ref().and_then(|account| account.i_customer).or(named.i_customer);
         let i_product = account.as_ref().and_then(|account| account.i_product).or(named.i_product);
         // the rest depends on nothing but these, so it is asked for at once
-        let (card, policy, product, counters) = tokio::try_join!(
+        let (card, policy, product, counters, customer) = tokio::try_join!(
             async {
                 match (card, i_account) {
                     (None, Some(id)) if wants(&[Fetch::SimInfo, Fetch::PrevSimInfo]) => {
@@ -162,6 +185,13 @@ impl PortaBilling {
                     _ => Ok(None),
                 }
             },
+            async {
+                if wants(&[Fetch::CustomerInfo]) {
+                    self.customer(question, i_customer).await
+                } else {
+                    Ok(None)
+                }
+            },
         )?;
         let mut members = Map::new();
         let mut put = |wanted: &[Fetch], name: &str, value: Option<Value>| {
@@ -176,6 +206,7 @@ impl PortaBilling {
         put(&[Fetch::ProductInfo], "product_info", product.as_deref().map(mapping::product));
         let counters = counters.map(|list| Value::Array(list.iter().map(mapping::counter).collect()));
         put(&[Fetch::FullVdCounterInfo], "full_vd_counter_info", counters);
+        put(&[Fetch::CustomerInfo], "customer_info", customer.as_deref().map(mapping::customer));
         Ok(members)
     }
 }
@@ -200,7 +231,7 @@ impl Enrich for PortaBilling {
             let previous = previous_card(&members, &last).unwrap_or_default();
             members.insert("prev_sim_info".into(), previous);
         }
-        if is_deletion(event) {
+        if event.is_an_end() {
             remember(&mut members, &last);
         }
         let unwritable = |error: serde_json::Error| EnrichError {
@@ -213,12 +244,7 @@ impl Enrich for PortaBilling {
     }
 }
 
-/// The subject of `*/Deleted` may be gone: what was delivered last stands for it.
-fn is_deletion(event: &Event) -> bool {
-    event.event_type.rsplit('/').next().is_some_and(|verb| verb.eq_ignore_ascii_case("deleted"))
-}
-
-/// Fills in what PortaBilling no longer has from what was delivered last.
+/// The subject of `*/Deleted` may be gone, so what was delivered last stands for it: fills in what PortaBilling no longer has from what was delivered last.
 fn remember(members: &mut Map<String, Value>, last: &Map<String, Value>) {
     for (name, value) in members.iter_mut() {
         if value.is_null()
@@ -240,6 +266,7 @@ fn previous_card(members: &Map<String, Value>, last: &Map<String, Value>) -> Opt
 #[derive(Default)]
 struct Named {
     i_account: Option<i64>,
+    i_customer: Option<i64>,
     i_product: Option<i64>,
     i_sim_card: Option<i64>,
     iccid: Option<String>,
@@ -264,6 +291,7 @@ impl Named {
             |kind: SubjectKind| (event.subject.kind == kind).then(|| event.subject.id.parse().ok()).flatten();
         Self {
             i_account: subject(SubjectKind::Account).or_else(|| number("i_account")),
+            i_customer: subject(SubjectKind::Customer).or_else(|| number("i_customer")),
             i_product: subject(SubjectKind::Product).or_else(|| number("i_product")),
             i_sim_card: number("i_sim_card"),
             iccid: text("iccid"),

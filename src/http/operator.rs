@@ -13,7 +13,7 @@
 //! | `POST /api/v1/cancel` | the same with a `reason`: not attempted any more |
 //! | `POST /api/v1/subscribe` | `{"handler": "…", "event": "…"}` or with `type`, `subject`: events for a handler that came later |
 //! | `GET`, `POST /api/v1/pauses`, `POST /api/v1/resume` | `{"scope": "handler", "name": "…", "reason": "…"}` |
-//! | `POST /api/v1/reconcile` | `{"handler": "…", "dry_run": true, "rate": 20, "resume": false}`: compare all accounts with what was delivered |
+//! | `POST /api/v1/reconcile` | `{"handler": "…", "dry_run": true, "rate": 20, "resume": false}`: compare all accounts, or customers, with what was delivered |
 //! | `GET /api/v1/reconcile`, `POST /api/v1/reconcile/stop` | how far that is; `{"handler": "…"}` |
 //! | `GET /api/v1/breakers` | the circuit breakers |
 //! | `GET /api/v1/backlog` | how many deliveries are in which state, per handler |

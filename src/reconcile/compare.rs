@@ -6,51 +6,47 @@
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 use serde_json::{Map, Value};
 
-use crate::handler::{Fetch, Reconcile};
+use super::account::Difference;
+use crate::handler::{Fetch, Reconcile, Walked};
 
 /// At most so many members are named of one that differs.
 const NAMED: usize = 20;
 
 /// What has to be fetched to compare: what the handler fetches and what counts. The previous SIM card is no state of its own
-/// (it is there once, after a change), the present one stands for it.
-pub fn compared(fetch: &[Fetch], reconcile: &Reconcile) -> Vec<Fetch> {
+/// (it is there once, after a change), the present one stands for it. Of an account, the customer's data don't count where
+/// customers are walked through, too: their events tell of them.
+pub fn compared(fetch: &[Fetch], reconcile: &Reconcile, walked: Walked) -> Vec<Fetch> {
     let mut compared = Vec::new();
     for fetch in fetch {
         let fetch = if *fetch == Fetch::PrevSimInfo { Fetch::SimInfo } else { *fetch };
+        let about = match walked {
+            Walked::Accounts => fetch != Fetch::CustomerInfo || reconcile.customers.is_none(),
+            Walked::Customers => fetch == Fetch::CustomerInfo,
+        };
         let counts = !reconcile.ignore.iter().any(|path| path == fetch.as_str());
-        if counts && !compared.contains(&fetch) {
+        if about && counts && !compared.contains(&fetch) {
             compared.push(fetch);
         }
     }
     compared
 }
 
+/// Whether the account or customer itself was asked for and isn't there any more, or is closed for good.
+pub(super) fn is_gone(members: &Map<String, Value>, walked: Walked) -> bool {
+    members.get(walked.itself().as_str()).is_some_and(|itself| {
+        itself.is_null() || itself.get("bill_status").is_some_and(|status| status == "terminated")
+    })
+}
+
 /// What is there now, and what was delivered last, without what doesn't count.
 #[derive(Debug)]
 pub(super) struct Now(Map<String, Value>);
-
-/// How it differs from what was delivered last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Difference {
-    /// There was nothing.
-    NeverDelivered,
-    /// In these members, as paths without values; at least one.
-    Members(Vec<String>),
-}
 
 impl Now {
     /// `pb_data` as it was fetched.
     pub(super) fn new(mut pb_data: Map<String, Value>, ignore: &[String]) -> Self {
         strip_all(&mut pb_data, ignore);
         Self(pb_data)
-    }
-
-    /// Whether the account itself was asked for and is no longer there, or closed: then its end is what is to be told, and
-    /// that is another event's business.
-    pub(super) fn is_gone(&self) -> bool {
-        self.0.get("account_info").is_some_and(|account| {
-            account.is_null() || account.get("bill_status").is_some_and(|status| status == "terminated")
-        })
     }
 
     /// How `last`, which was delivered then, differs; none: it doesn't. What wasn't asked for now doesn't count.
@@ -166,7 +162,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::handler::NeverDelivered;
+    use crate::handler::{Made, NeverDelivered};
 
     fn now(value: Value) -> Now {
         Now::new(value.as_object().expect("an object").clone(), &[])
@@ -176,7 +172,7 @@ mod tests {
         match now(now_).beside(Some(&last.to_string()), &[]) {
             None => Vec::new(),
             Some(Difference::Members(members)) => members,
-            Some(Difference::NeverDelivered) => panic!("it was delivered"),
+            Some(other) => panic!("it was delivered: {other:?}"),
         }
     }
 
@@ -242,23 +238,36 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_is_closed_is_gone_unless_nobody_asked() {
-        let account = |status| now(json!({ "account_info": { "bill_status": status }, "sim_info": null }));
-        assert!(now(json!({ "account_info": null })).is_gone());
-        assert!(account("terminated").is_gone());
-        assert!(!account("open").is_gone());
-        assert!(!now(json!({ "sim_info": null })).is_gone());
+    fn whoever_is_closed_is_gone_unless_nobody_asked() {
+        let gone = |walked, members: Value| is_gone(members.as_object().expect("an object"), walked);
+        for (walked, name) in [(Walked::Accounts, "account_info"), (Walked::Customers, "customer_info")] {
+            assert!(gone(walked, json!({ name: null })));
+            assert!(gone(walked, json!({ name: { "bill_status": "terminated" } })));
+            assert!(!gone(walked, json!({ name: { "bill_status": "open" }, "sim_info": null })));
+            assert!(!gone(walked, json!({ "sim_info": null })));
+        }
+        assert!(!gone(Walked::Customers, json!({ "account_info": null })));
     }
 
     #[test]
-    fn the_present_card_stands_for_the_previous_one_and_what_is_ignored_is_not_asked_for() {
-        let ignore = vec!["full_vd_counter_info".to_owned(), "account_info.status".to_owned()];
-        let reconcile =
-            Reconcile { event_type: "x".into(), ignore, never_delivered: NeverDelivered::default() };
-        assert_eq!(compared(&[Fetch::PrevSimInfo], &reconcile), [Fetch::SimInfo]);
-        assert_eq!(compared(&[Fetch::FullVdCounterInfo], &reconcile), []);
+    fn what_is_compared_is_what_counts_of_whom_it_is_about() {
+        let made = Made { changed: "x".into(), gone: None };
+        let mut reconcile = Reconcile {
+            accounts: Some(made.clone()),
+            customers: None,
+            ignore: vec!["full_vd_counter_info".to_owned(), "account_info.status".to_owned()],
+            never_delivered: NeverDelivered::default(),
+        };
+        // the present card stands for the previous one, and what is ignored isn't asked for
+        assert_eq!(compared(&[Fetch::PrevSimInfo], &reconcile, Walked::Accounts), [Fetch::SimInfo]);
+        assert_eq!(compared(&[Fetch::FullVdCounterInfo], &reconcile, Walked::Accounts), []);
         let all = [Fetch::AccountInfo, Fetch::SimInfo, Fetch::AccessPolicyInfo, Fetch::ProductInfo];
-        assert_eq!(compared(&Fetch::ALL, &reconcile), all);
+        let with_customer = [&all[..], &[Fetch::CustomerInfo]].concat();
+        assert_eq!(compared(&Fetch::ALL, &reconcile, Walked::Accounts), with_customer);
+        reconcile.customers = Some(made);
+        assert_eq!(compared(&Fetch::ALL, &reconcile, Walked::Accounts), all);
+        assert_eq!(compared(&Fetch::ALL, &reconcile, Walked::Customers), [Fetch::CustomerInfo]);
+        assert_eq!(compared(&all, &reconcile, Walked::Customers), []);
     }
 
     fn json_value() -> impl Strategy<Value = Value> {

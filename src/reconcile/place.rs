@@ -6,12 +6,72 @@
 //! half a page is removed between two pages, and a list whose order changes all the time is walked through all the same. What
 //! is added is at the list's end, or has an event of its own to tell of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::handler::Walked;
+
+/// Where a walk is: first among those that something was delivered for, then in PortaBilling's lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Way {
+    pub(super) leg: Leg,
+    /// Behind this place of what was delivered.
+    pub(super) after: Option<String>,
+    /// Those behind it that have been looked at already.
+    pub(super) done: Vec<String>,
+    /// In the list.
+    pub(super) place: Place,
+    /// For how many that are gone events have been made since somebody began it or had it resumed.
+    pub(super) ended: u64,
+}
+
+/// A part of the way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leg {
+    /// Through those that something was delivered for: whether it is still true, and whether they are still there.
+    #[default]
+    Delivered,
+    /// Through PortaBilling's list, for those that nothing was delivered for.
+    Listed(Walked),
+}
+
+impl Leg {
+    /// The one after this.
+    pub(super) const fn next(self) -> Option<Self> {
+        match self {
+            Self::Delivered => Some(Self::Listed(Walked::Accounts)),
+            Self::Listed(Walked::Accounts) => Some(Self::Listed(Walked::Customers)),
+            Self::Listed(Walked::Customers) => None,
+        }
+    }
+}
+
+impl Way {
+    /// Goes on to the next leg; answers whether there is one.
+    pub(super) fn turn(&mut self) -> bool {
+        let Some(next) = self.leg.next() else { return false };
+        *self = Self { leg: next, ended: self.ended, ..Self::default() };
+        true
+    }
+
+    /// How many pages of PortaBilling's lists are still to come, about.
+    pub(super) fn pages_left(&self, listed: &BTreeMap<Walked, u64>, page: usize) -> u64 {
+        let page = page.max(1) as u64;
+        let left = |(walked, total): (&Walked, &u64)| match self.leg {
+            Leg::Listed(here) if here == *walked => total.saturating_sub(self.place.offset).div_ceil(page),
+            Leg::Listed(here) if here > *walked => 0,
+            _ => total.div_ceil(page),
+        };
+        listed.iter().map(left).sum()
+    }
+}
 
 /// The share of a page that the next one repeats.
 const OVERLAP: usize = 10;
 
-/// Where a walk is.
+/// Where a walk is in a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
     /// Where the next page begins.
@@ -103,6 +163,21 @@ mod tests {
             }
         }
         unreachable!()
+    }
+
+    #[test]
+    fn the_way_leads_through_everything_once() {
+        let listed = BTreeMap::from([(Walked::Accounts, 250), (Walked::Customers, 30)]);
+        let mut way = Way { ended: 3, after: Some("x".into()), done: vec!["y".into()], ..Way::default() };
+        assert_eq!((way.leg, way.pages_left(&listed, 100)), (Leg::Delivered, 4));
+        assert!(way.turn());
+        assert_eq!(way, Way { leg: Leg::Listed(Walked::Accounts), ended: 3, ..Way::default() });
+        way.place.offset = 190;
+        assert_eq!(way.pages_left(&listed, 100), 2);
+        assert!(way.turn());
+        assert_eq!((way.leg, way.pages_left(&listed, 100)), (Leg::Listed(Walked::Customers), 1));
+        assert!(!way.turn());
+        assert_eq!(way.pages_left(&BTreeMap::new(), 0), 0);
     }
 
     #[test]

@@ -1,36 +1,33 @@
-//! One walk: page after page, account after account.
+//! One walk: page after page of what was delivered, then of PortaBilling's lists, one account or customer after another.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::account::{Example, Finding, Walk, WalkState};
+use super::account::{Difference, Example, Finding, Walk, WalkState};
 use super::beat::Beat;
-use super::compare::{Difference, Now, compared};
-use super::place::Step;
-use super::{Reconciler, Run, SOURCE};
-use crate::delivery::State;
-use crate::enrich::{Listed, RosterPage};
-use crate::event::{Event, Subject, SubjectKind};
-use crate::handler::{Fetch, Handler, NeverDelivered, Reconcile};
-use crate::store::{Page, StoreError};
-
-/// So many events of an account, the newest, are looked at for a delivery that waits.
-const NEWEST: usize = 20;
+use super::held::{Held, Hold};
+use super::look::Task;
+use super::place::{Leg, Step, Way};
+use super::{Reconciler, Run};
+use crate::enrich::RosterPage;
+use crate::event::Subject;
+use crate::handler::{Handler, Reconcile, Walked};
+use crate::store::StoreError;
 
 /// Makes one walk.
 pub(super) struct Walker {
     pub(super) shared: Arc<Reconciler>,
-    handler: Handler,
-    reconcile: Reconcile,
-    fetch: Vec<Fetch>,
-    dry_run: bool,
+    pub(super) handler: Handler,
+    pub(super) reconcile: Reconcile,
+    pub(super) dry_run: bool,
+    /// For how many that are gone events have been made.
+    pub(super) ended: AtomicU64,
     beat: Beat,
     pub(super) stop: CancellationToken,
 }
@@ -40,7 +37,7 @@ pub(super) struct Walker {
 pub(super) enum Broken {
     /// It is to stop, or the whole gateway is.
     Stopped,
-    /// PortaBilling doesn't give its list.
+    /// PortaBilling doesn't give its list, or it is better that somebody looks at it first.
     Failed(String),
 }
 
@@ -52,25 +49,29 @@ impl Walker {
         walk: &Walk,
         stop: CancellationToken,
     ) -> Self {
-        let fetch = compared(&handler.fetch, &reconcile);
         let beat = Beat::new(walk.rate, Instant::now());
-        Self { shared, handler, reconcile, fetch, dry_run: walk.dry_run, beat, stop }
+        let ended = AtomicU64::new(walk.way.ended);
+        Self { shared, handler, reconcile, dry_run: walk.dry_run, ended, beat, stop }
     }
 
-    /// Walks until the end, or until it is stopped; what the store knows of it is then true.
-    pub(super) async fn walk(self, mut walk: Walk) {
+    /// Walks until the end, or until it is stopped or taken over; what the store knows of it is then true.
+    pub(super) async fn walk(self, mut walk: Walk, hold: Hold) {
         let (handler, dry_run) = (&self.handler.name, walk.dry_run);
-        tracing::info!(
-            handler,
-            dry_run,
-            offset = walk.place.offset,
-            rate = walk.rate,
-            "reconciliation begins"
-        );
-        let broken = self.pages(&mut walk).await.err();
+        tracing::info!(handler, dry_run, leg = ?walk.way.leg, rate = walk.rate, "reconciliation begins");
+        let (tell, heard) = watch::channel(walk.clone());
+        let walking = async {
+            let broken = self.legs(&mut walk, &tell).await.err();
+            drop(tell);
+            broken
+        };
+        let (broken, held) = futures::join!(walking, self.shared.keep_all(hold, heard, &self.stop));
+        let Ok(mut hold) = held else {
+            tracing::warn!(handler, "another gateway has taken the reconciliation over");
+            return self.forget();
+        };
         let (state, reason) = match broken {
             None => (WalkState::Done, None),
-            // the whole gateway stops: it goes on at the next start
+            // the whole gateway stops: it goes on at the next start, or in another
             Some(Broken::Stopped) if self.shared.stop.is_cancelled() => (WalkState::Running, None),
             Some(Broken::Stopped) => (WalkState::Stopped, None),
             Some(Broken::Failed(reason)) => (WalkState::Failed, Some(reason)),
@@ -78,9 +79,11 @@ impl Walker {
         walk.state = state;
         walk.ended_at = (state != WalkState::Running).then(|| (self.shared.now)());
         walk.reason = reason;
-        // Should it fail, the note of the last page stands: then a part is looked at again.
-        if let Err(error) = self.shared.keep(&walk).await {
-            self.shared.store_failed("put_note", &error);
+        // Should it fail, the note before it stands: then a part is looked at again.
+        match self.shared.keep(&mut hold, &walk, Held::No).await {
+            Ok(true) => {}
+            Ok(false) => return self.forget(),
+            Err(error) => self.shared.store_failed("swap_note", &error),
         }
         let (counts, reason) = (walk.counts, walk.reason.clone().unwrap_or_default());
         tracing::info!(
@@ -90,6 +93,7 @@ impl Walker {
             reason,
             seen = counts.seen(),
             differing = counts.differing,
+            gone = counts.gone,
             enqueued = counts.enqueued,
             failed = counts.failed,
             "reconciliation ends"
@@ -99,35 +103,119 @@ impl Walker {
         (known.walk, known.run) = (Some(walk), None);
     }
 
-    async fn pages(&self, walk: &mut Walk) -> Result<(), Broken> {
+    /// It isn't ours any more: the note says how it is.
+    fn forget(&self) {
+        self.shared.lock().remove(&self.handler.name);
+    }
+
+    async fn legs(&self, walk: &mut Walk, tell: &watch::Sender<Walk>) -> Result<(), Broken> {
+        if walk.way == Way::default() {
+            self.count_listed(walk).await?;
+        }
         loop {
-            let RosterPage { accounts, total } = self.page(walk.place.offset).await?;
-            walk.total = total.or(walk.total);
-            let ids: Vec<i64> = accounts.iter().map(|listed| listed.i_account).collect();
-            match walk.place.step(&ids) {
+            match walk.way.leg {
+                Leg::Delivered => self.delivered(walk, tell).await?,
+                Leg::Listed(walked) if self.reconcile.made(walked).is_some() => {
+                    self.listed(walk, walked, tell).await?
+                }
+                Leg::Listed(_) => {}
+            }
+            if !walk.way.turn() {
+                return Ok(());
+            }
+            self.publish(walk, 0);
+            tell.send_replace(walk.clone());
+        }
+    }
+
+    /// Asks PortaBilling how many there are: so it is known how long it will take, and whether it gives its lists at all.
+    async fn count_listed(&self, walk: &mut Walk) -> Result<(), Broken> {
+        for walked in Walked::ALL.into_iter().filter(|walked| self.reconcile.made(*walked).is_some()) {
+            let RosterPage { listed, total } = self.page(walked, 0, 1).await?;
+            // a total of 0 beside items is no total
+            if let Some(total) = total.filter(|total| *total > 0 || listed.is_empty()) {
+                walk.listed.insert(walked, total);
+            }
+        }
+        self.publish(walk, 0);
+        Ok(())
+    }
+
+    /// Goes through those that something was delivered for.
+    async fn delivered(&self, walk: &mut Walk, tell: &watch::Sender<Walk>) -> Result<(), Broken> {
+        loop {
+            let store = &self.shared.store;
+            let (handler, after, limit) =
+                (&self.handler.name, walk.way.after.clone(), self.shared.settings.page);
+            let page = || store.delivered(handler.clone(), after.clone(), limit);
+            let page = self.kept(page, "delivered").await?;
+            let tasks = page.lasts.into_iter().filter_map(|last| {
+                let walked = Walked::of(last.subject.kind)?;
+                self.reconcile.made(walked)?;
+                Some(Task { subject: last.subject, walked, last: Some(last.pb_data), closed: false })
+            });
+            let tasks = tasks.filter(|task| !walk.way.done.contains(&task.subject.to_string())).collect();
+            self.look_at(walk, tasks).await?;
+            if self.stop.is_cancelled() {
+                return Err(Broken::Stopped);
+            }
+            let Some(next) = page.next else { return Ok(()) };
+            walk.way.after = Some(next);
+            walk.way.done.clear();
+            tell.send_replace(walk.clone());
+        }
+    }
+
+    /// Goes through PortaBilling's list for those that nothing was delivered for.
+    async fn listed(
+        &self,
+        walk: &mut Walk,
+        walked: Walked,
+        tell: &watch::Sender<Walk>,
+    ) -> Result<(), Broken> {
+        loop {
+            self.turn().await?;
+            let limit = self.shared.settings.page;
+            let RosterPage { listed, total } = self.page(walked, walk.way.place.offset, limit).await?;
+            if let Some(total) = total {
+                walk.listed.insert(walked, total);
+            }
+            self.publish(walk, 1);
+            let numbers: Vec<i64> = listed.iter().map(|listed| listed.number).collect();
+            match walk.way.place.step(&numbers) {
                 Step::End => return Ok(()),
                 Step::Back => {}
                 Step::Look(fresh) => {
-                    let fresh =
-                        accounts.into_iter().filter(|listed| fresh.contains(&listed.i_account)).collect();
-                    self.look_at(walk, fresh).await?;
-                    let more = walk.place.advance(&ids, total);
+                    let fresh = listed.iter().filter(|listed| fresh.contains(&listed.number));
+                    let tasks = fresh.map(|listed| Task::of(walked, listed)).collect();
+                    let tasks = self.never_delivered(tasks).await?;
+                    self.look_at(walk, tasks).await?;
+                    let more = walk.way.place.advance(&numbers, total);
                     self.publish(walk, 0);
                     if !more {
                         return Ok(());
                     }
-                    self.kept(|| self.shared.keep(walk), "put_note").await?;
+                    tell.send_replace(walk.clone());
                 }
             }
         }
     }
 
-    /// A page of the list; a refusal may pass, so it is asked for a few times.
-    async fn page(&self, offset: u64) -> Result<RosterPage, Broken> {
+    /// Those of them that nothing was delivered for. The others have been looked at, or have had a delivery since then.
+    async fn never_delivered(&self, mut tasks: Vec<Task>) -> Result<Vec<Task>, Broken> {
+        let subjects: Vec<Subject> = tasks.iter().map(|task| task.subject.clone()).collect();
+        let lasts = || self.shared.store.lasts(self.handler.name.clone(), subjects.clone());
+        let lasts = self.kept(lasts, "lasts").await?;
+        tasks.retain(|task| !lasts.iter().any(|last| last.subject == task.subject));
+        Ok(tasks)
+    }
+
+    /// A page of a list; a refusal may pass, so it is asked for a few times.
+    async fn page(&self, walked: Walked, offset: u64, limit: usize) -> Result<RosterPage, Broken> {
         let settings = &self.shared.settings;
         let mut pause = settings.pause;
         for tries in 1.. {
-            match self.ask(|| self.shared.roster.accounts(offset, settings.page)).await? {
+            match self.ask(|| self.shared.roster.page(walked, offset, limit)).await? {
                 Ok(page) => return Ok(page),
                 Err(error) if error.retryable && tries < settings.list_tries => {
                     self.rest(pause.next()).await?
@@ -138,134 +226,52 @@ impl Walker {
         Err(Broken::Failed("PortaBilling's list wasn't asked for".into()))
     }
 
-    /// Looks at a page's accounts, a few at a time. What it found is in `walk`, even if it breaks off.
-    async fn look_at(&self, walk: &mut Walk, accounts: Vec<Listed>) -> Result<(), Broken> {
+    /// Looks at a page's, a few at a time. What it found is in `walk`, even if it breaks off.
+    async fn look_at(&self, walk: &mut Walk, tasks: Vec<Task>) -> Result<(), Broken> {
         // What has been asked since then is true enough; so accounts share the answers about products and policies.
         let since = (self.shared.now)();
-        let subjects: Vec<Subject> = accounts.iter().map(|listed| subject(listed.i_account)).collect();
-        let lasts = || self.shared.store.lasts(self.handler.name.clone(), subjects.clone());
-        let lasts = self.kept(lasts, "lasts").await?;
-        let mut lasts: HashMap<Subject, String> =
-            lasts.into_iter().map(|last| (last.subject, last.pb_data)).collect();
-        let looks = accounts.into_iter().map(|listed| {
-            let last = lasts.remove(&subject(listed.i_account));
-            async move { (listed.i_account, self.look(listed, last, since).await) }
+        let looks = tasks.into_iter().map(|task| async move {
+            let found = self.look(&task, since).await;
+            (task.subject, found)
         });
         // a vector: the stream must not borrow what the closure borrows
         let looks: Vec<_> = looks.collect();
         let mut looks = futures::stream::iter(looks).buffer_unordered(self.shared.settings.in_flight.max(1));
         let mut broken = Ok(());
         // to the end in any case: none is left in the middle, and those that haven't begun break off at once
-        while let Some((i_account, found)) = looks.next().await {
+        while let Some((subject, found)) = looks.next().await {
             match found {
                 Ok((finding, difference)) => {
-                    self.count(walk, i_account, finding, difference);
+                    self.count(walk, &subject, finding, difference);
                     self.publish(walk, 1);
                 }
-                Err(why) => broken = Err(why),
+                // why it failed says more than that the others were stopped then
+                Err(why @ Broken::Failed(_)) => {
+                    self.stop.cancel();
+                    broken = Err(why);
+                }
+                Err(why) => broken = broken.and(Err(why)),
             }
         }
+        walk.way.ended = self.ended.load(Ordering::Relaxed);
         broken
     }
 
-    fn count(&self, walk: &mut Walk, i_account: i64, finding: Finding, difference: Option<Difference>) {
+    fn count(&self, walk: &mut Walk, subject: &Subject, finding: Finding, difference: Option<Difference>) {
         walk.counts.add(finding);
-        walk.place.done.push(i_account);
-        self.shared.telemetry.reconciled(&self.handler.name, finding);
+        match (walk.way.leg, subject.id.parse()) {
+            (Leg::Listed(_), Ok(number)) => walk.way.place.done.push(number),
+            _ => walk.way.done.push(subject.to_string()),
+        }
+        self.shared.telemetry.reconciled(&self.handler.name, subject.kind, finding);
         let room = walk.examples.len() < self.shared.settings.examples;
         if let (true, Some(difference)) = (room, difference) {
-            let (never_delivered, members) = match difference {
-                Difference::NeverDelivered => (true, Vec::new()),
-                Difference::Members(members) => (false, members),
-            };
-            walk.examples.push(Example { i_account, never_delivered, members });
+            walk.examples.push(Example::of(subject, difference));
         }
-    }
-
-    /// One account: what is true of it, beside what was delivered last.
-    async fn look(
-        &self,
-        listed: Listed,
-        last: Option<String>,
-        since: Timestamp,
-    ) -> Result<(Finding, Option<Difference>), Broken> {
-        self.turn().await?;
-        if listed.closed {
-            return Ok((Finding::Gone, None));
-        }
-        let Some(question) = self.event(listed.i_account, since) else { return Ok((Finding::Failed, None)) };
-        let asked = || self.shared.enrich.pb_data(&question, &self.fetch, None, (self.shared.now)());
-        let answer = match self.ask(asked).await? {
-            Ok(answer) => answer,
-            Err(error) => {
-                let i_account = listed.i_account;
-                tracing::warn!(
-                    handler = self.handler.name,
-                    i_account,
-                    reason = error.reason,
-                    "can't be compared"
-                );
-                return Ok((Finding::Failed, None));
-            }
-        };
-        let members = answer.and_then(|data| serde_json::from_str::<Map<String, Value>>(data.get()).ok());
-        let now = Now::new(members.unwrap_or_default(), &self.reconcile.ignore);
-        match now.beside(last.as_deref(), &self.reconcile.ignore) {
-            None => Ok((Finding::Same, None)),
-            Some(_) if now.is_gone() => Ok((Finding::Gone, None)),
-            Some(Difference::NeverDelivered) if self.reconcile.never_delivered == NeverDelivered::Leave => {
-                Ok((Finding::Left, None))
-            }
-            Some(_) => self.differs(listed.i_account, &now).await,
-        }
-    }
-
-    /// It seems to differ: unless a delivery sees to it, or has done so meanwhile, an event is made.
-    async fn differs(&self, i_account: i64, now: &Now) -> Result<(Finding, Option<Difference>), Broken> {
-        let subject = subject(i_account);
-        if self.is_on_its_way(&subject).await? {
-            return Ok((Finding::OnItsWay, None));
-        }
-        // in this order: a delivery that has ended in between has left its mark
-        let lasts = || self.shared.store.lasts(self.handler.name.clone(), vec![subject.clone()]);
-        let last = self.kept(lasts, "lasts").await?.pop();
-        let last = last.as_ref().map(|last| last.pb_data.as_str());
-        let Some(difference) = now.beside(last, &self.reconcile.ignore) else {
-            return Ok((Finding::Same, None));
-        };
-        if self.dry_run {
-            return Ok((Finding::Differing, Some(difference)));
-        }
-        let Some(event) = self.event(i_account, (self.shared.now)()) else {
-            return Ok((Finding::Failed, None));
-        };
-        let handlers = vec![self.handler.subscription(&event)];
-        self.kept(|| self.shared.store.accept(event.clone(), handlers.clone()), "accept").await?;
-        self.shared.nudge.notify_one();
-        Ok((Finding::Enqueued, Some(difference)))
-    }
-
-    /// Whether a delivery for this handler and account waits or is under way.
-    async fn is_on_its_way(&self, subject: &Subject) -> Result<bool, Broken> {
-        let page = Page { limit: NEWEST, subject: Some(subject.id.clone()), ..Page::default() };
-        let newest = self.kept(|| self.shared.store.events(page.clone()), "events").await?;
-        let waits = |state: &State| {
-            matches!(state, State::Pending { .. } | State::InFlight { .. } | State::Awaiting { .. })
-        };
-        let of_subject = newest.iter().filter(|summary| summary.event.subject == *subject);
-        let mut deliveries = of_subject.flat_map(|summary| &summary.deliveries);
-        Ok(deliveries.any(|delivery| delivery.handler == self.handler.name && waits(&delivery.state)))
-    }
-
-    /// The event that ESPF would have sent.
-    fn event(&self, i_account: i64, now: Timestamp) -> Option<Event> {
-        let body =
-            json!({ "event_type": self.reconcile.event_type, "variables": { "i_account": i_account } });
-        Event::read(SOURCE, body.to_string().as_bytes(), None, now).ok()
     }
 
     /// Waits for its turn.
-    async fn turn(&self) -> Result<(), Broken> {
+    pub(super) async fn turn(&self) -> Result<(), Broken> {
         if self.stop.is_cancelled() {
             return Err(Broken::Stopped);
         }
@@ -278,7 +284,7 @@ impl Walker {
     }
 
     /// Has the store do something, however long it fails.
-    async fn kept<T, F>(&self, work: impl Fn() -> F, verb: &'static str) -> Result<T, Broken>
+    pub(super) async fn kept<T, F>(&self, work: impl Fn() -> F, verb: &'static str) -> Result<T, Broken>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -301,7 +307,8 @@ impl Walker {
         self.known(|run, shown| {
             run.here += more;
             if let Some(shown) = shown {
-                (shown.counts, shown.total) = (walk.counts, walk.total);
+                (shown.counts, shown.listed, shown.way) =
+                    (walk.counts, walk.listed.clone(), walk.way.clone());
                 shown.examples.extend_from_slice(&walk.examples[shown.examples.len()..]);
             }
         });
@@ -319,8 +326,4 @@ impl Walker {
             change(run, &mut known.walk);
         }
     }
-}
-
-fn subject(i_account: i64) -> Subject {
-    Subject { kind: SubjectKind::Account, id: i_account.to_string() }
 }

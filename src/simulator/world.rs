@@ -246,6 +246,41 @@ impl World {
         self.accounts.remove(&i_account).is_some()
     }
 
+    /// The ids of all customers, those that are closed among them.
+    pub fn customer_ids(&self) -> Vec<i64> {
+        self.customers.keys().copied().collect()
+    }
+
+    /// A customer as it is now.
+    pub fn customer(&self, i_customer: i64) -> Option<&CustomerInfo> {
+        self.customers.get(&i_customer)
+    }
+
+    /// Adds a customer, without accounts.
+    pub fn add_customer(&mut self) -> i64 {
+        let i_customer = self.customers.last_key_value().map_or(0, |(last, _)| *last) + 1;
+        self.customers.insert(i_customer, customer(i_customer));
+        i_customer
+    }
+
+    /// A change to a customer; nothing tells of it.
+    pub fn rename_customer(&mut self, i_customer: i64, name: &str) {
+        if let Some(customer) = self.customers.get_mut(&i_customer) {
+            customer.name = Some(name.to_owned());
+        }
+    }
+
+    /// Terminates a customer: it stays, closed; lists have it only when they are asked for those. Answers whether it was open.
+    pub fn terminate_customer(&mut self, i_customer: i64) -> bool {
+        let Some(customer) = self.customers.get_mut(&i_customer) else { return false };
+        customer.bill_status.replace("C".into()).as_deref() != Some("C")
+    }
+
+    /// Takes a customer away without a trace.
+    pub fn remove_customer(&mut self, i_customer: i64) {
+        self.customers.remove(&i_customer);
+    }
+
     /// The volume-discount counters of an account.
     pub(crate) fn counters(&self, i_account: i64) -> Vec<FullVDCounterInfo> {
         if !self.accounts.contains_key(&i_account) {

@@ -6,6 +6,7 @@ pub(crate) mod model;
 pub(crate) mod moves;
 pub(crate) mod order;
 pub(crate) mod statuses;
+pub(crate) mod walks;
 pub(crate) mod way;
 
 use async_trait::async_trait;
@@ -66,6 +67,8 @@ macro_rules! conformance {
             control::notes_are_kept,
             control::what_is_old_is_forgotten_unless_it_is_needed,
             control::what_was_delivered_last_goes_with_its_subject,
+            walks::a_note_is_swapped_by_whoever_is_first,
+            walks::what_was_delivered_is_found_page_by_page,
             moves::everything_moves_to_another_store_and_back,
             moves::everything_moves_in,
         }

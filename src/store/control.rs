@@ -76,11 +76,23 @@ pub trait Control: Store {
     /// What was delivered last to `handler` for each of these subjects; those of whom there is nothing are left out.
     async fn lasts(&self, handler: String, subjects: Vec<Subject>) -> Result<Vec<Last>, StoreError>;
 
+    /// What was delivered last to `handler`, about whatever subject, page after page: those that come after the place `after`, in
+    /// an order of the store's own that stays. Whoever follows [`LastPage::next`] to its end meets each subject once that is
+    /// there all the time. At most `limit` of them, and perhaps none although there are more: what is looked at is bounded, too.
+    ///
+    /// A place that another kind of store gave is none: it begins anew.
+    async fn delivered(
+        &self,
+        handler: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<LastPage, StoreError>;
+
     /// Forgets a bounded part of what is old enough.
     ///
     /// Events go with their deliveries and attempts, except those with a delivery that still holds its place in a lane
     /// (pending, in flight, awaiting, parked where the order is strict). What was delivered last goes only when the last
-    /// event of its subject has gone and was about its end (its type ends in `/Deleted`).
+    /// event of its subject has gone and was about its end (its type ends in `/Deleted` or `/Status/Closed`).
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError>;
 
     /// A note by name: how far a walk is, and the like.
@@ -88,6 +100,11 @@ pub trait Control: Store {
 
     /// Keeps a note under a name, in place of the one before.
     async fn put_note(&self, name: String, text: String) -> Result<(), StoreError>;
+
+    /// Keeps a note in place of just this one (none: there is no note of that name yet); answers whether it has, or found another.
+    /// So whoever holds what a note stands for is told when somebody else has taken it.
+    async fn swap_note(&self, name: String, before: Option<String>, text: String)
+    -> Result<bool, StoreError>;
 
     /// Rows for another store, whatever kind it is: of the tables in a fixed order, `limit` at most. All that is accepted is
     /// in them. Nothing else should use the store meanwhile.
@@ -165,6 +182,15 @@ pub struct Last {
     pub pb_data: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// A part of what was delivered last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastPage {
+    /// In the store's order.
+    pub lasts: Vec<Last>,
+    /// The place after them; none at the end.
+    pub next: Option<String>,
 }
 
 /// What is old enough.

@@ -56,8 +56,8 @@ pub use self::settings::PostgresSettings;
 use super::number::DELIVERIES;
 use super::{
     Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
-    EventSummary, Last, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status, StatusEnd,
-    StatusJob, Store, StoreError, Subscription, Want,
+    EventSummary, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status,
+    StatusEnd, StatusJob, Store, StoreError, Subscription, Want,
 };
 use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
@@ -444,6 +444,16 @@ impl Control for PostgresStore {
         self.again(|session| control::lasts(session, &handler, &subjects)).await
     }
 
+    async fn delivered(
+        &self,
+        handler: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<LastPage, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.again(|session| control::delivered(session, &handler, after.as_deref(), limit)).await
+    }
+
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
         self.again(|session| prune::prune(session, &prune)).await
     }
@@ -458,6 +468,15 @@ impl Control for PostgresStore {
 
     async fn put_note(&self, name: String, text: String) -> Result<(), StoreError> {
         self.again(|session| control::put_note(session, &name, &text)).await
+    }
+
+    async fn swap_note(
+        &self,
+        name: String,
+        before: Option<String>,
+        text: String,
+    ) -> Result<bool, StoreError> {
+        self.unless_done(|session| control::swap_note(session, &name, before.as_deref(), &text)).await
     }
 
     async fn dump(&self, after: Option<DumpCursor>, limit: usize) -> Result<DumpPage, StoreError> {

@@ -1,8 +1,9 @@
 //! The embedded store: an inbox and a database, each with one thread that writes for all (group commit), and readers beside.
 //!
-//! SQLite in WAL mode with `synchronous=FULL`: a commit is on the disk before anybody hears of it, and an operator can look
-//! inside with `sqlite3`. What is accepted is written to a journal first, which is quicker, and filed in the database before
-//! anybody asks for it. A lock on a file beside it makes sure that two gateways never share one store.
+//! SQLite in WAL mode: a commit is on the disk before anybody hears of it, and an operator can look inside with `sqlite3`. What is
+//! accepted and what is recorded of attempts goes to a journal first, which is quicker, and is filed in the database before
+//! anybody asks for it; most deliveries are done by then, and get there once. Only claims don't wait for the disk. A lock on a
+//! file beside it makes sure that two gateways never share one store.
 //!
 //! Order is kept by lanes: all deliveries of one handler and subject, in the order of acceptance. Only the head of a lane
 //! can be claimed, and that it is the head is written down when it becomes so; hence a claim costs the same with ten
@@ -14,6 +15,8 @@ mod control;
 mod deliveries;
 mod dump;
 mod entry;
+mod express;
+mod filing;
 mod inbox;
 mod journal;
 mod lane;
@@ -38,16 +41,17 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 
-use self::acceptor::{Acceptor, Desk};
+use self::acceptor::{Acceptor, Desk, Kept};
 use self::batch::Batch;
+use self::entry::Entry;
 use self::inbox::Inbox;
 use self::journal::Journal;
 use self::readers::Readers;
 use self::writer::{Files, Writer};
 use super::{
     Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
-    EventSummary, Last, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status, StatusEnd,
-    StatusJob, Store, StoreError, Subscription, Want,
+    EventSummary, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status,
+    StatusEnd, StatusJob, Store, StoreError, Subscription, Want,
 };
 use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
@@ -144,14 +148,17 @@ impl SqliteStore {
         let inbox = Arc::new(Inbox::load(&db, filed)?);
         let next = entries.last().map_or(0, |(number, _)| *number).max(filed) + 1;
         for (number, entry) in entries.into_iter().filter(|(number, _)| *number > filed) {
-            inbox.add([(number, Arc::new(entry::decode(&entry)?))]);
+            inbox.add([(number, Entry::decode(&entry)?)]);
         }
+        inbox.fly(filing::unfiled_claims(&db)?, Vec::new());
         let db = Batch::new(db, Arc::clone(&inbox));
-        let (deliveries, statuses) = db.transaction(|db| {
+        db.transaction(true, |db| {
             pauses::look(db)?;
-            inbox::file(db)?;
-            Ok((deliveries::recover(db, now)?, statuses::recover(db)?))
+            filing::file(db)
         })?;
+        // by the tally, which is written with a commit
+        let (deliveries, statuses) =
+            db.transaction(true, |db| Ok((deliveries::recover(db, now)?, statuses::recover(db)?)))?;
         // The log of a gateway that was killed is left behind. One that is killed again and again, sooner than its first
         // checkpoint, would let it grow without end.
         writer::checkpoint(&db, "TRUNCATE")?;
@@ -174,7 +181,7 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         if self.inbox.len() > 0
-            && let Err(error) = self.writer.run(inbox::file).await
+            && let Err(error) = self.writer.run_lazily(filing::file).await
         {
             tracing::warn!(%error, "the events accepted last can't be shown yet");
         }
@@ -255,14 +262,26 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError> {
-        self.writer.run(move |db| deliveries::claim(db, now, &wants)).await
+        self.writer.run_lazily(move |db| deliveries::claim(db, now, &wants)).await
     }
 
     async fn record(&self, record: Record) -> Result<(), StoreError> {
+        if let Some(flying) = self.inbox.depart(&record) {
+            match self.acceptor.keep(record.clone()).await {
+                Ok(Kept::Here) => return Ok(()),
+                Ok(Kept::TooLong) => {}
+                Err(error) => {
+                    self.inbox.fly_on(record.delivery, flying);
+                    return Err(error);
+                }
+            }
+        }
+        self.inbox.land(record.delivery);
         self.writer.run(move |db| deliveries::record(db, &record)).await
     }
 
     async fn release(&self, delivery: DeliveryId, claim: u32, due: Timestamp) -> Result<(), StoreError> {
+        self.inbox.land(delivery);
         self.writer.run(move |db| deliveries::release(db, delivery, claim, due)).await
     }
 
@@ -287,15 +306,25 @@ impl Store for SqliteStore {
     }
 
     async fn next_due(&self, wants: Vec<Want>) -> Result<Option<Timestamp>, StoreError> {
-        self.read(move |db| deliveries::next_due(db, &wants)).await
+        self.writer.run_lazily(move |db| deliveries::next_due(db, &wants)).await
     }
 
     async fn put_status(&self, status: Status) -> Result<(), StoreError> {
-        self.writer.run(move |db| statuses::put(db, &status)).await
+        self.writer
+            .run(move |db| {
+                file_statuses(db)?;
+                statuses::put(db, &status)
+            })
+            .await
     }
 
     async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {
-        self.writer.run(move |db| statuses::claim(db, now, limit)).await
+        self.writer
+            .run(move |db| {
+                file_statuses(db)?;
+                statuses::claim(db, now, limit)
+            })
+            .await
     }
 
     async fn finish_status(&self, job: &StatusJob, end: StatusEnd, now: Timestamp) -> Result<(), StoreError> {
@@ -304,7 +333,11 @@ impl Store for SqliteStore {
     }
 
     async fn next_status_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.run(statuses::next_due).await
+        if self.inbox.has_statuses() {
+            self.read(statuses::next_due).await
+        } else {
+            self.readers.run(statuses::next_due).await
+        }
     }
 
     async fn events(&self, mut page: Page) -> Result<Vec<EventSummary>, StoreError> {
@@ -384,7 +417,17 @@ impl Control for SqliteStore {
     }
 
     async fn lasts(&self, handler: String, subjects: Vec<Subject>) -> Result<Vec<Last>, StoreError> {
-        self.readers.run(move |db| control::lasts(db, &handler, &subjects)).await
+        self.read(move |db| control::lasts(db, &handler, &subjects)).await
+    }
+
+    async fn delivered(
+        &self,
+        handler: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<LastPage, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.readers.run(move |db| control::delivered(db, &handler, after.as_deref(), limit)).await
     }
 
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
@@ -397,6 +440,15 @@ impl Control for SqliteStore {
 
     async fn put_note(&self, name: String, text: String) -> Result<(), StoreError> {
         self.writer.run(move |db| control::put_note(db, &name, &text)).await
+    }
+
+    async fn swap_note(
+        &self,
+        name: String,
+        before: Option<String>,
+        text: String,
+    ) -> Result<bool, StoreError> {
+        self.writer.run(move |db| control::swap_note(db, &name, before.as_deref(), &text)).await
     }
 
     async fn dump(&self, after: Option<DumpCursor>, limit: usize) -> Result<DumpPage, StoreError> {
@@ -428,6 +480,11 @@ fn keep_sample(db: &Connection, sample: &Sample, keep: i64) -> Result<(), StoreE
         .execute(params![sample.source, row::micros(sample.received_at), sample.reason, sample.body])?;
     db.prepare_cached("DELETE FROM sample WHERE seq <= ?1")?.execute([db.last_insert_rowid() - keep])?;
     Ok(())
+}
+
+/// Those that came with attempts: the newest wins, and of two of the same time the last.
+fn file_statuses(db: &Batch) -> Result<(), StoreError> {
+    if db.inbox.has_statuses() { filing::file(db) } else { Ok(()) }
 }
 
 fn probe(db: &Connection) -> Result<(), StoreError> {

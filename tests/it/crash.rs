@@ -7,7 +7,7 @@ mod account;
 mod load;
 #[path = "../../src/store/postgres/tests/server.rs"]
 pub(crate) mod postgres;
-mod process;
+pub(crate) mod process;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -348,3 +348,43 @@ async fn events_of_one_account_are_sent_one_after_the_other() {
         assert!(seen.is_sorted(), "{seen:?}");
     }
 }
+
+#[tokio::test]
+async fn customers_are_added_changed_and_closed_and_only_lists_that_want_them_have_closed_ones() {
+    let simulator = start(30).await;
+    let login = log_in(&simulator).await;
+    let ask = async |method: &str, params: Value| {
+        let body = json!({ "params": params, "auth_info": { "session_id": login["session_id"] } });
+        call(&simulator, &format!("Customer/{method}"), body).await
+    };
+    let acme = json!({ "customer_info": { "name": "Acme", "i_parent": 2 } });
+    let (_, added) = ask("add_customer", acme.clone()).await;
+    assert_eq!(added, json!({ "i_customer": 4 }));
+    let (status, twice) = ask("add_customer", acme).await;
+    assert_eq!((status, &twice["faultcode"]), (500, &json!("Server.Customer.duplicate_name")), "{twice}");
+    ask("update_customer", json!({ "customer_info": { "i_customer": 4, "email": "acme@example.org" } }))
+        .await;
+    let (_, found) = ask("get_customer_info", json!({ "i_customer": 4 })).await;
+    let info = &found["customer_info"];
+    assert_eq!((&info["name"], &info["email"]), (&json!("Acme"), &json!("acme@example.org")));
+    let (_, nobody) = ask("update_customer", json!({ "customer_info": { "i_customer": 9 } })).await;
+    assert_eq!(nobody["faultcode"], "Server.Customer.update_customer.not_found");
+
+    for success in [1, 0] {
+        let (_, ended) = ask("terminate_customer", json!({ "i_customer": 2 })).await;
+        assert_eq!(ended, json!({ "success": success }));
+    }
+    let listed = async |params: Value| {
+        let (_, answer) = ask("get_customer_list", params).await;
+        let list = answer["customer_list"].as_array().cloned().unwrap_or_default();
+        let ids: Vec<i64> = list.iter().filter_map(|customer| customer["i_customer"].as_i64()).collect();
+        (ids, answer["total"].as_i64())
+    };
+    assert_eq!(listed(json!({ "get_total": 1 })).await, (vec![1, 3, 4], Some(3)));
+    assert_eq!(
+        listed(json!({ "get_total": 1, "with_terminated": 1, "limit": 2, "offset": 1 })).await,
+        (vec![2, 3], Some(4))
+    );
+    assert_eq!(listed(json!({ "bill_status": "C", "with_terminated": 1 })).await, (vec![2], None));
+    assert_eq!(listed(json!({ "i_parent": 2 })).await, (vec![4], None));
+}

@@ -62,7 +62,10 @@ impl Plan {
             let wanted = config.settings.type_name(structure).map(str::to_owned);
             let name = taken.unique(wanted.unwrap_or_else(|| names::type_name(&structure.name.local)), "");
             let statics = static_names.entry(*home).or_insert_with(statics);
-            tables.push(statics.unique(names::shout(&name), "_"));
+            // who imports a type called ID doesn't want a table with it
+            let table = names::shout(&name);
+            let table = if table == name { table + "_TABLE" } else { table };
+            tables.push(statics.unique(table, "_"));
             types.push(name);
         }
         let elsewhere = model.structures.iter().map(|it| config.settings.elsewhere(it)).collect();
@@ -79,7 +82,7 @@ impl Plan {
                 .filter(|structure| plan.homes[*structure] != own && plan.elsewhere[*structure].is_none())
                 .filter(|structure| taken.take(&plan.types[*structure]))
                 .collect();
-            let operations = service
+            let mut operations: Vec<OperationPlan> = service
                 .operations
                 .iter()
                 .map(|operation| {
@@ -89,13 +92,17 @@ impl Plan {
                         name += &operation.number.to_string();
                     }
                     let method = name.clone();
-                    if !taken.take(&name) {
+                    // a type without members is a value, too, and shares the statics' names
+                    if !taken.take(&name) || !statics.take(&name) {
                         name = taken.unique(name + "Call", "");
+                        statics.take(&name);
                     }
-                    let table = statics.unique(names::shout(&operation.name), "_");
-                    OperationPlan { ty: name, table, method }
+                    OperationPlan { ty: name, table: String::new(), method }
                 })
                 .collect();
+            for (plan, operation) in operations.iter_mut().zip(&service.operations) {
+                plan.table = statics.unique(names::shout(&operation.name), "_");
+            }
             let short = config.short_name(&service.name);
             let client = taken.unique(names::type_name(&short) + "Client", "");
             let server = taken.unique(names::type_name(&short) + "Server", "");

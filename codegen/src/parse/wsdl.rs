@@ -20,7 +20,7 @@ pub(crate) struct Message {
 pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) at: At,
-    /// `None` when neither `type` nor `element` could be made out; that has been reported.
+    /// `None` when neither `type` nor `element` could be made out.
     pub(crate) content: Option<PartContent>,
 }
 
@@ -131,8 +131,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) at: At,
     pub(crate) documentation: String,
-    /// The bindings of its ports.
-    pub(crate) bindings: Vec<Reference>,
+    /// Its ports: the name of each, and its binding.
+    pub(crate) ports: Vec<(String, Reference)>,
 }
 
 /// What holds the parts of a SOAP binding, of either version.
@@ -159,11 +159,6 @@ fn parse_part(element: &Element, diagnostics: &mut Diagnostics) -> Option<Part> 
     } else if element.attribute("type").is_some() {
         reference(element, "type", diagnostics).map(PartContent::Type)
     } else {
-        diagnostics.error(
-            element.at,
-            format!("part `{name}` has neither `type` nor `element`"),
-            "say what the part holds",
-        );
         None
     };
     Some(Part { name, at: element.at, content })
@@ -310,10 +305,16 @@ fn body(element: &Element) -> Option<Body> {
     })
 }
 
-/// `soap:header` or `soap:headerfault`.
+/// `soap:header` or `soap:headerfault`; one that doesn't say what it holds is left out.
 fn header(element: &Element, diagnostics: &mut Diagnostics) -> Option<Header> {
+    for attribute in ["message", "part"] {
+        if element.value(attribute).is_none_or(str::is_empty) {
+            let what = format!("a `{}` is left out: it has no `{attribute}`", element.name.local);
+            diagnostics.warning(element.at, what, "give it one");
+            return None;
+        }
+    }
     let part = required(element, "part", diagnostics)?;
-    required(element, "message", diagnostics)?;
     Some(Header {
         at: element.at,
         message: reference(element, "message", diagnostics),
@@ -324,14 +325,17 @@ fn header(element: &Element, diagnostics: &mut Diagnostics) -> Option<Header> {
 
 pub(super) fn service(element: &Element, diagnostics: &mut Diagnostics) -> Option<Service> {
     let name = required(element, "name", diagnostics)?;
-    let bindings = element
+    let ports = element
         .all(WSDL, "port")
         .filter_map(|port| {
             required(port, "binding", diagnostics)?;
-            reference(port, "binding", diagnostics)
+            Some((
+                port.value("name").unwrap_or_default().to_owned(),
+                reference(port, "binding", diagnostics)?,
+            ))
         })
         .collect();
-    Some(Service { name, at: element.at, documentation: documentation::of(element), bindings })
+    Some(Service { name, at: element.at, documentation: documentation::of(element), ports })
 }
 
 fn declared(namespace: &Rc<str>, name: &str) -> QName {

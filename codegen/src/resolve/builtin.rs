@@ -69,6 +69,11 @@ pub(super) fn look_up(name: &QName) -> Option<Option<Type>> {
     let list_of = |item| Some(Type::List(Box::new(Type::Simple(item))));
     Some(match &*name.local {
         "anyType" | "anySimpleType" | "ur-type" => Some(Type::Any),
+        // what the drafts of 1999 and 2000 called them
+        "timeInstant" => Some(Type::Simple(Simple::DateTime)),
+        "timeDuration" => Some(Type::Simple(Simple::Duration)),
+        "uriReference" | "uri-reference" => Some(Type::Simple(Simple::AnyUri)),
+        "CDATA" => Some(Type::Simple(Simple::NormalizedString)),
         "NMTOKENS" => list_of(Simple::NmToken),
         "IDREFS" => list_of(Simple::IdRef),
         "ENTITIES" => list_of(Simple::Entity),

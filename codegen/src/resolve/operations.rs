@@ -33,8 +33,9 @@ pub(super) fn services(
             }
         }
     }
-    // a definition may stop at its bindings, leaving the service to whoever has the address
-    if documents.iter().all(|document| document.services.is_empty()) {
+    // a definition may stop at its bindings, leaving the service to whoever has the address, or misspell them there
+    let mut ports = documents.iter().flat_map(|document| &document.services).flat_map(|it| &it.ports);
+    if ports.all(|(_, binding)| !resolver.bindings.contains_key(&binding.name)) {
         for document in documents {
             services.extend(resolver.bindings_alone(document, stem, seen));
         }
@@ -70,17 +71,17 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
 
     /// A service for each of its port types: the first has the service's name, the others their own.
     fn service(&mut self, document: &Parsed, service: &wsdl::Service) -> Vec<Service> {
-        if service.bindings.is_empty() {
+        if service.ports.is_empty() {
             self.leave_out(service.at, format!("service `{}`", service.name), "it has no port");
         }
         let mut bindings = Vec::new();
-        for reference in &service.bindings {
+        for (port, reference) in &service.ports {
             match self.bindings.get(&reference.name).copied() {
                 Some(found) => bindings.push(found),
                 None => {
                     let before = self.types.missing_so_far();
                     self.types.note_missing(reference, "binding", self.bindings.keys().copied());
-                    self.leave_out_missing(before, "a port");
+                    self.leave_out_missing(before, &format!("port `{port}`"));
                 }
             }
         }
@@ -298,6 +299,14 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         let mut contents = Vec::new();
         for part in parts {
             let (name, ty) = self.part_content(part)?;
+            if kind == BodyKind::Document && name.is_none() {
+                let what = format!("part `{}` of a message in document style has a type", part.name);
+                self.types.diagnostics.warning(
+                    part.at,
+                    format!("{what}: an element of the part's name is written, and stacks differ in that"),
+                    "declare an element and name that, or use style rpc (WS-I Basic Profile R2204)",
+                );
+            }
             contents.push((part, name, ty));
         }
         match (contents.as_slice(), kind) {
@@ -340,7 +349,12 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
 
     /// The name and type of a part; for `element` the element's own name.
     fn part_content(&mut self, part: &wsdl::Part) -> Option<(Option<QName>, Type)> {
-        match part.content.as_ref()? {
+        let Some(content) = &part.content else {
+            let what = format!("part `{}` has neither `type` nor `element`", part.name);
+            self.types.note_unreadable(part.at, what, "say what the part holds");
+            return None;
+        };
+        match content {
             PartContent::Type(reference) => self.types.by_name(reference).map(|ty| (None, ty)),
             PartContent::Element(reference) => {
                 self.types.by_element(reference).map(|(name, ty)| (Some(name), ty))
@@ -395,7 +409,7 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         let mut members: Vec<Member> = Vec::new();
         for fault in &operation.faults {
             let before = self.types.missing_so_far();
-            let Some((part, element, ty)) = self.fault(fault) else {
+            let Some((part, element, ty)) = self.fault(operation, fault) else {
                 let what = format!("fault `{}` of operation `{}`", fault.name, operation.name);
                 self.leave_out_missing(before, &what);
                 continue;
@@ -414,9 +428,18 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
         Some(self.types.fault_choice(name, at, members))
     }
 
-    fn fault(&mut self, fault: &PortFault) -> Option<(&'a wsdl::Part, Option<QName>, Type)> {
+    fn fault(
+        &mut self,
+        operation: &PortOperation,
+        fault: &PortFault,
+    ) -> Option<(&'a wsdl::Part, Option<QName>, Type)> {
         let message = self.message(&fault.message)?;
-        let [part] = message.parts.as_slice() else { return None };
+        let [part] = message.parts.as_slice() else {
+            let what = format!("fault `{}` of operation `{}`", fault.name, operation.name);
+            let reason = format!("its message has {} parts instead of one", message.parts.len());
+            self.leave_out(fault.message.at, what, &reason);
+            return None;
+        };
         let (element, ty) = self.part_content(part)?;
         Some((part, element, ty))
     }

@@ -15,7 +15,7 @@ macro_rules! compiled {
     };
 }
 compiled! {
-    any any_literal arrays attributes both_ends choices circular derived documentation elsewhere facets far header imports literal literal_rpc mime mixed names nillable numbers parts recursion redefined renamed scalars schemas services settings shared simple_types smallest soap_1_2 substitution undefined unserved
+    any any_literal arrays attributes both_ends choices circular copies dataset derived documentation drafts elsewhere encodings everybody facets far header imports letters literal literal_arrays literal_rpc mime mixed names nillable numbers parts recursion redefined renamed scalars schemas services settings shared simple_types smallest soap_1_2 spaceless substitution unclear undefined unserved
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn config(case: &Path) -> Config {
             ("exact_floats", _) => config.exact_floats(true),
             ("embed_definitions", _) => config.embed_definitions(true),
             ("strict", _) => config.strict(true),
+            ("location", rest) => config.location(two(rest).0, case.join(two(rest).1)),
             ("secret", pattern) => config.secret(pattern),
             (other, _) => panic!("{}: no setting {other}", case.display()),
         };

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Operator;
 use super::control::{Refusal, bad, body};
-use crate::reconcile::{Example, Order, Refused, View};
+use crate::reconcile::{Difference, Example, Leg, Order, Refused, View};
 
 pub(super) fn routes() -> Router<Arc<Operator>> {
     Router::new()
@@ -43,7 +43,9 @@ async fn start(
     let Start { handler, dry_run, rate, resume } = body(request)?;
     let reconciler = operator.reconciler.as_ref().ok_or_else(unable)?;
     if rate.is_some_and(|rate| !rate.is_finite() || rate < SLOWEST) {
-        return Err(bad(&format!("rate is a number of accounts per second, {SLOWEST} or more")));
+        return Err(bad(&format!(
+            "rate is a number of accounts and customers per second, {SLOWEST} or more"
+        )));
     }
     let order = Order { dry_run, rate, resume };
     let names = handler.map_or_else(|| reconciler.fit(), |handler| vec![handler]);
@@ -71,7 +73,7 @@ const SLOWEST: f64 = 0.001;
 
 fn refusal(operator: &Operator, refused: &Refused) -> Refusal {
     let status = match refused {
-        Refused::Running(_) | Refused::NothingToResume(_) => StatusCode::CONFLICT,
+        Refused::Running(_) | Refused::Elsewhere { .. } | Refused::NothingToResume(_) => StatusCode::CONFLICT,
         Refused::Unknown(_) | Refused::Unfit { .. } => StatusCode::BAD_REQUEST,
         Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         Refused::Store(error) => return operator.failed()(error.clone()),
@@ -92,9 +94,21 @@ async fn halt(
 ) -> Result<Response, Refusal> {
     let Halt { handler } = body(request)?;
     let reconciler = operator.reconciler.as_ref().ok_or_else(unable)?;
-    let mut names = handler.map_or_else(|| reconciler.fit(), |handler| vec![handler]);
-    names.retain(|name| reconciler.halt(name));
-    Ok(Json(json!({ "stopped": names })).into_response())
+    let names = handler.map_or_else(|| reconciler.fit(), |handler| vec![handler]);
+    let (mut stopped, mut first) = (Vec::new(), None);
+    for name in names {
+        match reconciler.halt(&name) {
+            Ok(true) => stopped.push(name),
+            Ok(false) => {}
+            Err(refused) => {
+                first.get_or_insert(refused);
+            }
+        }
+    }
+    match first.filter(|_| stopped.is_empty()) {
+        Some(refused) => Err(refusal(&operator, &refused)),
+        None => Ok(Json(json!({ "stopped": stopped })).into_response()),
+    }
 }
 
 async fn walks(State(operator): State<Arc<Operator>>) -> Result<Response, Refusal> {
@@ -102,14 +116,11 @@ async fn walks(State(operator): State<Arc<Operator>>) -> Result<Response, Refusa
     Ok(Json(json!({ "walks": reconciler.walks().iter().map(view).collect::<Vec<_>>() })).into_response())
 }
 
-fn view(View { walk, estimate, waits }: &View) -> Value {
+fn view(View { walk, here, leg, estimate, waits }: &View) -> Value {
     let counts = &walk.counts;
-    let example = |example: &Example| {
-        json!({
-            "subject": { "kind": "account", "id": example.i_account.to_string() },
-            "never_delivered": example.never_delivered,
-            "members": example.members,
-        })
+    let (leg, of) = match leg {
+        Leg::Delivered => ("delivered", None),
+        Leg::Listed(walked) => ("listed", Some(walked)),
     };
     json!({
         "handler": walk.handler,
@@ -120,7 +131,13 @@ fn view(View { walk, estimate, waits }: &View) -> Value {
         "rate": walk.rate,
         "started_at": walk.started_at,
         "ended_at": walk.ended_at,
-        "total": walk.total,
+        "gateway": walk.by.as_ref().map(|by| &by.gateway),
+        "since": walk.by.as_ref().map(|by| by.since),
+        "here": here,
+        "leg": leg,
+        "of": of,
+        "listed": walk.listed,
+        "total": walk.total(),
         "seen": counts.seen(),
         "same": counts.same,
         "differing": counts.differing,
@@ -128,10 +145,26 @@ fn view(View { walk, estimate, waits }: &View) -> Value {
         "on_its_way": counts.on_its_way,
         "left": counts.left,
         "gone": counts.gone,
+        "untold": counts.untold,
+        "unheard": counts.unheard,
         "failed": counts.failed,
         "per_second": estimate.map(|estimate| estimate.per_second),
         "seconds_left": estimate.and_then(|estimate| estimate.left).map(|left| left.as_secs_f64()),
         "examples": walk.examples.iter().map(example).collect::<Vec<_>>(),
+    })
+}
+
+fn example(example: &Example) -> Value {
+    let (word, members) = match &example.difference {
+        Difference::NeverDelivered => ("never_delivered", &[][..]),
+        Difference::Members(members) => ("members", &members[..]),
+        Difference::Gone => ("gone", &[][..]),
+        Difference::Unheard => ("unheard", &[][..]),
+    };
+    json!({
+        "subject": { "kind": example.kind, "id": example.id },
+        "difference": word,
+        "members": members,
     })
 }
 

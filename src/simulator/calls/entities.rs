@@ -5,7 +5,7 @@ use portabilling::{access_policy, customer, did, invoice, product, sim_card};
 use soapstone_soap::{Context, Fault, Operation};
 
 use super::super::page::{Page, like, same};
-use super::{Answer, Billing, not_simulated};
+use super::{Answer, Billing, State, not_simulated};
 
 impl customer::CustomerServer for Billing {
     async fn get_customer_info(
@@ -33,14 +33,73 @@ impl customer::CustomerServer for Billing {
         let page =
             Page { limit: request.limit, offset: request.offset, cap: 1000, get_total: request.get_total };
         let (customer_list, total) = page.of(state.world.customers.values(), |customer| {
-            like(request.name.as_deref(), customer.name.as_deref())
+            let closed = customer.bill_status.as_deref() == Some("C");
+            (!closed || request.with_terminated == Some(1))
+                && same(request.i_parent, customer.i_parent)
+                && same(request.i_customer_type, customer.i_customer_type)
+                && same(request.bill_status.as_ref(), customer.bill_status.as_ref())
+                && like(request.name.as_deref(), customer.name.as_deref())
         });
         Ok(GetCustomerListResponse { customer_list, total })
+    }
+
+    async fn add_customer(
+        &self,
+        request: AddCustomerRequest,
+        _: &mut Context,
+    ) -> Answer<AddUpdateCustomerResponse> {
+        let state = &mut *self.state();
+        let info = request.customer_info.unwrap_or_default();
+        if state
+            .world
+            .customers
+            .values()
+            .any(|customer| customer.name.is_some() && customer.name == info.name)
+        {
+            return Err(Fault::new("Server.Customer.duplicate_name", "there is one of that name").into());
+        }
+        let i_customer = state.world.add_customer();
+        change(state, i_customer, &info);
+        Ok(AddUpdateCustomerResponse { i_customer: Some(i_customer) })
+    }
+
+    async fn update_customer(
+        &self,
+        request: UpdateCustomerRequest,
+        _: &mut Context,
+    ) -> Answer<AddUpdateCustomerResponse> {
+        let state = &mut *self.state();
+        let info = request.customer_info.unwrap_or_default();
+        let i_customer = info.i_customer.unwrap_or_default();
+        if !change(state, i_customer, &info) {
+            let text = format!("Customer {i_customer} not found");
+            return Err(Fault::new("Server.Customer.update_customer.not_found", text).into());
+        }
+        Ok(AddUpdateCustomerResponse { i_customer: Some(i_customer) })
+    }
+
+    async fn terminate_customer(
+        &self,
+        request: TerminateCustomerRequest,
+        _: &mut Context,
+    ) -> Answer<TerminateCustomerResponse> {
+        let state = &mut *self.state();
+        let ended = state.world.terminate_customer(request.i_customer.unwrap_or_default());
+        Ok(TerminateCustomerResponse { success: Some(i64::from(ended)) })
     }
 
     fn not_implemented(&self, operation: &'static Operation) -> Fault {
         not_simulated(operation)
     }
+}
+
+/// Applies an update: absent members stay, nil clears, a value sets.
+fn change(state: &mut State, i_customer: i64, info: &CustomerInfo) -> bool {
+    let Some(customer) = state.world.customers.get_mut(&i_customer) else { return false };
+    let Ok(patch) = serde_json::to_value(info) else { return false };
+    let changed = soapstone_soap::fill_json(customer, patch).is_ok();
+    customer.i_customer = Some(i_customer);
+    changed
 }
 
 impl product::ProductServer for Billing {

@@ -312,7 +312,9 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_needed(mut bench: impl
 
 pub(crate) async fn what_was_delivered_last_goes_with_its_subject(bench: impl Bench) {
     for (number, (account, event_type)) in
-        [(1, "A/B"), (1, "A/Deleted"), (2, "A/Deleted"), (2, "A/B"), (3, "A/B")].into_iter().enumerate()
+        [(1, "A/B"), (1, "A/Deleted"), (2, "A/Deleted"), (2, "A/B"), (3, "A/B"), (4, "A/Status/Closed")]
+            .into_iter()
+            .enumerate()
     {
         let seconds = i64::try_from(number).expect("few");
         let made = Event { event_type: event_type.into(), ..event(None, account, at(seconds)) };
@@ -324,10 +326,11 @@ pub(crate) async fn what_was_delivered_last_goes_with_its_subject(bench: impl Be
     let subjects: Vec<_> = (1..=4).map(subject).collect();
     let last = |account, text: &str| Last { subject: subject(account), pb_data: text.into(), at: at(2) };
     let lasts = || bench.store().lasts("a".into(), subjects.clone());
-    assert_eq!(lasts().await.expect("an answer"), [last(1, "1"), last(2, "3"), last(3, "4")]);
+    assert_eq!(lasts().await.expect("an answer"), [last(1, "1"), last(2, "3"), last(3, "4"), last(4, "5")]);
     assert_eq!(bench.store().lasts("b".into(), subjects.clone()).await.expect("an answer"), []);
     let pruned = bench.store().prune(before(99, 0, 99)).await.expect("pruned");
-    assert_eq!(pruned.events, 5);
-    // the first was about its end; the second has come back since, and of the third nothing says that it is gone
+    assert_eq!(pruned.events, 6);
+    // those of the first and the fourth were about their end; the second has come back since, and of the third nothing says
+    // that it is gone
     assert_eq!(lasts().await.expect("an answer"), [last(2, "3"), last(3, "4")]);
 }

@@ -18,7 +18,7 @@ use crate::delivery::{DeliveryId, State};
 use crate::event::{EventId, Subject};
 use crate::handler::Order;
 use crate::store::number::{DELIVERIES, delivery_id};
-use crate::store::{Last, Pause, Scope, Subscription};
+use crate::store::{Last, LastPage, Pause, Scope, Subscription};
 
 /// The time of the n-th that is spread.
 fn spread(due: Timestamp, gap: Duration, n: usize) -> Timestamp {
@@ -208,6 +208,45 @@ pub(super) async fn lasts(
     Ok(lanes.iter().zip(subjects).filter_map(last).collect())
 }
 
+/// The rows of all handlers lie together, by their lanes: of those after this place, so many are looked at.
+pub(super) const AFTER: &str = "\
+    SELECT lane, handler = $3 FROM last_delivered WHERE lane > $1 ORDER BY lane LIMIT $2";
+
+pub(super) const DELIVERED: &str = "\
+    SELECT subject_kind, subject_id, pb_data, at FROM last_delivered WHERE lane = ANY ($1::uuid[]) ORDER BY lane";
+
+/// So many times as many as a page has.
+const LOOKED_AT: usize = 8;
+
+pub(super) async fn delivered(
+    mut session: Session,
+    handler: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<LastPage, Fault> {
+    let after = after.and_then(|after| after.parse::<Uuid>().ok()).unwrap_or_default();
+    let look_at = limit.saturating_mul(LOOKED_AT);
+    let looked_at = session.rows(AFTER, &[&after, &row::limit(look_at), &text(handler)]).await?;
+    let (mut lanes, mut place, mut more) = (Vec::new(), after, looked_at.len() >= look_at);
+    for row in &looked_at {
+        if lanes.len() >= limit {
+            more = true;
+            break;
+        }
+        place = row.try_get(0)?;
+        if row.try_get(1)? {
+            lanes.push(place);
+        }
+    }
+    let rows = session.rows(DELIVERED, &[&lanes]).await?;
+    let last = |row| {
+        let mut columns = Columns::of(row);
+        Ok(Last { subject: columns.subject()?, pb_data: columns.text()?, at: columns.time()? })
+    };
+    let lasts = rows.iter().map(last).collect::<Result<_, Fault>>()?;
+    Ok(LastPage { lasts, next: (more && limit > 0).then(|| place.to_string()) })
+}
+
 pub(super) async fn breakers(mut session: Session) -> Result<Vec<Breaker>, Fault> {
     let rows = session
         .rows("SELECT name, state, since, until, openings, reason, version FROM breaker ORDER BY name", &[])
@@ -267,4 +306,23 @@ pub(super) const PUT_NOTE: &str = "\
 pub(super) async fn put_note(mut session: Session, name: &str, note: &str) -> Result<(), Fault> {
     session.write(PUT_NOTE, &[&text(name), &text(note)]).await?;
     Ok(())
+}
+
+pub(super) async fn swap_note(
+    mut session: Session,
+    name: &str,
+    before: Option<&str>,
+    note: &str,
+) -> Result<bool, Fault> {
+    let kept = match before {
+        Some(before) => {
+            let sql = "UPDATE note SET text = $3 WHERE name = $1 AND text = $2";
+            session.write(sql, &[&text(name), &text(before), &text(note)]).await?
+        }
+        None => {
+            let sql = "INSERT INTO note (name, text) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            session.write(sql, &[&text(name), &text(note)]).await?
+        }
+    };
+    Ok(kept > 0)
 }

@@ -48,12 +48,12 @@ const DELIVERIES: &str = "\
     SELECT d.seq, d.handler, d.state, d.open FROM unnest($1::int8[]) AS w (seq)
     JOIN delivery d ON d.seq BETWEEN w.seq * 1024 AND w.seq * 1024 + 1023 ORDER BY d.seq FOR UPDATE OF d";
 
-/// What was delivered last lives as long as its subject: until an event says that it has been deleted, and none came after.
+/// What was delivered last lives as long as its subject: until an event says that it has been deleted or closed, and none came after.
 const FORGET_LASTS: &str = "\
     DELETE FROM last_delivered l USING (
         SELECT d.lane FROM unnest($1::int8[]) AS w (seq) JOIN event e ON e.seq = w.seq
         JOIN delivery d ON d.seq BETWEEN w.seq * 1024 AND w.seq * 1024 + 1023
-        WHERE e.event_type LIKE '%/Deleted' AND NOT EXISTS (
+        WHERE (e.event_type LIKE '%/Deleted' OR e.event_type LIKE '%/Status/Closed') AND NOT EXISTS (
             SELECT 1 FROM event n WHERE hashtextextended(n.subject_id, 0) = hashtextextended(e.subject_id, 0)
                 AND n.seq > e.seq AND n.subject_id = e.subject_id AND n.subject_kind = e.subject_kind)) gone
     WHERE l.lane = gone.lane";

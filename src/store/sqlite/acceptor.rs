@@ -1,4 +1,5 @@
-//! The thread that accepts: whoever waits for the journal shares a write with all others who wait (group commit).
+//! The thread that accepts, and keeps attempts: whoever waits for the journal shares a write with all others who wait (group
+//! commit).
 //!
 //! It looks for duplicates first: in the inbox, and only for an event that isn't newer than all that is filed, in the
 //! tables. Nobody hears an answer before the journal is on the disk, a duplicate's sender neither.
@@ -11,12 +12,13 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::StoreSettings;
-use super::entry::{self, Addressed};
-use super::inbox::{self, Inbox, Seen};
+use super::entry::{Addressed, Entry};
+use super::inbox::{Inbox, Seen};
 use super::journal::Journal;
-use super::row;
 use super::writer::Queue;
-use crate::store::{Accepted, StoreError};
+use super::{filing, row};
+use crate::event::EventId;
+use crate::store::{Accepted, Record, StoreError};
 
 /// The way to the thread.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub(super) struct Desk {
 
 enum Message {
     Offer(Offer),
+    Attempt(Offered),
     Probe(oneshot::Sender<Result<(), StoreError>>),
     /// Numbers go on after this one.
     GoOn(i64),
@@ -50,6 +53,22 @@ struct Offer {
     event: Arc<Addressed>,
     entry: Vec<u8>,
     caller: oneshot::Sender<Result<Accepted, StoreError>>,
+}
+
+/// An attempt that is to be kept.
+struct Offered {
+    attempt: Arc<Record>,
+    entry: Vec<u8>,
+    caller: oneshot::Sender<Result<Kept, StoreError>>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It is in the journal.
+    Here,
+    /// It is too long for that.
+    TooLong,
 }
 
 impl Acceptor {
@@ -75,9 +94,19 @@ impl Acceptor {
         if i64::try_from(event.1.len()).is_ok_and(|many| many > row::DELIVERIES) {
             return Err(StoreError::Rejected(format!("an event for more than {} handlers", row::DELIVERIES)));
         }
-        let entry = entry::encode(&event)?;
+        let event = Arc::new(event);
+        let entry = Entry::Accepted(Arc::clone(&event)).encode()?;
         let (caller, answer) = oneshot::channel();
-        self.send(Message::Offer(Offer { event: Arc::new(event), entry, caller })).await?;
+        self.send(Message::Offer(Offer { event, entry, caller })).await?;
+        answer.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Waits until the attempt is durable.
+    pub(super) async fn keep(&self, attempt: Record) -> Result<Kept, StoreError> {
+        let attempt = Arc::new(attempt);
+        let entry = Entry::Recorded(Arc::clone(&attempt)).encode()?;
+        let (caller, answer) = oneshot::channel();
+        self.send(Message::Attempt(Offered { attempt, entry, caller })).await?;
         answer.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
@@ -116,11 +145,23 @@ struct Run {
     nudged: bool,
 }
 
-struct Staged {
-    /// None: a duplicate, which waits for the commit since the first may be in it.
-    event: Option<(i64, Arc<Addressed>)>,
-    answer: Accepted,
-    caller: oneshot::Sender<Result<Accepted, StoreError>>,
+/// An entry that waits for the commit, and who waits for it.
+enum Staged {
+    New {
+        number: i64,
+        event: Arc<Addressed>,
+        caller: oneshot::Sender<Result<Accepted, StoreError>>,
+    },
+    /// It waits for the commit since the first may be in it.
+    Duplicate {
+        first: EventId,
+        caller: oneshot::Sender<Result<Accepted, StoreError>>,
+    },
+    Attempt {
+        number: i64,
+        attempt: Arc<Record>,
+        caller: oneshot::Sender<Result<Kept, StoreError>>,
+    },
 }
 
 impl Run {
@@ -130,6 +171,7 @@ impl Run {
             for message in batch.drain(..) {
                 match message {
                     Message::Offer(offer) => self.offer(offer),
+                    Message::Attempt(attempt) => self.attempt(attempt),
                     Message::Probe(caller) => {
                         // a caller that has gone away needs no answer
                         let _ = caller.send(self.desk.journal.probe().map_err(failed));
@@ -150,17 +192,15 @@ impl Run {
         }
         match self.seen(&event) {
             Ok(None) => self.stage(event, &entry, caller),
-            Ok(Some(id)) => {
-                self.staged.push(Staged { event: None, answer: Accepted::Duplicate(id), caller });
-            }
+            Ok(Some(first)) => self.staged.push(Staged::Duplicate { first, caller }),
             Err(error) => answer(caller, Err(error)),
         }
     }
 
-    fn seen(&self, event: &Addressed) -> Result<Option<crate::event::EventId>, StoreError> {
+    fn seen(&self, event: &Addressed) -> Result<Option<EventId>, StoreError> {
         match self.desk.inbox.seen(&event.0) {
             Seen::Here(id) => Ok(Some(id)),
-            Seen::Perhaps => inbox::same_filed(&self.desk.tables, &event.0),
+            Seen::Perhaps => filing::same_filed(&self.desk.tables, &event.0),
             Seen::Never => Ok(None),
         }
     }
@@ -180,8 +220,19 @@ impl Run {
         }
         self.desk.next += 1;
         self.desk.inbox.announce(&event);
-        let accepted = Accepted::New(event.0.id);
-        self.staged.push(Staged { event: Some((number, event)), answer: accepted, caller });
+        self.staged.push(Staged::New { number, event, caller });
+    }
+
+    fn attempt(&mut self, Offered { attempt, entry, caller }: Offered) {
+        if !self.desk.journal.could_hold(entry.len()) {
+            return answer(caller, Ok(Kept::TooLong));
+        }
+        let number = self.desk.next;
+        if let Err(error) = self.make_room(number, &entry) {
+            return answer(caller, Err(error));
+        }
+        self.desk.next += 1;
+        self.staged.push(Staged::Attempt { number, attempt, caller });
     }
 
     /// Stages the entry, if need be after what is staged is committed and what is accepted is filed.
@@ -211,7 +262,7 @@ impl Run {
         let number = self.desk.next;
         self.desk.next += 1;
         self.desk.inbox.announce(&event);
-        self.desk.inbox.add([(number, Arc::clone(&event))]);
+        self.desk.inbox.add([(number, Entry::Accepted(Arc::clone(&event)))]);
         let filed = self.desk.writer.file();
         if filed.is_err() {
             self.desk.inbox.withdraw(&event);
@@ -222,16 +273,17 @@ impl Run {
     fn commit(&mut self) {
         let committed = self.desk.journal.commit().map_err(failed);
         match &committed {
-            Ok(()) => self.desk.inbox.add(self.staged.iter().filter_map(|staged| staged.event.clone())),
+            Ok(()) => self.desk.inbox.add(self.staged.iter().filter_map(Staged::entry)),
             Err(error) => {
-                tracing::warn!(%error, events = self.staged.len(), "not accepted");
-                let events = self.staged.iter().filter_map(|staged| staged.event.as_ref());
-                events.for_each(|(_, event)| self.desk.inbox.withdraw(event));
+                tracing::warn!(%error, entries = self.staged.len(), "not kept");
+                for staged in &self.staged {
+                    if let Staged::New { event, .. } = staged {
+                        self.desk.inbox.withdraw(event);
+                    }
+                }
             }
         }
-        for staged in self.staged.drain(..) {
-            answer(staged.caller, committed.clone().map(|()| staged.answer));
-        }
+        self.staged.drain(..).for_each(|staged| staged.answer(committed.clone()));
     }
 
     /// Has the inbox filed once there is enough of it.
@@ -244,7 +296,29 @@ impl Run {
     }
 }
 
-fn answer(caller: oneshot::Sender<Result<Accepted, StoreError>>, answer: Result<Accepted, StoreError>) {
+impl Staged {
+    fn entry(&self) -> Option<(i64, Entry)> {
+        match self {
+            Self::New { number, event, .. } => Some((*number, Entry::Accepted(Arc::clone(event)))),
+            Self::Attempt { number, attempt, .. } => Some((*number, Entry::Recorded(Arc::clone(attempt)))),
+            Self::Duplicate { .. } => None,
+        }
+    }
+
+    fn answer(self, committed: Result<(), StoreError>) {
+        match self {
+            Self::New { event, caller, .. } => {
+                answer(caller, committed.map(|()| Accepted::New(event.0.id)));
+            }
+            Self::Duplicate { first, caller } => {
+                answer(caller, committed.map(|()| Accepted::Duplicate(first)));
+            }
+            Self::Attempt { caller, .. } => answer(caller, committed.map(|()| Kept::Here)),
+        }
+    }
+}
+
+fn answer<T>(caller: oneshot::Sender<Result<T, StoreError>>, answer: Result<T, StoreError>) {
     // a caller that has gone away needs no answer
     let _ = caller.send(answer);
 }

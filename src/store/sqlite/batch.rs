@@ -1,13 +1,17 @@
 //! One transaction that many verbs share, with what is added up in memory until it is committed.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::inbox::{self, Inbox};
-use crate::store::StoreError;
+use super::filing;
+use super::inbox::{Flying, Inbox, Waiting};
+use crate::delivery::DeliveryId;
+use crate::store::{Claimed, StoreError};
 
 /// The connection that writes.
 pub(super) struct Batch {
@@ -17,7 +21,12 @@ pub(super) struct Batch {
     pub(super) inbox: Arc<Inbox>,
     /// Up to which number the inbox is filed by this transaction, if it files.
     filed: Cell<Option<i64>>,
-    /// Whether its transactions wait for the disk, as they do except when the inbox is filed lazily.
+    /// What this transaction has claimed: all of it, and by number what isn't filed.
+    flying: RefCell<Vec<(DeliveryId, Flying)>>,
+    taken: RefCell<HashMap<i64, Timestamp>>,
+    /// The attempts that this transaction has filed before what came before them.
+    caught_up: RefCell<HashSet<i64>>,
+    /// Whether its transactions wait for the disk.
     synced: Cell<bool>,
     /// Whether some subject may be paused: else nobody need look. Never no if one is.
     pub(super) subjects_paused: Cell<bool>,
@@ -44,27 +53,33 @@ impl Batch {
             changes: RefCell::default(),
             inbox,
             filed: Cell::default(),
+            flying: RefCell::default(),
+            taken: RefCell::default(),
+            caught_up: RefCell::default(),
             synced: Cell::new(true),
             subjects_paused: Cell::new(true),
         }
     }
 
-    /// Does all of `work` or nothing.
+    /// Does all of `work` or nothing, and waits for the disk if it is to be `synced`. What isn't survives the death of the
+    /// program, not that of the machine, and the next transaction that is synced syncs it too.
     pub(super) fn transaction<T>(
         &self,
+        synced: bool,
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.set_synced(true)?;
-        self.one(work, true)
+        self.set_synced(synced)?;
+        self.one(work)
     }
 
-    /// Files the inbox without waiting for the disk: all of it is still in the journal, and the next transaction that syncs
-    /// syncs this one too.
-    pub(super) fn file_lazily(&self) -> Result<(), StoreError> {
-        self.set_synced(false)?;
-        let filed = self.one(inbox::file, false);
-        self.set_synced(true)?;
-        filed
+    /// Files some of the inbox without waiting for the disk: all of it is still in the journal.
+    pub(super) fn file_lazily(&self, limit: usize) -> Result<(), StoreError> {
+        self.transaction(false, |db| filing::file_some(db, limit))
+    }
+
+    /// Whether this transaction waits for the disk.
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced.get()
     }
 
     /// Whether the next transactions wait for the disk.
@@ -76,17 +91,16 @@ impl Batch {
         Ok(())
     }
 
-    fn one<T>(
-        &self,
-        work: impl FnOnce(&Self) -> Result<T, StoreError>,
-        synced: bool,
-    ) -> Result<T, StoreError> {
+    fn one<T>(&self, work: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         // Only if an earlier rollback failed.
         if !self.is_autocommit() {
             self.simple("ROLLBACK")?;
         }
         self.changes.borrow_mut().clear();
         self.filed.set(None);
+        self.flying.borrow_mut().clear();
+        self.taken.borrow_mut().clear();
+        self.caught_up.borrow_mut().clear();
         self.simple("BEGIN IMMEDIATE")?;
         let ended = work(self).and_then(|done| {
             self.write_changes()?;
@@ -94,10 +108,12 @@ impl Batch {
             Ok(done)
         });
         match &ended {
-            // A transaction that files writes, and only one that writes syncs.
             Ok(_) => {
+                self.inbox.fly(self.taken.take(), self.flying.take());
+                self.inbox.caught_up(&self.caught_up.take());
+                // A transaction that files writes, and only one that writes syncs.
                 if let Some(number) = self.filed.get() {
-                    self.inbox.forget_to(number, synced);
+                    self.inbox.forget_to(number, self.is_synced());
                 }
             }
             // Some errors (a full disk) have ended the transaction already.
@@ -115,6 +131,36 @@ impl Batch {
     /// It is filed up to `number` now.
     pub(super) fn set_filed(&self, number: i64) {
         self.filed.set(Some(number));
+    }
+
+    /// What waits in the inbox for being claimed.
+    pub(super) fn waiting(&self, handler: &str, now: i64, limit: usize) -> Vec<Waiting> {
+        self.inbox.waiting(handler, now, self.filed(), limit, &self.taken.borrow())
+    }
+
+    /// This delivery is claimed before it is filed.
+    pub(super) fn take(&self, seq: i64, at: Timestamp) {
+        self.taken.borrow_mut().insert(seq, at);
+    }
+
+    /// Since when it is claimed, if that was in this transaction and before it was filed.
+    pub(super) fn taken(&self, seq: i64) -> Option<Timestamp> {
+        self.taken.borrow().get(&seq).copied()
+    }
+
+    /// The attempt with this number is filed, though what came before it isn't.
+    pub(super) fn catch_up(&self, number: i64) {
+        self.caught_up.borrow_mut().insert(number);
+    }
+
+    pub(super) fn is_caught_up(&self, number: i64) -> bool {
+        self.caught_up.borrow().contains(&number)
+    }
+
+    /// It is on its way, and whoever has it may record what comes of it.
+    pub(super) fn flies(&self, Claimed { delivery, claim, .. }: &Claimed) {
+        let flying = Flying { claim: *claim, attempts: delivery.attempts };
+        self.flying.borrow_mut().push((delivery.id, flying));
     }
 
     /// There are `by` more deliveries of this handler in this state.

@@ -8,15 +8,15 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::batch::Batch;
 use super::deliveries::{self, Onward};
-use super::inbox;
+use super::filing;
 use super::lane::{self, Lane, Place};
 use super::query::seq_of;
 use super::row::{self, delivery_columns};
 use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::{Delivery, DeliveryId, State};
-use crate::event::{EventId, Subject};
+use crate::event::{EventId, Subject, SubjectKind};
 use crate::handler::Order;
-use crate::store::{DeliveryDetail, Last, Select, StoreError};
+use crate::store::{DeliveryDetail, Last, LastPage, Select, StoreError};
 
 /// The time of the n-th that is spread.
 fn spread(due: Timestamp, gap: Duration, n: usize) -> Timestamp {
@@ -33,7 +33,7 @@ pub(super) fn replay(
     due: Timestamp,
     gap: Duration,
 ) -> Result<Vec<DeliveryId>, StoreError> {
-    inbox::file(db)?;
+    filing::file(db)?;
     let mut replayed = Vec::new();
     for id in ids {
         let Some(placed) = deliveries::placed(db, *id)? else { continue };
@@ -57,7 +57,7 @@ pub(super) fn cancel(
     now: Timestamp,
     reason: &str,
 ) -> Result<Vec<DeliveryId>, StoreError> {
-    inbox::file(db)?;
+    filing::file(db)?;
     let mut cancelled = Vec::new();
     for id in ids {
         let Some(placed) = deliveries::placed(db, *id)? else { continue };
@@ -79,7 +79,7 @@ pub(super) fn subscribe(
     due: Timestamp,
     gap: Duration,
 ) -> Result<Vec<DeliveryId>, StoreError> {
-    inbox::file(db)?;
+    filing::file(db)?;
     let mut made = Vec::new();
     for (id, rank) in events {
         let Some(event) = seq_of(db, *id)? else { continue };
@@ -188,6 +188,33 @@ pub(super) fn lasts(db: &Connection, handler: &str, subjects: &[Subject]) -> Res
     Ok(lasts)
 }
 
+/// After a subject, by kind and id.
+pub(super) const DELIVERED: &str = "\
+    SELECT subject_kind, subject_id, pb_data, at FROM last_delivered
+    WHERE handler = ?1 AND (subject_kind, subject_id) > (?2, ?3) ORDER BY subject_kind, subject_id LIMIT ?4";
+
+pub(super) fn delivered(
+    db: &Connection,
+    handler: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<LastPage, StoreError> {
+    // kind and id, as a subject is shown
+    let (kind, id) = after.and_then(|after| after.split_once(' ')).unwrap_or_default();
+    let mut statement = db.prepare_cached(DELIVERED)?;
+    let mut rows = statement.query(params![handler, kind, id, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut lasts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(0)?;
+        let kind = SubjectKind::from_word(&kind).ok_or_else(|| row::strange("a subject", kind))?;
+        let subject = Subject { kind, id: row.get(1)? };
+        lasts.push(Last { subject, pb_data: row.get(2)?, at: row::time(row.get(3)?)? });
+    }
+    let full = limit > 0 && lasts.len() >= limit;
+    let next = lasts.last().filter(|_| full).map(|last| last.subject.to_string());
+    Ok(LastPage { lasts, next })
+}
+
 pub(super) fn breakers(db: &Connection) -> Result<Vec<Breaker>, StoreError> {
     let mut all = db.prepare_cached(
         "SELECT name, state, since, until, openings, reason, version FROM breaker ORDER BY name",
@@ -240,4 +267,21 @@ pub(super) fn put_note(db: &Connection, name: &str, text: &str) -> Result<(), St
     db.prepare_cached("INSERT INTO note VALUES (?1, ?2) ON CONFLICT DO UPDATE SET text = excluded.text")?
         .execute([name, text])?;
     Ok(())
+}
+
+pub(super) fn swap_note(
+    db: &Connection,
+    name: &str,
+    before: Option<&str>,
+    text: &str,
+) -> Result<bool, StoreError> {
+    let kept = match before {
+        Some(before) => db
+            .prepare_cached("UPDATE note SET text = ?3 WHERE name = ?1 AND text = ?2")?
+            .execute([name, before, text])?,
+        None => db
+            .prepare_cached("INSERT INTO note VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute([name, text])?,
+    };
+    Ok(kept > 0)
 }

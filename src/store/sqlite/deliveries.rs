@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::batch::Batch;
-use super::inbox;
 use super::lane::{self, Lane};
 use super::pauses::Pauses;
 use super::row::{self, delivery_columns, event_columns};
+use super::{express, filing};
 use crate::delivery::{Attempt, DeliveryId, State};
-use crate::event::EventId;
+use crate::event::{Event, EventId, Subject};
 use crate::store::{Claimed, Record, Settle, StoreError, Want};
 
 /// What is due for one handler, the longest due first.
@@ -31,26 +31,71 @@ pub(super) const DUE: &str = concat!(
 const TAKE: &str = "UPDATE delivery SET state = 'in_flight', at = ?2, claims = claims + 1 WHERE seq = ?1";
 
 pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Claimed>, StoreError> {
-    inbox::file(db)?;
     let pauses = Pauses::load(db)?;
-    let mut due = db.prepare_cached(DUE)?;
-    let mut take = db.prepare_cached(TAKE)?;
     let mut claimed = Vec::new();
     for want in wants.iter().filter(|want| pauses.let_through(want)) {
-        let limit = i64::try_from(want.limit).unwrap_or(i64::MAX);
-        let found = due
-            .query_map(params![want.handler, row::micros(now), limit], claimed_from)?
-            .collect::<Result<Vec<_>, _>>()?;
-        let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
-        db.count(&want.handler, "pending", -count);
-        db.count(&want.handler, "in_flight", count);
-        for (seq, mut one) in found {
-            take.execute(params![seq, row::micros(now)])?;
-            one.delivery.state = State::InFlight { since: now };
-            one.claim += 1;
-            claimed.push(one);
+        // first, since it may have to file what then is found in the tables
+        let free = express::free(db, &want.handler, now, want.limit)?;
+        let mut filed = due(db, now, want)?.into_iter().peekable();
+        let mut free = free.into_iter().peekable();
+        for _ in 0..want.limit {
+            let first = match (filed.peek(), free.peek()) {
+                (Some(filed), Some(free)) => (filed.0, filed.1) <= (free.due, free.seq),
+                (filed, None) => filed.is_some(),
+                (None, Some(_)) => false,
+            };
+            if first && let Some((_, seq, mut one)) = filed.next() {
+                take(db, seq, &want.handler, now)?;
+                one.delivery.state = State::InFlight { since: now };
+                one.claim += 1;
+                claimed.push(one);
+            } else if let Some(free) = free.next() {
+                claimed.push(take_unfiled(db, &free, &want.handler, now)?);
+            } else {
+                break;
+            }
         }
     }
+    claimed.iter().for_each(|one| db.flies(one));
+    Ok(claimed)
+}
+
+/// What is due in the tables for one handler: since when, its number, and itself.
+fn due(db: &Connection, now: Timestamp, want: &Want) -> Result<Vec<(i64, i64, Claimed)>, StoreError> {
+    let limit = i64::try_from(want.limit).unwrap_or(i64::MAX);
+    let mut due = db.prepare_cached(DUE)?;
+    let found = due.query_map(params![want.handler, row::micros(now), limit], |found| {
+        let (seq, one) = claimed_from(found)?;
+        Ok((found.get(row::AT)?, seq, one))
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// One that is pending in the tables is in flight.
+pub(super) fn take(db: &Batch, seq: i64, handler: &str, now: Timestamp) -> Result<(), StoreError> {
+    db.prepare_cached(TAKE)?.execute(params![seq, row::micros(now)])?;
+    db.count(handler, "pending", -1);
+    db.count(handler, "in_flight", 1);
+    Ok(())
+}
+
+fn take_unfiled(
+    db: &Batch,
+    free: &express::Free,
+    handler: &str,
+    now: Timestamp,
+) -> Result<Claimed, StoreError> {
+    let mut claimed = free.claimed(handler, now, None);
+    let Subject { kind, id } = &claimed.event.subject;
+    claimed.last = db
+        .prepare_cached(
+            "SELECT pb_data FROM last_delivered WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3",
+        )?
+        .query_row(params![handler, kind.as_str(), id], |row| row.get(0))
+        .optional()?;
+    db.prepare_cached("INSERT OR FAIL INTO unfiled_claim (delivery, at) VALUES (?1, ?2)")?
+        .execute(params![free.seq, row::micros(now)])?;
+    db.take(free.seq, now);
     Ok(claimed)
 }
 
@@ -65,13 +110,14 @@ fn claimed_from(found: &Row<'_>) -> rusqlite::Result<(i64, Claimed)> {
 pub(super) const NEXT_DUE: &str =
     "SELECT min(at) FROM delivery WHERE handler = ?1 AND head = 1 AND state = 'pending'";
 
-pub(super) fn next_due(db: &Connection, wants: &[Want]) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn next_due(db: &Batch, wants: &[Want]) -> Result<Option<Timestamp>, StoreError> {
     let pauses = Pauses::load(db)?;
-    let mut next = db.prepare_cached(NEXT_DUE)?;
     let mut soonest: Option<i64> = None;
     for want in wants.iter().filter(|want| pauses.let_through(want)) {
+        let free = express::free(db, &want.handler, Timestamp::MAX, 1)?;
+        let mut next = db.prepare_cached(NEXT_DUE)?;
         let at: Option<i64> = next.query_row([&want.handler], |row| row.get(0))?;
-        soonest = soonest.into_iter().chain(at).min();
+        soonest = soonest.into_iter().chain(at).chain(free.first().map(|free| free.due)).min();
     }
     Ok(soonest.map(row::time).transpose()?)
 }
@@ -161,6 +207,7 @@ pub(super) fn release(
     claim: u32,
     due: Timestamp,
 ) -> Result<(), StoreError> {
+    filing::file(db)?;
     let placed = known(db, delivery)?;
     let State::InFlight { since } = placed.state else { return Err(StoreError::Overtaken(delivery)) };
     if placed.claims != claim {
@@ -172,6 +219,7 @@ pub(super) fn release(
 }
 
 pub(super) fn record(db: &Batch, record: &Record) -> Result<(), StoreError> {
+    filing::file(db)?;
     let placed = known(db, record.delivery)?;
     let number = record.attempt.number;
     if placed.claims != record.claim || !matches!(placed.state, State::InFlight { .. }) {
@@ -188,11 +236,41 @@ pub(super) fn record(db: &Batch, record: &Record) -> Result<(), StoreError> {
             placed.attempts
         )));
     }
+    keep(db, &placed, record)
+}
+
+/// Writes an attempt down that was recorded in the journal. What it says has been promised to whoever recorded it; that it
+/// doesn't fit what is there can only be a mistake in the gateway.
+pub(super) fn catch_up(db: &Batch, record: &Record) -> Result<(), StoreError> {
+    let id = record.delivery;
+    let Some(mut placed) = placed(db, id)? else {
+        tracing::error!(delivery = %id, "an attempt was recorded of a delivery that isn't there");
+        return Ok(());
+    };
+    // The claim wasn't waited for: the power failed, and it was lost.
+    if matches!(placed.state, State::Pending { .. }) && placed.claims + 1 == record.claim {
+        let since = record.attempt.started_at;
+        take(db, placed.place.seq, &placed.handler, since)?;
+        placed.claims += 1;
+        placed.state = State::InFlight { since };
+    }
+    let fits = placed.claims == record.claim && placed.attempts + 1 == record.attempt.number;
+    if fits && matches!(placed.state, State::InFlight { .. }) {
+        return keep(db, &placed, record);
+    }
+    if !is_recorded(db, placed.place.seq, record)? {
+        let (number, state) = (record.attempt.number, placed.state.word());
+        tracing::error!(delivery = %id, number, state, "an attempt was recorded that doesn't fit its delivery");
+    }
+    Ok(())
+}
+
+/// Writes down the attempt of one that is in flight, and what follows from it.
+fn keep(db: &Batch, placed: &Placed, record: &Record) -> Result<(), StoreError> {
     keep_attempt(db, placed.place.seq, record.claim, &record.attempt)?;
-    let Placed { since, .. } = placed;
-    let at = record.attempt.ended_at;
-    let onward = Onward { state: &record.state, attempts: number, tries: record.tries, since, at };
-    go_on(db, &placed, onward)?;
+    let (attempts, since, at) = (record.attempt.number, placed.since, record.attempt.ended_at);
+    let onward = Onward { state: &record.state, attempts, tries: record.tries, since, at };
+    go_on(db, placed, onward)?;
     match &record.state {
         State::Delivered { .. } => {
             if let Some(pb_data) = &record.last {
@@ -211,6 +289,45 @@ pub(super) fn record(db: &Batch, record: &Record) -> Result<(), StoreError> {
             ])?;
         }
         _ => {}
+    }
+    match &record.status {
+        Some(status) => super::statuses::put(db, status),
+        None => Ok(()),
+    }
+}
+
+const INSERT_DELIVERED: &str = "\
+    INSERT OR FAIL INTO delivery
+        (seq, handler, subject_kind, subject_id, mode, rank, state, at, reason, attempts, tries, claims, accepted_at, since,
+         open, head)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'delivered', ?7, NULL, ?8, ?9, ?10, ?11, ?11, 0, 0)";
+
+/// Puts down a delivery that was delivered before it was filed, with its only attempt. It has left its lane already.
+pub(super) fn insert_delivered(
+    db: &Batch,
+    lane: Lane<'_>,
+    me: lane::Place,
+    event: &Event,
+    record: &Record,
+) -> Result<(), StoreError> {
+    let (at, _) = row::state_columns(&record.state);
+    db.prepare_cached(INSERT_DELIVERED)?.execute(params![
+        me.seq,
+        lane.handler,
+        lane.kind,
+        lane.id,
+        row::mode(me.order),
+        me.rank,
+        at,
+        record.attempt.number,
+        record.tries,
+        record.claim,
+        row::micros(event.received_at),
+    ])?;
+    db.count(lane.handler, record.state.word(), 1);
+    keep_attempt(db, me.seq, record.claim, &record.attempt)?;
+    if let Some(pb_data) = &record.last {
+        keep_last(db, lane, pb_data, record.attempt.ended_at)?;
     }
     match &record.status {
         Some(status) => super::statuses::put(db, status),
@@ -263,6 +380,7 @@ fn keep_attempt(db: &Connection, delivery: i64, claim: u32, attempt: &Attempt) -
 }
 
 pub(super) fn settle(db: &Batch, settle: &Settle) -> Result<(), StoreError> {
+    filing::file(db)?;
     let placed = known(db, settle.delivery)?;
     if placed.claims != settle.claim || !matches!(placed.state, State::Awaiting { .. }) {
         return Err(StoreError::Overtaken(settle.delivery));

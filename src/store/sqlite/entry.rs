@@ -1,16 +1,68 @@
-//! An event with those that it is for, as an entry of the journal: a line of JSON, then the body as it came.
+//! What has happened, as an entry of the journal: an event that was accepted, or an attempt that was recorded. An event is a line
+//! of JSON with its body behind it as it came, an attempt JSON behind a letter.
+
+mod recorded;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::row;
 use crate::event::{Event, EventId, Subject, SubjectKind};
-use crate::store::{StoreError, Subscription};
+use crate::store::{Record, StoreError, Subscription};
 
 /// An event with those that it is for.
 pub(super) type Addressed = (Event, Vec<Subscription>);
+
+/// What has happened.
+#[derive(Debug, Clone)]
+pub(super) enum Entry {
+    /// An event was accepted; the entry's number is the event's.
+    Accepted(Arc<Addressed>),
+    /// An attempt has ended.
+    Recorded(Arc<Record>),
+}
+
+/// Begins an attempt; an event begins with its line.
+const RECORDED: u8 = b'R';
+
+impl Entry {
+    /// Its bytes.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        match self {
+            Self::Accepted(event) => encode_event(event),
+            Self::Recorded(record) => encode_attempt(record),
+        }
+    }
+
+    /// What [`Self::encode`] was given.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        Self::read(bytes).ok_or_else(|| {
+            StoreError::Failed(
+                "the inbox has an entry that this program can't read: start the one that wrote it".into(),
+            )
+        })
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Some(match bytes.split_first()? {
+            (&RECORDED, rest) => {
+                Self::Recorded(Arc::new(serde_json::from_slice::<recorded::Line<'_>>(rest).ok()?.read()?))
+            }
+            _ => Self::Accepted(Arc::new(read_event(bytes)?)),
+        })
+    }
+}
+
+fn encode_attempt(record: &Record) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::with_capacity(512);
+    bytes.push(RECORDED);
+    serde_json::to_writer(&mut bytes, &recorded::Line::from(record))
+        .map_err(|error| StoreError::Rejected(error.to_string()))?;
+    Ok(bytes)
+}
 
 #[derive(Serialize, Deserialize)]
 struct Line<'e> {
@@ -27,8 +79,7 @@ struct Line<'e> {
     handlers: Vec<(Cow<'e, str>, i64, i64)>,
 }
 
-/// The bytes of an entry.
-pub(super) fn encode((event, handlers): &Addressed) -> Result<Vec<u8>, StoreError> {
+fn encode_event((event, handlers): &Addressed) -> Result<Vec<u8>, StoreError> {
     let handlers =
         handlers.iter().map(|one| (Cow::from(&one.handler), row::mode(one.order), row::micros(one.rank)));
     let line = Line {
@@ -50,16 +101,7 @@ pub(super) fn encode((event, handlers): &Addressed) -> Result<Vec<u8>, StoreErro
     Ok(bytes)
 }
 
-/// What [`encode`] was given.
-pub(super) fn decode(bytes: &[u8]) -> Result<Addressed, StoreError> {
-    read(bytes).ok_or_else(|| {
-        StoreError::Failed(
-            "the inbox has an entry that this program can't read: start the one that wrote it".into(),
-        )
-    })
-}
-
-fn read(bytes: &[u8]) -> Option<Addressed> {
+fn read_event(bytes: &[u8]) -> Option<Addressed> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let line: Line<'_> = serde_json::from_slice(&bytes[..end]).ok()?;
     let event = Event {
@@ -108,18 +150,25 @@ mod tests {
         (event, vec![to("a", Order::Skip), to("ü\"", Order::Strict), to("b", Order::Latest)])
     }
 
+    fn again(entry: &Entry) -> Entry {
+        Entry::decode(&entry.encode().expect("written")).expect("read")
+    }
+
     #[test]
-    fn an_entry_is_read_as_it_was_written() {
-        let bytes = encode(&addressed()).expect("written");
-        assert_eq!(decode(&bytes).expect("read"), addressed());
+    fn an_event_is_read_as_it_was_written() {
         let nobody = (addressed().0, Vec::new());
-        assert_eq!(decode(&encode(&nobody).expect("written")).expect("read"), nobody);
+        for event in [addressed(), nobody] {
+            let Entry::Accepted(read) = again(&Entry::Accepted(Arc::new(event.clone()))) else {
+                panic!("an event")
+            };
+            assert_eq!(*read, event);
+        }
     }
 
     #[test]
     fn an_entry_of_another_kind_is_an_error() {
-        for bytes in [&b""[..], b"{}", b"{}\n", b"[1]\nx"] {
-            assert!(matches!(decode(bytes), Err(StoreError::Failed(_))));
+        for bytes in [&b""[..], b"{}", b"{}\n", b"[1]\nx", b"R", b"R{}", b"X{}"] {
+            assert!(matches!(Entry::decode(bytes), Err(StoreError::Failed(_))));
         }
     }
 }

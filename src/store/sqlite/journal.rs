@@ -1,4 +1,5 @@
-//! The file that an acceptance waits for: entries one after another, each synced before its event is acknowledged.
+//! The file that an acceptance and a recorded attempt wait for: entries one after another, each synced before anybody hears
+//! of it.
 //!
 //! A commit in a database writes whole pages and their bookkeeping; here it is one write and one `fdatasync`, into blocks
 //! that the file has already, so that the file system has nothing to write down either. Only what isn't filed yet is worth

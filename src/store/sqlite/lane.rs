@@ -80,6 +80,11 @@ fn first(db: &Batch, lane: Lane<'_>) -> Result<Option<Present>, StoreError> {
     Ok(first.query_row(params![lane.handler, lane.kind, lane.id], Present::read).optional()?)
 }
 
+/// Whether somebody is in it.
+pub(super) fn is_held(db: &Batch, lane: Lane<'_>) -> Result<bool, StoreError> {
+    Ok(first(db, lane)?.is_some())
+}
+
 /// Makes room for one that isn't open (yet): afterwards it is to be put down as the answer says.
 pub(super) fn enter(
     db: &Batch,

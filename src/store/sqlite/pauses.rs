@@ -75,7 +75,7 @@ fn lanes(
     subject: &Subject,
     each: fn(&Batch, Lane<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    super::inbox::file(db)?;
+    super::filing::file(db)?;
     let handlers = db
         .prepare_cached("SELECT DISTINCT handler FROM tally")?
         .query_map([], |row| row.get::<_, String>(0))?

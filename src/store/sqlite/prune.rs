@@ -7,13 +7,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::batch::Batch;
 use super::control::{note, put_note};
-use super::row;
+use super::{filing, row};
 use crate::store::{Prune, Pruned, StoreError};
 
 const EVENTS: &str = "prune.events";
 const BODIES: &str = "prune.bodies";
 
 pub(super) fn prune(db: &Batch, prune: &Prune) -> Result<Pruned, StoreError> {
+    filing::file(db)?;
     let (events, more_events) = events(db, prune)?;
     let (bodies, more_bodies) = bodies(db, prune)?;
     Ok(Pruned { events, bodies, more: more_events || more_bodies })
@@ -73,12 +74,12 @@ fn forget(db: &Batch, event: i64) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// What was delivered last lives as long as its subject: until an event says that it has been deleted, and none came after.
+/// What was delivered last lives as long as its subject: until an event says that it has been deleted or closed, and none came after.
 fn forget_last(db: &Connection, event: i64, handlers: &[&str]) -> Result<(), StoreError> {
     let gone = db
         .prepare_cached(
             "SELECT e.subject_kind, e.subject_id FROM event e
-             WHERE e.seq = ?1 AND e.event_type LIKE '%/Deleted' AND NOT EXISTS (
+             WHERE e.seq = ?1 AND (e.event_type LIKE '%/Deleted' OR e.event_type LIKE '%/Status/Closed') AND NOT EXISTS (
                 SELECT 1 FROM event n WHERE n.subject_id = e.subject_id AND n.seq > e.seq
                     AND n.subject_kind = e.subject_kind)",
         )?

@@ -34,6 +34,8 @@ pub(super) use {delivery_columns, event_columns};
 /// How many columns those are.
 pub(super) const DELIVERY: usize = 12;
 pub(super) const EVENT: usize = 10;
+/// Which of them is `at`.
+pub(super) const AT: usize = 10;
 
 /// The columns that [`attempt`] reads.
 pub(super) const ATTEMPT: &str = "number, started_at, ended_at, outcome, class, reason, after, within, request, response, \
@@ -111,24 +113,32 @@ pub(super) fn state_word(row: &Row<'_>, column: usize) -> Result<&'static str> {
 
 /// Reads the columns `state`, `at` and `reason`.
 pub(super) fn state(row: &Row<'_>, from: usize) -> Result<State> {
-    let at = time(row.get(from + 1)?)?;
-    let reason = || Ok(row.get::<_, Option<String>>(from + 2)?.unwrap_or_default());
-    let known = |word: &str| {
-        Some(match word {
-            "pending" => Ok(State::Pending { due: at }),
-            "in_flight" => Ok(State::InFlight { since: at }),
-            "awaiting" => Ok(State::Awaiting { deadline: at }),
-            "delivered" => Ok(State::Delivered { at }),
-            "parked" => reason().map(|reason| State::Parked { at, reason }),
-            "cancelled" => reason().map(|reason| State::Cancelled { at, reason }),
-            "superseded" => reason().and_then(|by| {
-                let by = by.parse().map_err(|error| strange("a delivery's id", error))?;
-                Ok(State::Superseded { at, by: DeliveryId(by) })
-            }),
-            _ => return None,
-        })
-    };
-    word(row, from, "a state", known)?
+    let at = row.get(from + 1)?;
+    let state = |word: &str| state_of(word, at, || row.get(from + 2)).transpose();
+    word(row, from, "a state", state)?
+}
+
+/// The state that these columns say; none if there is no such word.
+pub(super) fn state_of(
+    word: &str,
+    at: i64,
+    reason: impl FnOnce() -> Result<Option<String>>,
+) -> Result<Option<State>> {
+    let at = time(at)?;
+    let reason = || -> Result<String> { Ok(reason()?.unwrap_or_default()) };
+    Ok(Some(match word {
+        "pending" => State::Pending { due: at },
+        "in_flight" => State::InFlight { since: at },
+        "awaiting" => State::Awaiting { deadline: at },
+        "delivered" => State::Delivered { at },
+        "parked" => State::Parked { at, reason: reason()? },
+        "cancelled" => State::Cancelled { at, reason: reason()? },
+        "superseded" => {
+            let by = reason()?.parse().map_err(|error| strange("a delivery's id", error))?;
+            State::Superseded { at, by: DeliveryId(by) }
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// The columns `at` and `reason` of a state.
@@ -167,7 +177,7 @@ pub(super) fn attempt(row: &Row<'_>) -> Result<Attempt> {
             at: time(at)?,
             outcome: outcome(
                 &row.get::<_, String>("settled_outcome")?,
-                row.get("settled_class")?,
+                row.get::<_, Option<String>>("settled_class")?.as_deref(),
                 row.get("settled_reason")?,
                 row.get("settled_after")?,
                 None,
@@ -182,7 +192,7 @@ pub(super) fn attempt(row: &Row<'_>) -> Result<Attempt> {
         ended_at: time(row.get("ended_at")?)?,
         outcome: outcome(
             &row.get::<_, String>("outcome")?,
-            row.get("class")?,
+            row.get::<_, Option<String>>("class")?.as_deref(),
             row.get("reason")?,
             row.get("after")?,
             row.get("within")?,
@@ -193,9 +203,10 @@ pub(super) fn attempt(row: &Row<'_>) -> Result<Attempt> {
     })
 }
 
-fn outcome(
+/// The outcome that these columns say.
+pub(super) fn outcome(
     word: &str,
-    class: Option<String>,
+    class: Option<&str>,
     reason: Option<String>,
     after: Option<i64>,
     within: Option<i64>,
@@ -206,7 +217,7 @@ fn outcome(
         "delivered" => Outcome::Delivered,
         "accepted" => Outcome::Accepted { within: within.and_then(pause).unwrap_or_default() },
         "retry" => {
-            let class = class.as_deref().and_then(Failure::from_word);
+            let class = class.and_then(Failure::from_word);
             let class = class.ok_or_else(|| strange("a kind of failure", "unknown"))?;
             Outcome::Retry { class, reason, after: after.and_then(pause) }
         }
@@ -226,16 +237,17 @@ pub(super) fn outcome_columns(outcome: &Outcome) -> (Option<&'static str>, Optio
 }
 
 pub(super) fn status(row: &Row<'_>) -> Result<Status> {
-    let word: String = row.get("value")?;
-    let values = [StatusValue::Ok, StatusValue::InProgress, StatusValue::Retry, StatusValue::Failed];
     Ok(Status {
         i_account: row.get("i_account")?,
         group: row.get("service_group")?,
-        value: values
-            .into_iter()
-            .find(|value| value.as_str() == word)
-            .ok_or_else(|| strange("a status", word))?,
+        value: status_value(&row.get::<_, String>("value")?)?,
         message: row.get("message")?,
         at: time(row.get("at")?)?,
     })
+}
+
+/// What ESPF's word means.
+pub(super) fn status_value(word: &str) -> Result<StatusValue> {
+    let values = [StatusValue::Ok, StatusValue::InProgress, StatusValue::Retry, StatusValue::Failed];
+    values.into_iter().find(|value| value.as_str() == word).ok_or_else(|| strange("a status", word))
 }

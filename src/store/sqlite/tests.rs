@@ -2,6 +2,7 @@
 
 mod plans;
 mod rates;
+mod unfiled;
 
 use super::*;
 use crate::store::conformance::{Bench, at, conformance, event, to, want};
@@ -75,6 +76,7 @@ async fn lives_that_end_before_the_first_checkpoint_leave_no_log_that_grows() {
         store.accept(event(None, 1, at(life)), to("a")).await.expect("accepted");
         store.claim(at(life), want("a", 1)).await.expect("claimed");
         store.accept(event(None, 2, at(life)), to("a")).await.expect("accepted");
+        store.backlog().await.expect("filed");
         assert!(log() > 0);
         // what a kill leaves: the files as they are just now
         let left = tempfile::tempdir().expect("a folder");

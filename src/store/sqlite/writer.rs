@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::batch::Batch;
-use super::{StoreSettings, inbox};
+use super::{StoreSettings, filing};
 use crate::store::StoreError;
 
 /// The way to the thread.
@@ -48,6 +48,8 @@ enum Message {
 trait Work: Send {
     /// Whether the caller is gone, and nothing need be done.
     fn is_void(&self) -> bool;
+    /// Whether the caller waits for the disk.
+    fn is_synced(&self) -> bool;
     /// Does it, perhaps not for the first time; an error means that what it did is to be rolled back.
     fn run(&mut self, db: &Batch) -> Result<(), StoreError>;
     /// Answers, once it is known what became of the transaction.
@@ -56,6 +58,7 @@ trait Work: Send {
 
 struct Job<T, F> {
     verb: F,
+    synced: bool,
     result: Option<Result<T, StoreError>>,
     caller: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -67,6 +70,10 @@ where
 {
     fn is_void(&self) -> bool {
         self.caller.is_closed()
+    }
+
+    fn is_synced(&self) -> bool {
+        self.synced
     }
 
     fn run(&mut self, db: &Batch) -> Result<(), StoreError> {
@@ -91,7 +98,7 @@ impl Queue {
     /// Files the inbox and waits for it. Not for async tasks: it blocks.
     pub(super) fn file(&self) -> Result<(), StoreError> {
         let (caller, answer) = oneshot::channel();
-        let job = Job { verb: inbox::file, result: None, caller };
+        let job = Job { verb: filing::file, synced: true, result: None, caller };
         self.0.blocking_send(Message::Work(Box::new(job))).map_err(|_| StoreError::Unavailable)?;
         answer.blocking_recv().unwrap_or(Err(StoreError::Unavailable))
     }
@@ -129,8 +136,25 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Batch) -> Result<T, StoreError> + Send + 'static,
     {
+        self.send(verb, true).await
+    }
+
+    /// Has the thread do `verb`, and doesn't wait for the disk.
+    pub(super) async fn run_lazily<T, F>(&self, verb: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Batch) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.send(verb, false).await
+    }
+
+    async fn send<T, F>(&self, verb: F, synced: bool) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Batch) -> Result<T, StoreError> + Send + 'static,
+    {
         let (caller, answer) = oneshot::channel();
-        let job = Job { verb, result: None, caller };
+        let job = Job { verb, synced, result: None, caller };
         self.queue
             .0
             .send_timeout(Message::Work(Box::new(job)), self.patience)
@@ -160,15 +184,13 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
     let mut batch = Batched::default();
     while gather(&mut inbox, &mut batch, settings.batch_max) {
         commit(&db, &mut batch.works);
-        if std::mem::take(&mut batch.file)
-            && let Err(error) = db.file_lazily()
-        {
-            tracing::warn!(%error, "the events accepted last are not filed; it is tried again when they are asked for");
+        if batch.file {
+            batch.file = file_lazily(&db, settings);
         }
         bound_log(&db, &pages, settings.log_pages_max);
     }
 
-    if let Err(error) = db.transaction(inbox::file) {
+    if let Err(error) = db.transaction(true, filing::file) {
         tracing::warn!(%error, "the events accepted last are not filed; the next start will do it");
     }
     drop(stop);
@@ -182,6 +204,17 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
     drop(lock);
 }
 
+/// Files a part of the inbox, so that nobody waits long meanwhile; answers whether more is to be filed.
+fn file_lazily(db: &Batch, settings: &StoreSettings) -> bool {
+    match db.file_lazily(settings.batch_max) {
+        Ok(()) => db.inbox.len() > settings.inbox_max / 2,
+        Err(error) => {
+            tracing::warn!(%error, "what came last is not filed; it is tried again when it is asked for");
+            false
+        }
+    }
+}
+
 /// What is taken from the queue at a time.
 #[derive(Default)]
 struct Batched {
@@ -189,10 +222,12 @@ struct Batched {
     file: bool,
 }
 
-/// Waits for work and takes all that is there; false at the end.
+/// Waits for work, unless there is something to file, and takes all that is there; false at the end.
 fn gather(inbox: &mut mpsc::Receiver<Message>, batch: &mut Batched, batch_max: usize) -> bool {
-    let Some(first) = inbox.blocking_recv() else { return false };
-    let mut next = Some(first);
+    let mut next = if batch.file { inbox.try_recv().ok() } else { inbox.blocking_recv() };
+    if next.is_none() && !batch.file {
+        return false;
+    }
     while let Some(message) = next {
         match message {
             Message::Work(work) => batch.works.push(work),
@@ -223,7 +258,8 @@ fn commit(db: &Batch, batch: &mut Vec<Box<dyn Work>>) {
 
 fn transaction(db: &Batch, works: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
     let verbs = works.len();
-    let ended = db.transaction(|db| works.iter_mut().try_for_each(|work| work.run(db)));
+    let synced = works.iter().any(|work| work.is_synced());
+    let ended = db.transaction(synced, |db| works.iter_mut().try_for_each(|work| work.run(db)));
     if let Err(error) = &ended {
         tracing::warn!(%error, verbs, "rolled back");
     }

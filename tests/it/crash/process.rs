@@ -1,6 +1,7 @@
 //! The gateway as a process of its own, with a configuration and a store in a folder that goes away with it.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -12,9 +13,9 @@ use tempfile::TempDir;
 use crate::harness::free_port;
 use crate::whole_way::stage::eventually;
 
-pub(super) struct Process {
+pub(crate) struct Process {
     pub(super) intake: SocketAddr,
-    operator: SocketAddr,
+    pub(crate) operator: SocketAddr,
     client: reqwest::Client,
     folder: TempDir,
     database: String,
@@ -22,7 +23,7 @@ pub(super) struct Process {
 }
 
 /// Where the gateway keeps its events.
-pub(super) enum Store {
+pub(crate) enum Store {
     /// In a file of its own.
     File,
     /// In this schema of a database.
@@ -47,7 +48,7 @@ impl Store {
 
 impl Process {
     /// Writes the configuration; the ports stay the same through all starts.
-    pub(super) async fn prepare(portabilling: &str, external: SocketAddr, store: &Store) -> Self {
+    pub(crate) async fn prepare(portabilling: &str, external: SocketAddr, store: &Store) -> Self {
         let (first, intake) = free_port().await;
         let (second, operator) = free_port().await;
         drop((first, second));
@@ -90,11 +91,17 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
         Self { intake, operator, client, folder, database, child: None }
     }
 
+    /// Adds to the configuration, for the next start.
+    pub(crate) fn add(&self, text: &str) {
+        let mut file = File::options().append(true).open(self.folder.path().join("soapstone.toml")).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
 
-    pub(super) fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_soapstone"))
             .args(["serve", "--config"])
@@ -112,7 +119,7 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
     }
 
     /// SIGKILL: it gets no word in.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         if let Some(ended) = child.try_wait().unwrap() {
             panic!("it ended by itself: {ended}\n{}", self.tail());
@@ -122,11 +129,11 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
     }
 
     /// From now on it gets no time, until [`Self::thaw`].
-    pub(super) fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    pub(super) fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         self.signal("-CONT");
     }
 
@@ -142,7 +149,7 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
     }
 
     /// Waits until it can take events.
-    pub(super) async fn ready(&mut self) {
+    pub(crate) async fn ready(&mut self) {
         let url = format!("http://{}/health/ready", self.operator);
         eventually("the gateway is ready", async || {
             if let Some(ended) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) {
@@ -159,7 +166,7 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
         answer.text().await.unwrap()
     }
 
-    pub(super) async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let answer = self.client.get(format!("http://{}{path}", self.operator)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()

@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) connector: &'static str,
     /// The handlers.
     pub(crate) handlers: String,
+    /// What the secret `DATABASE` is.
+    pub(crate) database: String,
     pub(crate) dispatch: Dispatch,
     pub(crate) status: StatusWriting,
 }
@@ -52,6 +54,7 @@ impl Default for Plan {
             portabilling: "",
             connector: "",
             handlers: HSS.to_owned(),
+            database: String::new(),
             dispatch: Dispatch::default(),
             status,
         }
@@ -74,6 +77,7 @@ pub(crate) struct Stage {
     pub(crate) espf: Cable,
     gateway: Option<Gateway>,
     text: String,
+    database: String,
     dispatch: Dispatch,
     status: StatusWriting,
     folder: TempDir,
@@ -126,6 +130,7 @@ breaker = {{ first = "20ms", longest = "100ms", slow_start = "0s" }}
             espf,
             gateway: None,
             text,
+            database: plan.database,
             dispatch: plan.dispatch,
             status: plan.status,
             folder,
@@ -136,18 +141,24 @@ breaker = {{ first = "20ms", longest = "100ms", slow_start = "0s" }}
 
     /// Starts the gateway on the store that is there.
     pub(crate) async fn start_gateway(&mut self) {
+        self.gateway = Some(self.another(str::to_owned).await);
+    }
+
+    /// Starts one more gateway, with its configuration changed so.
+    pub(crate) async fn another(&self, change: impl FnOnce(&str) -> String) -> Gateway {
         let secrets = |name: &str| match name {
             "PORTABILLING" => Some(SessionSettings::default().password),
             "ESPF" => Some("secret".to_owned()),
             "CONNECTOR" => Some("t0ken".to_owned()),
+            "DATABASE" => Some(self.database.clone()),
             "CALLBACK" => Some("signs what is called back".to_owned()),
             _ => None,
         };
-        let config = Config::parse("stage.toml", &self.text, self.folder.path(), &secrets);
+        let config = Config::parse("stage.toml", &change(&self.text), self.folder.path(), &secrets);
         let mut config = config.unwrap_or_else(|error| panic!("{error}"));
         config.dispatch = self.dispatch.clone();
         config.status = self.status.clone();
-        self.gateway = Some(Gateway::start(config).await.unwrap());
+        Gateway::start(config).await.unwrap()
     }
 
     pub(crate) async fn stop_gateway(&mut self) {

@@ -63,6 +63,8 @@ pub(crate) fn members<'a>(
 ) -> Result<(), ReadError> {
     let shape = target.shape();
     let table: &Table = shape;
+    // a definition may have a type of that name, whose items are members
+    let is_map = kind == Kind::Map && shape.name != "Map";
     let mut hint = 0;
     let mut path = Path::default();
     let mut text = String::new();
@@ -72,7 +74,7 @@ pub(crate) fn members<'a>(
             None => cursor.next()?,
         };
         match token {
-            Token::Start(_) if kind == Kind::Map => map_item(cursor, references, target)?,
+            Token::Start(_) if is_map => map_item(cursor, references, target)?,
             Token::Start(tag) => {
                 let found = if table.told_apart {
                     shape.qualified_position(tag.local, cursor.namespace(&tag))

@@ -18,12 +18,15 @@ impl Reader<'_> {
                 return Some(Group { at: child.at, kind: GroupKind::Sequence, occurs, particles });
             }
         }
-        None
+        // in the drafts of 1999 elements stood in a type without a group around them
+        let bare = element.elements().any(|child| child.is(XSD, "element") || child.is(XSD, "any"));
+        bare.then(|| self.group(element, GroupKind::Sequence))
     }
 
     pub(super) fn group(&mut self, element: &Element, kind: GroupKind) -> Group {
         let mut particles = Vec::new();
-        for child in element.elements() {
+        // a restriction takes away with `maxOccurs="0"` what its base has
+        for child in element.elements().filter(|child| child.value("maxOccurs") != Some("0")) {
             if let Some(kind) = group_kind(child) {
                 particles.push(Particle::Group(self.group(child, kind)));
             } else if child.is(XSD, "element") {

@@ -1,6 +1,7 @@
 //! Names looked up, and what is noted where one is defined nowhere.
 
 use super::Types;
+use crate::diagnostic::At;
 use crate::parse::schema::{Definition, ElementDeclaration, NamedAttributes, NamedGroup};
 use crate::parse::{self, Reference};
 use crate::resolve::{Missing, Type, builtin};
@@ -90,6 +91,11 @@ impl<'a> Types<'a> {
         self.missing.push(missing);
     }
 
+    /// Something that names nothing at all where it must.
+    pub(in crate::resolve) fn note_unreadable(&mut self, at: At, what: String, advice: &str) {
+        self.missing.push(Missing { at, what, advice: advice.to_owned() });
+    }
+
     /// How many names were found to be defined nowhere, to be compared later.
     pub(in crate::resolve) fn missing_so_far(&self) -> usize {
         self.missing.len()
@@ -125,6 +131,9 @@ fn unknown<'n>(
         .filter(|(distance, _)| *distance <= wanted.len() / 3);
     let advice = match near {
         // the same name in another namespace
+        Some((0, name)) if name.namespace.is_empty() => {
+            "there is one in a schema without `targetNamespace`: give the schema that namespace".to_owned()
+        }
         Some((0, name)) => format!("there is one in namespace `{}`: check the prefix", name.namespace),
         Some((_, name)) => format!("did you mean `{}`?", name.local),
         None => format!("define it, or import the file that does, or correct the name of the {kind}"),

@@ -198,7 +198,8 @@ impl<'a> Types<'a> {
                 found.extend(self.attribute(attribute, owner));
             }
         }
-        for reference in &attributes.groups {
+        // those of SOAP's encoding (`commonAttributes`) are nobody's members either
+        for reference in attributes.groups.iter().filter(|group| !is_encoding(&group.name.namespace)) {
             if self.too_deep(reference.at, depth) {
                 return;
             }
@@ -270,8 +271,18 @@ impl<'a> Types<'a> {
         if group.kind == GroupKind::Choice && self.choice(group, optional, repeated, members) {
             return;
         }
-        if group.kind != GroupKind::Choice && repeated && self.repeated_group(group, optional, members) {
-            return;
+        if group.kind != GroupKind::Choice && repeated && group.particles.len() > 1 {
+            if self.repeated_group(group, optional, members) {
+                return;
+            }
+            self.diagnostics.warning(
+                group.at,
+                format!(
+                    "what repeats in `{}` is kept as one list for each element: its order is lost",
+                    members.owner
+                ),
+                "give the elements in it names of their own, and no wildcard, if the order matters",
+            );
         }
         // what is no enum is members that may all be missing
         let optional = optional || (group.kind == GroupKind::Choice && group.particles.len() > 1);
@@ -323,9 +334,12 @@ impl<'a> Types<'a> {
                     other.name == element.name || !members.names.contains(&other.name)
                 };
                 if !substitution.is_empty() && substitution.iter().all(free) {
-                    members.names.extend(substitution.iter().map(|other| other.name.clone()));
                     let choice = self.choice_of_substitutes(&reference.name, &substitution);
+                    // the element's own name is the choice's
+                    members.names.remove(&element.name);
                     inline(members, &element.name.local, element.at, choice, occurs);
+                    members.names.extend(substitution.iter().map(|other| other.name.clone()));
+                    members.names.insert(element.name.clone());
                     return;
                 }
                 self.elements.get(&reference.name).copied()

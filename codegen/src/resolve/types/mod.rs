@@ -392,7 +392,14 @@ impl<'a> Types<'a> {
                 self.complex(complex, None, &names::type_name(around), depth + 1)
             }
             ElementContent::Simple(simple) => self.simple(simple, None, &names::type_name(around), depth),
-            ElementContent::Untyped => Some(Type::Any),
+            // of the type of what it may stand for (XML Schema 1.0 part 1 §3.3.2)
+            ElementContent::Untyped => match &element.substitutes {
+                Some(head) => {
+                    let head = self.element(head)?;
+                    self.content(head, &head.name.local, depth + 1)
+                }
+                None => Some(Type::Any),
+            },
         }
     }
 

@@ -16,9 +16,9 @@ pub mod types {
         pub b: Option<Box<B>>,
     }
 
-    pub(super) static A: Shape = Shape::of("A", NS, "qualified
+    pub(super) static A_TABLE: Shape = Shape::of("A", NS, "qualified
         b #0 ?
-    ", &[&B], &[]);
+    ", &[&B_TABLE], &[]);
 
     #[derive(Default)]
     pub struct Ask {
@@ -35,16 +35,16 @@ pub mod types {
         one #2
         of_a #3
         of_b #4
-    ", &[&A, &B, &ONE, &SHARED, &SHARED2], &[NS_2]);
+    ", &[&A_TABLE, &B_TABLE, &ONE, &SHARED, &SHARED2], &[NS_2]);
 
     #[derive(Default)]
     pub struct B {
         pub a: Option<Box<A>>,
     }
 
-    pub(super) static B: Shape = Shape::of("B", NS_3, "
+    pub(super) static B_TABLE: Shape = Shape::of("B", NS_3, "
         a #0 ?
-    ", &[&A], &[]);
+    ", &[&A_TABLE], &[]);
 
     #[derive(Default)]
     pub struct One {
@@ -83,9 +83,9 @@ pub mod types {
     ", &[&ONE], &[]);
 
     ::soapstone_soap::members! {
-        A A { 0 b, }
+        A A_TABLE { 0 b, }
         Ask ASK { 0 a, 1 b, 2 one, 3 of_a, 4 of_b, }
-        B B { 0 a, }
+        B B_TABLE { 0 a, }
         One ONE { 0 two, }
         Shared SHARED { 0 n, }
         Shared2 SHARED2 { 0 n, }

@@ -51,7 +51,7 @@ pub mod types {
         pub a_b_2: Option<String>,
         pub value: Option<String>,
         pub _1st: Option<String>,
-        pub ue9: Option<String>,
+        pub é: Option<String>,
         pub did_number: Option<String>,
         pub h323_password: Option<String>,
         pub index: Option<String>,
@@ -115,7 +115,7 @@ pub mod types {
         Option2 OPTION2 { 0 value, }
         Request REQUEST {
             0 cli_2, 1 cli, 2 cli_3, 3 r#type, 4 self_, 5 self_2, 6 r#gen, 7 r#async, 8 a_b, 9 a_b_2, 10
-            value, 11 _1st, 12 ue9, 13 did_number, 14 h323_password, 15 index, 16 r#match,
+            value, 11 _1st, 12 é, 13 did_number, 14 h323_password, 15 index, 16 r#match,
         }
         Response RESPONSE {}
         Service2 SERVICE2 { 0 name, }

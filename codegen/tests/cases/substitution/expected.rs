@@ -37,13 +37,13 @@ pub mod types {
     pub struct Call2 {
         pub shape: AnyShape,
         pub circle: Vec<AnyCircle>,
-        pub event_2: Vec<EventElement>,
+        pub event: Vec<EventElement>,
     }
 
     pub(super) static CALL2: Shape = Shape::of("Call", "", "in=0
         shape #0
         circle *#1 ?
-        event_2 *#2 inline ?
+        event *#2 inline ?
     ", &[&ANY_SHAPE, &ANY_CIRCLE, &EVENT_ELEMENT], &[NS]);
 
     #[derive(Default)]
@@ -91,11 +91,13 @@ pub mod types {
     #[derive(Clone, PartialEq)]
     pub enum EventElement {
         Started(Event),
+        Paused(Event),
         Stopped(Stopped),
     }
 
     pub(super) static EVENT_ELEMENT: Shape = Shape::of("EventElement", "", "in=0 choice doc=1
         started #0
+        paused #0
         stopped #1
     ", &[&EVENT, &STOPPED], &[NS, "The element `event`, or one that stands for it."]);
 
@@ -135,7 +137,7 @@ pub mod types {
     ", &[], &[NS]);
 
     ::soapstone_soap::members! {
-        Call2 CALL2 { 0 shape, 1 circle, 2 event_2, }
+        Call2 CALL2 { 0 shape, 1 circle, 2 event, }
         CallResponse CALL_RESPONSE {}
         Circle CIRCLE { 0 id, 1 radius, 2 tag, }
         Dot DOT { 0 id, 1 radius, 2 tag, }
@@ -148,7 +150,7 @@ pub mod types {
     ::soapstone_soap::choices! {
         AnyCircle ANY_CIRCLE start Circle { 0 Circle, 1 Dot, }
         AnyShape ANY_SHAPE start Circle { 0 Circle, 1 Square, 2 Dot, }
-        EventElement EVENT_ELEMENT start Started { 0 Started, 1 Stopped, }
+        EventElement EVENT_ELEMENT start Started { 0 Started, 1 Paused, 2 Stopped, }
     }
 
     ::soapstone_soap::structures! {

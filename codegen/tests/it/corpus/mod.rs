@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use soapstone_codegen::{Config, Contents, Diagnostic, Report};
 
-/// The folder of the corpus beside the project, if it is there.
+/// The folder of the corpus beside the project, or that of `SOAPSTONE_CORPUS`, if it is there.
 pub(crate) fn corpus() -> Option<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    let own = std::env::var_os("SOAPSTONE_CORPUS").map(PathBuf::from);
+    let folder = own.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus"));
     if folder.is_dir() {
         return Some(folder);
     }

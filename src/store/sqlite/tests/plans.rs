@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::{deliveries, inbox, lane, query, statuses};
+use super::super::{control, deliveries, filing, lane, query, statuses};
 use super::Temp;
 
 fn plan(db: &Connection, sql: &str) -> Result<String, rusqlite::Error> {
@@ -23,7 +23,7 @@ async fn every_verb_goes_by_an_index() {
         format!("SELECT e.seq FROM event e WHERE e.seq < ? AND {condition} ORDER BY e.seq DESC LIMIT ?")
     };
     let cases = [
-        (inbox::SAME_EVENT.to_owned(), "event_same"),
+        (filing::SAME_EVENT.to_owned(), "event_same"),
         (lane::FIRST.to_owned(), "delivery_lane"),
         (lane::WAITING.to_owned(), "delivery_lane"),
         (lane::HOLD.to_owned(), "delivery_lane"),
@@ -35,6 +35,7 @@ async fn every_verb_goes_by_an_index() {
         (deliveries::NEXT_DUE.to_owned(), "delivery_due"),
         (statuses::due_sql(), "status_due"),
         (statuses::NEXT_DUE.to_owned(), "status_due"),
+        (control::DELIVERED.to_owned(), "sqlite_autoindex_last_delivered_1"),
         (query::IN_STATE.to_owned(), "delivery_waiting"),
         (query::OLDEST_PENDING.to_owned(), "delivery_waiting"),
         (filtered("e.subject_id = ?"), "event_subject"),

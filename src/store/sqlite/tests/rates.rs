@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::*;
 use crate::store::conformance::delivered;
@@ -116,6 +116,48 @@ async fn work_off(store: &Arc<SqliteStore>, batch: usize, count: usize) -> Rate 
         futures::future::try_join_all(records).await.expect("recorded");
     }
     before.rate(done)
+}
+
+/// Has `callers` accept `count` events and `workers` claim them, 16 at a time, and record each, all at the same time; a worker
+/// that finds nothing waits until something is accepted.
+async fn all_at_once(
+    store: &Arc<SqliteStore>,
+    callers: usize,
+    workers: usize,
+    from: u32,
+    count: usize,
+) -> Rate {
+    let before = Since::now();
+    let (done, news) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let works = (0..workers).map(|_| {
+        let (store, done, news) = (Arc::clone(store), Arc::clone(&done), Arc::clone(&news));
+        tokio::spawn(async move {
+            while done.load(Ordering::Relaxed) < count {
+                let nothing_yet = news.notified();
+                let claimed = store.claim(Timestamp::now(), want("a", 16)).await.expect("claimed");
+                if claimed.is_empty() {
+                    nothing_yet.await;
+                }
+                let records = claimed.iter().map(|one| store.record(delivered(one)));
+                futures::future::try_join_all(records).await.expect("recorded");
+                if done.fetch_add(claimed.len(), Ordering::Relaxed) + claimed.len() >= count {
+                    news.notify_waiters();
+                }
+            }
+        })
+    });
+    let works = futures::future::try_join_all(works);
+    let shared = Arc::clone(store);
+    let each = move |number| {
+        let (store, news) = (Arc::clone(&shared), Arc::clone(&news));
+        async move {
+            store.accept(numbered(from + number), to("a")).await.expect("accepted");
+            news.notify_one();
+        }
+    };
+    let (_, works) = tokio::join!(at_once(callers, count, each), works);
+    works.expect("worked off");
+    before.rate(count)
 }
 
 /// Accepts, claims and records `batch` events, then the next ones: each step a commit of its own.
@@ -228,8 +270,12 @@ async fn rates_of_the_whole_life() {
     let next = u32::try_from(fill).expect("small");
     let rate = step_by_step(&store, 16, next, 32_000).await;
     show("accept, claim, record: 16 at a time", rate, of_bare);
-    let (_, rate) = tokio::join!(accept(&store, 16, next + 32_000, 32_000), work_off(&store, 16, 32_000));
-    show("all at once: 16 callers, 16 at a time", rate, of_bare);
+    let mut next = next + 32_000;
+    for (callers, workers) in [(16, 1), (64, 4), (256, 16)] {
+        let rate = all_at_once(&store, callers, workers, next, 64_000).await;
+        next += 64_000;
+        show(&format!("all at once: {callers} callers, {workers} x 16"), rate, of_bare);
+    }
     store.close().await;
 }
 

@@ -8,7 +8,6 @@ use quick_xml::events::attributes::Attribute as Raw;
 use quick_xml::name::{Namespace, QName, ResolveResult};
 
 use super::{Cursor, Kind, Marks, Tag, plain};
-use crate::envelope::{SOAP_1_1, SOAP_1_2};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::token::Entry;
 
@@ -137,7 +136,7 @@ impl<'a> Cursor<'a> {
         self.error(ReadErrorKind::Malformed(format!("in the attributes of <{}>: {error}", tag.name)))
     }
 
-    /// An attribute of a tag that was taken just now; none if it declares a namespace or belongs to SOAP.
+    /// An attribute of a tag that was taken just now; none if it declares a namespace or is XML Schema's own.
     pub(crate) fn attribute(
         &self,
         tag: &Tag<'a>,
@@ -152,7 +151,7 @@ impl<'a> Cursor<'a> {
         if !prefix.is_empty()
             && let ResolveResult::Bound(Namespace(bound)) = self.names.resolve_attribute(QName(key)).0
         {
-            if matches!(bound, XSI | SOAP_1_1 | SOAP_1_2) {
+            if bound == XSI {
                 return Ok(None);
             }
             namespace = plain(bound);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::simple::text;
 use crate::cursor::{Cursor, Kind, Tag};
+use crate::envelope::{SOAP_1_1, SOAP_1_2};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::{Member, Place, Slot, Structure, Table};
 
@@ -39,13 +40,15 @@ pub(super) fn attributes<'a>(
         let first = named.next();
         // an xml:lang beside a lang
         let exact = |index: &usize| shape.namespace_of(&shape.members[*index]) == attribute.namespace;
-        match first.filter(exact).or_else(|| named.find(exact)).or(first) {
+        // SOAP's own are members only where a definition says so (`mustUnderstand` in a header of TR-069)
+        let of_soap = matches!(&*attribute.namespace, SOAP_1_1 | SOAP_1_2);
+        match first.filter(exact).or_else(|| named.find(exact)).or(first.filter(|_| !of_soap)) {
             Some(index) => {
                 let member = &shape.members[index];
                 text(cursor, attribute.value, Kind::Other, member.ty, target.member_mut(index))
                     .map_err(|error| error.inside(member.name))?;
             }
-            None if shape.other_attributes.is_some() => attribute.append(&mut others),
+            None if shape.other_attributes.is_some() && !of_soap => attribute.append(&mut others),
             None => {}
         }
     }

@@ -119,6 +119,8 @@ fn blocks<'h>(
 
 const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
 
+const XSD: &str = "http://www.w3.org/2001/XMLSchema";
+
 struct Writer<'a> {
     text: String,
     /// Bound to the prefix `tns`, where that is declared.
@@ -149,10 +151,13 @@ impl<'a> Writer<'a> {
         if !out.literal {
             out.text.push_str(" xmlns:soapenc=\"");
             out.text.push_str(ENCODING);
-            out.text.push_str("\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"");
+            for piece in ["\" xmlns:xsd=\"", XSD, "\""] {
+                out.text.push_str(piece);
+            }
         }
         out.text.push_str(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"");
-        if !matches!(operation.style, Style::Document { .. }) {
+        // no prefix can stand for no namespace
+        if !matches!(operation.style, Style::Document { .. }) && !namespace.is_empty() {
             out.text.push_str(" xmlns:tns=\"");
             escape(&mut out.text, namespace);
             out.text.push('"');
@@ -212,7 +217,8 @@ impl<'a> Writer<'a> {
     /// The element of an rpc body, with the one accessor in it, or those that the members are.
     fn wrapper(&mut self, suffix: &str, part: &str, value: &dyn Structure) -> Result<(), WriteError> {
         let name = self.operation;
-        for piece in ["<tns:", name, suffix] {
+        let prefix = if self.namespace.is_some() { "tns:" } else { "" };
+        for piece in ["<", prefix, name, suffix] {
             self.text.push_str(piece);
         }
         if !self.literal {
@@ -226,7 +232,7 @@ impl<'a> Writer<'a> {
         } else {
             self.structure(part, "", value)?;
         }
-        for piece in ["</tns:", name, suffix, ">"] {
+        for piece in ["</", prefix, name, suffix, ">"] {
             self.text.push_str(piece);
         }
         Ok(())

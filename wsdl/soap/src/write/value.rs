@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::text::special;
-use super::{WriteError, Writer, escape};
+use super::{ENCODING, WriteError, Writer, XSD, escape};
 use crate::{Any, List, Scalar, Type, View, Xsd};
 
 impl<'a> Writer<'a> {
@@ -59,8 +59,8 @@ impl<'a> Writer<'a> {
                     self.default = before;
                     Ok(())
                 }
-                Type::Array(item) => self.array(name, *item, list),
-                _ => self.array(name, Type::Any, list),
+                Type::Array(item) => self.array(name, namespace, *item, list),
+                _ => self.array(name, namespace, Type::Any, list),
             },
             View::Any(any) => {
                 let before = self.enter(name, namespace);
@@ -110,8 +110,20 @@ impl<'a> Writer<'a> {
 
     /// With `arrayType` and an explicit size: without them Perl takes the array for a scalar, and gSOAP an array of
     /// no stated size for an empty one.
-    fn array(&mut self, name: &str, item: Type, list: &dyn List) -> Result<(), WriteError> {
-        self.start(name);
+    fn array(
+        &mut self,
+        name: &str,
+        namespace: &'a str,
+        item: Type,
+        list: &dyn List,
+    ) -> Result<(), WriteError> {
+        let before = self.enter(name, namespace);
+        if self.literal {
+            // the envelope declares them where values bear types
+            for piece in [" xmlns:soapenc=\"", ENCODING, "\" xmlns:xsd=\"", XSD, "\""] {
+                self.text.push_str(piece);
+            }
+        }
         if let Type::Structure(shape) = item
             && self.namespace != Some(shape.namespace)
             && !shape.namespace.is_empty()
@@ -124,12 +136,13 @@ impl<'a> Writer<'a> {
         let ranks = self.item_type(item);
         self.text.push_str(&"[]".repeat(ranks));
         let _ = write!(self.text, "[{}]", list.len());
-        self.text.push_str("\" xsi:type=\"soapenc:Array\">");
+        self.text.push_str(if self.literal { "\">" } else { "\" xsi:type=\"soapenc:Array\">" });
         for index in 0..list.len() {
             self.value("item", "", item, list.item(index).view())
                 .map_err(|error| error.inside(&format!("[{index}]")))?;
         }
         self.end(name);
+        self.default = before;
         Ok(())
     }
 

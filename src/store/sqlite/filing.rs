@@ -1,0 +1,153 @@
+//! Brings the tables up to what has happened: each event gets its indexes and its deliveries, each delivery its attempts.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::batch::Batch;
+use super::deliveries;
+use super::entry::Addressed;
+use super::inbox::{Progress, ToFile};
+use super::lane::{self, Lane, Place};
+use super::row;
+use crate::event::{Event, EventId};
+use crate::store::{StoreError, Subscription};
+
+/// By its id as well: an event that is offered once more after an error is the same one.
+pub(super) const SAME_EVENT: &str = "\
+    SELECT id FROM event WHERE id = ?1
+    UNION ALL
+    SELECT id FROM event WHERE i_event = ?2 AND source = ?3 AND event_type = ?4 AND subject_kind = ?5
+        AND subject_id = ?6 AND coalesce(i_env, -1) = coalesce(?7, -1)
+    LIMIT 1";
+
+/// The same event among what is filed.
+pub(super) fn same_filed(db: &Connection, event: &Event) -> Result<Option<EventId>, StoreError> {
+    let found: Option<[u8; 16]> = db
+        .prepare_cached(SAME_EVENT)?
+        .query_row(
+            params![
+                event.id.0.as_bytes(),
+                event.i_event,
+                event.source,
+                event.event_type,
+                event.subject.kind.as_str(),
+                event.subject.id,
+                event.i_env,
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(found.map(|id| EventId(uuid::Uuid::from_bytes(id))))
+}
+
+/// Files all that there is.
+pub(super) fn file(db: &Batch) -> Result<(), StoreError> {
+    file_part(db, i64::MAX, usize::MAX)
+}
+
+/// Files the first `limit` entries.
+pub(super) fn file_some(db: &Batch, limit: usize) -> Result<(), StoreError> {
+    file_part(db, i64::MAX, limit)
+}
+
+/// Files the attempts that others wait for, and leaves alone what comes between them: it will wait behind what they are about,
+/// and once events are filed before they are claimed, so are those that come next. After a crash they are found again in the
+/// journal, and in the tables.
+pub(super) fn file_late(db: &Batch) -> Result<(), StoreError> {
+    let late = db.inbox.late();
+    let events = late.iter().map(|(_, record)| row::delivery_seq(record.delivery) / row::DELIVERIES);
+    if let Some(last) = events.max().filter(|last| *last > db.filed()) {
+        file_part(db, last, usize::MAX)?;
+    }
+    for (number, record) in late {
+        if !db.is_caught_up(number) {
+            deliveries::catch_up(db, &record)?;
+            db.catch_up(number);
+        }
+    }
+    Ok(())
+}
+
+fn file_part(db: &Batch, to: i64, limit: usize) -> Result<(), StoreError> {
+    let found = db.inbox.to_file(db.filed(), to, limit);
+    let last = match &found {
+        Some((last, _)) => *last,
+        // What was filed lazily becomes durable with the next transaction that syncs, and only one that writes does.
+        None if db.is_synced() && db.filed() != db.inbox.durable() => db.filed(),
+        None => return Ok(()),
+    };
+    db.prepare_cached("UPDATE inbox SET filed = ?1")?.execute([last])?;
+    db.prepare_cached("DELETE FROM unfiled_claim WHERE delivery < ?1")?
+        .execute([(last + 1) * row::DELIVERIES])?;
+    for entry in found.iter().flat_map(|(_, entries)| entries) {
+        match entry {
+            ToFile::Event(seq, event, progress) => file_event(db, *seq, event, progress)?,
+            ToFile::Attempt(record) => deliveries::catch_up(db, record)?,
+        }
+    }
+    db.set_filed(last);
+    Ok(())
+}
+
+/// What was claimed and not filed when the gateway died, with the time of the claim.
+pub(super) fn unfiled_claims(db: &Connection) -> Result<HashMap<i64, Timestamp>, StoreError> {
+    let mut all = db.prepare("SELECT delivery, at FROM unfiled_claim")?;
+    let claims = all.query_map([], |row| Ok((row.get(0)?, row::time(row.get(1)?)?)))?;
+    Ok(claims.collect::<Result<_, _>>()?)
+}
+
+/// `OR FAIL`, since an error undoes the whole transaction: else SQLite copies each page to be able to undo the statement.
+const INSERT_EVENT: &str = "\
+    INSERT OR FAIL INTO event (seq, id, source, i_env, i_event, event_type, subject_kind, subject_id, event_time,
+        received_at, body)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+fn file_event(
+    db: &Batch,
+    seq: i64,
+    (event, handlers): &Addressed,
+    progress: &[Progress],
+) -> Result<(), StoreError> {
+    let received_at = row::micros(event.received_at);
+    let (kind, id) = (event.subject.kind.as_str(), &event.subject.id);
+    db.prepare_cached(INSERT_EVENT)?.execute(params![
+        seq,
+        event.id.0.as_bytes(),
+        event.source,
+        event.i_env,
+        event.i_event,
+        event.event_type,
+        kind,
+        id,
+        event.event_time.map(row::micros),
+        received_at,
+        event.body,
+    ])?;
+    let numbered = (seq * row::DELIVERIES..).zip(handlers).zip(progress);
+    for ((seq, Subscription { handler, order, rank }), progress) in numbered {
+        let lane = Lane { handler, kind, id };
+        let place = Place { seq, rank: row::micros(*rank), order: *order };
+        match progress {
+            Progress::None => file_delivery(db, lane, place, event, db.taken(seq))?,
+            Progress::Taken(at) => file_delivery(db, lane, place, event, Some(*at))?,
+            Progress::Delivered(record) => deliveries::insert_delivered(db, lane, place, event, record)?,
+        }
+    }
+    Ok(())
+}
+
+fn file_delivery(
+    db: &Batch,
+    lane: Lane<'_>,
+    place: Place,
+    event: &Event,
+    taken: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    lane::insert(db, lane, place, event.id, event.received_at, event.received_at)?;
+    match taken {
+        Some(at) => deliveries::take(db, place.seq, lane.handler, at),
+        None => Ok(()),
+    }
+}
