@@ -194,7 +194,7 @@ impl Emitter<'_> {
         }
         let both = member.optional && member.nillable;
         match &member.ty {
-            Type::Array(_) | Type::Repeated(_) | Type::List(_) | Type::Items(..) => ty,
+            Type::Array(_) | Type::NamedArray(..) | Type::Repeated(_) | Type::List(_) | Type::Items(..) => ty,
             // it has a nil of its own
             Type::Any if member.optional => quote! { Option<#ty> },
             Type::Any => ty,
@@ -217,7 +217,11 @@ impl Emitter<'_> {
             }
             Type::Structure(index) | Type::Enumeration(index) => self.plan.ty(*index, self.module),
             Type::Raw => self.runtime("Raw"),
-            Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
+            Type::Array(item)
+            | Type::NamedArray(_, _, item)
+            | Type::Repeated(item)
+            | Type::List(item)
+            | Type::Items(_, _, item) => {
                 let item = self.value_type(item, far);
                 quote! { Vec<#item> }
             }

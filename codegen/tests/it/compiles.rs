@@ -80,7 +80,9 @@ fn opens(value: &mut dyn Value, member: &Member, ty: &Type, depth: usize) {
         (Slot::List(list), Type::Array(item) | Type::Repeated(item) | Type::List(item)) => {
             opens(list.push(), member, item, depth)
         }
-        (Slot::List(list), Type::Items(items)) => opens(list.push(), member, &items.ty, depth),
+        (Slot::List(list), Type::Items(items) | Type::NamedArray(items)) => {
+            opens(list.push(), member, &items.ty, depth)
+        }
         _ => panic!("not what the table says: {member:?}"),
     }
 }

@@ -77,7 +77,7 @@ fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn
                 fill_value(list.push(), item, place, depth.saturating_sub(1), turn + index);
             }
         }
-        (Slot::List(list), Type::Items(items)) => {
+        (Slot::List(list), Type::Items(items) | Type::NamedArray(items)) => {
             fill_value(list.push(), &items.ty, place, depth.saturating_sub(1), turn);
         }
         (Slot::Any(any), _) => *any = soapstone_soap::Any::Text("anything".to_owned()),

@@ -117,7 +117,7 @@ impl Fill {
                 }
             }
             // the table doesn't say how many items, and one is always right
-            (Slot::List(list), Type::Items(items)) if self.level < 3 * DEEP => {
+            (Slot::List(list), Type::Items(items) | Type::NamedArray(items)) if self.level < 3 * DEEP => {
                 self.value(list.push(), (items.name, items.namespace), member, &items.ty);
             }
             (Slot::Any(any), _) => *any = Any::Text("anything".to_owned()),

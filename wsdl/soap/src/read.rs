@@ -200,7 +200,9 @@ pub(crate) fn value<'a>(
     match (ty, target.open()) {
         (Type::Structure(_), Slot::Structure(target)) => structure(cursor, references, tag, target),
         (Type::Array(item), Slot::List(list)) => array(cursor, references, marks, *item, list),
-        (Type::Items(items), Slot::List(list)) => array(cursor, references, marks, items.ty, list),
+        (Type::Items(items) | Type::NamedArray(items), Slot::List(list)) => {
+            array(cursor, references, marks, items.ty, list)
+        }
         (Type::List(_), Slot::List(_)) => {
             let whole = cursor.text()?;
             text(cursor, whole, marks.ty, ty, target)

@@ -37,10 +37,10 @@ pub mod types {
     }
 
     pub(super) static INFORM: Shape = Shape::of("Inform", "", "in=0
-        Events array:#0
-        Names array:string ?
+        Events named:1:0:#0
+        Names named:2:3:string ?
         Rows array:array:int
-    ", &[&EVENT], &[NS]);
+    ", &[&EVENT], &[NS, "EventStruct", "string", ""]);
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -64,8 +64,8 @@ pub mod types {
     }
 
     pub(super) static REFUSED: Shape = Shape::of("Refused", "", "in=0
-        why array:string
-    ", &[], &[NS]);
+        why named:1:2:string
+    ", &[], &[NS, "string", ""]);
 
     #[derive(Default)]
     pub struct RpcIn {
@@ -73,8 +73,8 @@ pub mod types {
     }
 
     pub(super) static RPC_IN: Shape = Shape::of("RpcIn", NS, "
-        names array:string
-    ", &[], &[]);
+        names named:0:1:string
+    ", &[], &["string", ""]);
 
     #[derive(Default)]
     pub struct RpcOut {
@@ -83,9 +83,9 @@ pub mod types {
     }
 
     pub(super) static RPC_OUT: Shape = Shape::of("RpcOut", NS, "
-        names array:string
+        names named:0:1:string
         rows array:array:int
-    ", &[], &[]);
+    ", &[], &["string", ""]);
 
     ::soapstone_soap::members! {
         Event EVENT { 0 code, }

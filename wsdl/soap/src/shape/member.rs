@@ -62,6 +62,9 @@ pub enum Type {
     Structure(&'static Shape),
     /// A SOAP-ENC array (SOAP 1.1 §5.4.2): one element that holds items.
     Array(&'static Type),
+    /// The same where the schema names its items: they are called so in literal messages, while in encoded ones names
+    /// mean nothing, and every item is called `item`.
+    NamedArray(&'static Items),
     /// An element that may stand several times (`maxOccurs` over one).
     Repeated(&'static Type),
     /// Simple values in one text, with spaces between them (`xsd:list`).
@@ -74,7 +77,7 @@ pub enum Type {
     Any,
 }
 
-/// What [`Type::Items`] holds.
+/// What [`Type::Items`] and [`Type::NamedArray`] hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Items {
     /// The name of each item.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::text::special;
 use super::{ENCODING, WriteError, Writer, XSD, escape};
-use crate::{Any, List, Scalar, Type, View, Xsd};
+use crate::{Any, Items, List, Scalar, Type, View, Xsd};
 
 impl<'a> Writer<'a> {
     pub(super) fn value(
@@ -59,8 +59,10 @@ impl<'a> Writer<'a> {
                     self.default = before;
                     Ok(())
                 }
-                Type::Array(item) => self.array(name, namespace, *item, list),
-                _ => self.array(name, namespace, Type::Any, list),
+                Type::NamedArray(items) if self.literal => self.array(name, namespace, *items, list),
+                Type::NamedArray(items) => self.array(name, namespace, unnamed(items.ty), list),
+                Type::Array(item) => self.array(name, namespace, unnamed(*item), list),
+                _ => self.array(name, namespace, unnamed(Type::Any), list),
             },
             View::Any(any) => {
                 let before = self.enter(name, namespace);
@@ -114,9 +116,10 @@ impl<'a> Writer<'a> {
         &mut self,
         name: &str,
         namespace: &'a str,
-        item: Type,
+        items: Items,
         list: &dyn List,
     ) -> Result<(), WriteError> {
+        let item = items.ty;
         let before = self.enter(name, namespace);
         if self.literal {
             // the envelope declares them where values bear types
@@ -138,7 +141,7 @@ impl<'a> Writer<'a> {
         let _ = write!(self.text, "[{}]", list.len());
         self.text.push_str(if self.literal { "\">" } else { "\" xsi:type=\"soapenc:Array\">" });
         for index in 0..list.len() {
-            self.value("item", "", item, list.item(index).view())
+            self.value(items.name, items.namespace, item, list.item(index).view())
                 .map_err(|error| error.inside(&format!("[{index}]")))?;
         }
         self.end(name);
@@ -160,6 +163,7 @@ impl<'a> Writer<'a> {
                 0
             }
             Type::Array(inner) | Type::Repeated(inner) => self.item_type(*inner) + 1,
+            Type::NamedArray(items) => self.item_type(items.ty) + 1,
             Type::Any | Type::Structure(_) | Type::List(_) | Type::Items(_) | Type::Raw => {
                 self.text.push_str("xsd:anyType");
                 0
@@ -200,4 +204,9 @@ impl<'a> Writer<'a> {
         self.end(name);
         Ok(())
     }
+}
+
+/// The items of an array whose schema doesn't name them.
+fn unnamed(ty: Type) -> Items {
+    Items { name: "item", namespace: "", ty }
 }
