@@ -48,6 +48,7 @@ pub struct Config {
     out_dir: Option<PathBuf>,
     file_name: String,
     wide_integers: bool,
+    big_integers: bool,
     exact_floats: bool,
     embed_definitions: bool,
     facets: bool,
@@ -105,6 +106,7 @@ impl Config {
             out_dir: None,
             file_name: DEFAULT_FILE_NAME.to_owned(),
             wide_integers: false,
+            big_integers: false,
             exact_floats: false,
             embed_definitions: false,
             facets: false,
@@ -162,6 +164,19 @@ impl Config {
     /// definitions promise. Off by default.
     pub fn wide_integers(&mut self, wide: bool) -> &mut Self {
         self.wide_integers = wide;
+        self
+    }
+
+    /// Whether the types without an end (`integer`, `nonNegativeInteger`, `positiveInteger`, `nonPositiveInteger`,
+    /// `negativeInteger`) become `i128` and `u128` instead of `i64` and `u64`. Nearly every definition means ordinary
+    /// numbers by them; a value that is too long is refused, with the name of its member, and never cut. Off by default.
+    ///
+    /// ```
+    /// # let mut config = soapstone_codegen::Config::new();
+    /// config.big_integers(true);
+    /// ```
+    pub fn big_integers(&mut self, big: bool) -> &mut Self {
+        self.big_integers = big;
         self
     }
 
@@ -331,6 +346,10 @@ impl Config {
         model.keep(&self.only_services, &self.only_operations);
         model.part();
         Ok(Read { model, contents, definitions, paths, files, folders, warnings })
+    }
+
+    pub(crate) fn has_big_integers(&self) -> bool {
+        self.big_integers
     }
 
     pub(crate) fn has_wide_integers(&self) -> bool {

@@ -79,7 +79,11 @@ fn words(model: &Model, ty: &Type) -> String {
         Type::Structure(index) | Type::Enumeration(index) => {
             model.structures.get(*index).map(|it| it.name.local.to_string()).unwrap_or_default()
         }
-        Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
+        Type::Array(item)
+        | Type::NamedArray(_, _, item)
+        | Type::Repeated(item)
+        | Type::List(item)
+        | Type::Items(_, _, item) => {
             format!("list of {}", words(model, item))
         }
         Type::Any => "anything".to_owned(),

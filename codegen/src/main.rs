@@ -62,6 +62,9 @@ struct Definitions {
     /// 64 bits for every integer.
     #[arg(long)]
     wide_integers: bool,
+    /// 128 bits for the integers without an end (`xs:integer` and its relatives).
+    #[arg(long)]
+    big_integers: bool,
     /// Decimals instead of floating-point numbers.
     #[arg(long)]
     exact_floats: bool,
@@ -81,7 +84,7 @@ impl Definitions {
             };
         }
         config.strict(self.strict).wide_integers(self.wide_integers).exact_floats(self.exact_floats);
-        config.embed_definitions(self.embed_definitions);
+        config.big_integers(self.big_integers).embed_definitions(self.embed_definitions);
         for (location, path) in &self.location {
             config.location(location, path);
         }

@@ -10,7 +10,7 @@ What is taken from the schemas before:
 * facets other than enumerations of text, and unions, since the values are made from the tables, which don't have them;
 * what types that are text to us say about the text (`xsd:duration`, `xsd:ID`, ...);
 * elements with names that no element can have, which no message has either;
-and to them is added that a SOAP-ENC array has items of any name, which the usual spelling leaves out. From rpc/encoded
+and to them is added that a SOAP-ENC array has items of any name, where the schema doesn't name them. From rpc/encoded
 messages is taken `xsi:type` where it names one of XML Schema's own types, or `SOAP-ENC:Array`: what is sent is the type
 that every stack knows, not the one that the definition derives from it.
 """
@@ -23,7 +23,7 @@ ENC, ENV = "http://schemas.xmlsoap.org/soap/encoding/", "http://schemas.xmlsoap.
 ENV12, XSI = "http://www.w3.org/2003/05/soap-envelope", "http://www.w3.org/2001/XMLSchema-instance"
 SOAPS = ["http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"]
 FACETS = "pattern length minLength maxLength minInclusive maxInclusive minExclusive maxExclusive totalDigits fractionDigits whiteSpace assertion".split()
-TEXT = "duration gYear gYearMonth gMonth gMonthDay gDay hexBinary ID IDREF IDREFS ENTITY ENTITIES NOTATION language QName".split()
+TEXT = "duration gYear gYearMonth gMonth gMonthDay gDay hexBinary ID IDREF IDREFS ENTITY ENTITIES NOTATION language".split()
 NUMBERS = "nonPositiveInteger negativeInteger".split()
 ORDERED = [(XS, name) for name in "byte short int long integer unsignedByte unsignedShort unsignedInt unsignedLong decimal float double".split()]
 BUNDLED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../src/bundled")
@@ -260,11 +260,14 @@ class Schemas:
         return group.getparent().tag == xs("extension") or name in bases
 
     def array(self, restriction):
-        """An array of anything: what items are called, and how many, is nobody's business."""
+        """An array of anything: what items are called, and how many, is nobody's business, unless a schema of literal
+        messages says it."""
         content = restriction.getparent()
         around = content.getparent()
-        sequence = ET.Element(xs("sequence"))
-        ET.SubElement(sequence, xs("any"), namespace="##any", minOccurs="0", maxOccurs="unbounded", processContents="lax")
+        said = None if self.definition.encoded else restriction.find(xs("sequence"))
+        sequence = ET.Element(xs("sequence")) if said is None else said
+        if said is None:
+            ET.SubElement(sequence, xs("any"), namespace="##any", minOccurs="0", maxOccurs="unbounded", processContents="lax")
         around.replace(content, sequence)
         ET.SubElement(around, xs("anyAttribute"), namespace="##any", processContents="lax")
 

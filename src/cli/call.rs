@@ -2,7 +2,7 @@
 
 use portabilling::SERVICES;
 use serde_json::Value;
-use soapstone_soap::{Json, Operation, Shape, Type, fill_json};
+use soapstone_soap::{Items, Json, Operation, Shape, Type, fill_json};
 
 use super::{CliError, ConfigArg, print};
 use crate::gateway::portabilling;
@@ -78,7 +78,9 @@ fn check(value: &Value, shape: &Shape, path: &str) -> Result<(), CliError> {
         match (member.ty, value) {
             (Type::Structure(inner), _) => check(value, inner, &format!("{path}{name}."))?,
             (
-                Type::Array(Type::Structure(inner)) | Type::Repeated(Type::Structure(inner)),
+                Type::Array(Type::Structure(inner))
+                | Type::Repeated(Type::Structure(inner))
+                | Type::NamedArray(Items { ty: Type::Structure(inner), .. }),
                 Value::Array(items),
             ) => {
                 items.iter().try_for_each(|item| check(item, inner, &format!("{path}{name}[].")))?;
@@ -143,8 +145,12 @@ fn secret_names() -> Vec<&'static str> {
                 names.push(member.name);
             }
             let mut ty = member.ty;
-            while let Type::Array(inner) | Type::Repeated(inner) = ty {
-                ty = *inner;
+            loop {
+                ty = match ty {
+                    Type::Array(inner) | Type::Repeated(inner) => *inner,
+                    Type::Items(items) | Type::NamedArray(items) => items.ty,
+                    _ => break,
+                };
             }
             if let Type::Structure(inner) = ty {
                 shapes.push(inner);

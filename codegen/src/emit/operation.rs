@@ -1,10 +1,11 @@
 //! Operations and services: a type and a static for each operation, a static for the service, its client and its
 //! server trait.
 
+use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::documentation;
-use super::namespaces::named;
+use super::namespaces::{self, named};
 use super::plan::{Module, Plan};
 use super::structure::documented;
 use super::{Uses, item};
@@ -25,8 +26,12 @@ pub(super) fn items(
     let service = &model.services[index];
     let mut items = Vec::new();
     let mut tables = Vec::new();
+    let mut lists = Vec::new();
     for (position, operation) in service.operations.iter().enumerate() {
-        items.extend(operation_items(plan, index, position, operation, uses, namespaces)?);
+        let known = lists.len();
+        let operation = operation_items(plan, index, position, operation, uses, namespaces, &mut lists)?;
+        items.extend(declared(&lists, known)?);
+        items.extend(operation);
         let (_, table) = plan.operation(index, position);
         tables.push(quote! { &#table });
     }
@@ -79,8 +84,9 @@ fn operation_items(
     operation: &Operation,
     uses: &mut Uses,
     namespaces: &mut Vec<String>,
+    lists: &mut Vec<String>,
 ) -> Result<[String; 3], Error> {
-    uses.extend(["Call", "Part", "Style", "Version"]);
+    uses.extend(["Call", "Part", "Style", "Version", "empty"]);
     let module = Module::Service(service);
     let short = plan.short_name(service);
     let (name, table) = plan.operation(service, position);
@@ -90,7 +96,6 @@ fn operation_items(
     };
     let declaration = quote! {
         #comment
-        #[derive(Debug, Clone, Copy)]
         pub struct #name;
     };
     let request = plan.ty(operation.input.structure, module);
@@ -131,14 +136,13 @@ fn operation_items(
     if all_headers.iter().any(|headers| !headers.is_empty()) {
         uses.insert("Header");
     }
-    let [headers, output_headers, fault_headers] = all_headers.map(|headers| -> Vec<_> {
-        headers.iter().map(|header| header_value(plan, module, header, namespaces)).collect()
-    });
+    let [headers, output_headers, fault_headers] =
+        all_headers.map(|headers| header_list(plan, module, headers, namespaces, lists));
     let input = part_value(plan, module, &operation.input);
     let output = operation.output.as_ref().map_or_else(
         || {
             let nothing = quote! { ::soapstone_soap::NOTHING };
-            quote! { Part { name: "", shape: &#nothing, empty: || Box::<::soapstone_soap::Nothing>::default() } }
+            quote! { Part { name: "", shape: &#nothing, empty: empty::<::soapstone_soap::Nothing> } }
         },
         |output| part_value(plan, module, output),
     );
@@ -160,9 +164,9 @@ fn operation_items(
             documentation: #documentation,
             versions: &[ #versions ],
             one_way: #one_way,
-            headers: &[ #(#headers),* ],
-            output_headers: &[ #(#output_headers),* ],
-            fault_headers: &[ #(#fault_headers),* ],
+            headers: #headers,
+            output_headers: #output_headers,
+            fault_headers: #fault_headers,
             input: #input,
             output: #output,
             faults: #faults,
@@ -171,29 +175,66 @@ fn operation_items(
     Ok([item(declaration)?, item(call)?, item(data)?])
 }
 
-fn element_value(name: &QName, namespaces: &mut Vec<String>) -> proc_macro2::TokenStream {
+fn element_value(name: &QName, namespaces: &mut Vec<String>) -> TokenStream {
     let (name, namespace) = (&*name.local, named(namespaces, &name.namespace));
     quote! { Element::new(#name, #namespace) }
 }
 
-fn header_value(
+/// What an operation says of its header blocks. Most operations of a service have the same ones, so that each list
+/// stands once, with a name.
+fn header_list(
     plan: &Plan,
     module: Module,
-    header: &Header,
+    headers: &[Header],
     namespaces: &mut Vec<String>,
-) -> proc_macro2::TokenStream {
+    lists: &mut Vec<String>,
+) -> TokenStream {
+    if headers.is_empty() {
+        return quote! { &[] };
+    }
+    let values = headers.iter().map(|header| header_value(plan, module, header, namespaces));
+    let list = quote! { &[ #(#values),* ] };
+    let text = list.to_string();
+    let known = lists.iter().position(|known| *known == text);
+    if known.is_none() && lists.len() >= namespaces::MOST {
+        return list;
+    }
+    let position = known.unwrap_or_else(|| {
+        lists.push(text);
+        lists.len() - 1
+    });
+    let name = identifier(&list_name(position));
+    quote! { #name }
+}
+
+/// The name of the list of header blocks at a position.
+pub(super) fn list_name(position: usize) -> String {
+    if position == 0 { "HEADERS".to_owned() } else { format!("HEADERS_{}", position + 1) }
+}
+
+/// The lists of header blocks from a position on, as items.
+fn declared(lists: &[String], from: usize) -> Result<Vec<String>, Error> {
+    let lists = lists.iter().enumerate().skip(from);
+    lists
+        .map(|(position, list)| {
+            let name = identifier(&list_name(position));
+            let list: TokenStream = list.parse().unwrap_or_default();
+            item(quote! { const #name: &[Header] = #list; })
+        })
+        .collect()
+}
+
+fn header_value(plan: &Plan, module: Module, header: &Header, namespaces: &mut Vec<String>) -> TokenStream {
     let Header { name, namespace, structure } = header;
     let namespace = named(namespaces, namespace);
     let table = plan.table(*structure, module);
     let ty = plan.ty(*structure, module);
-    quote! {
-        Header { name: #name, namespace: #namespace, shape: &#table, empty: || Box::<#ty>::default() }
-    }
+    quote! { Header { name: #name, namespace: #namespace, shape: &#table, empty: empty::<#ty> } }
 }
 
-fn part_value(plan: &Plan, module: Module, part: &Part) -> proc_macro2::TokenStream {
+fn part_value(plan: &Plan, module: Module, part: &Part) -> TokenStream {
     let Part { name, structure } = part;
     let table = plan.table(*structure, module);
     let ty = plan.ty(*structure, module);
-    quote! { Part { name: #name, shape: &#table, empty: || Box::<#ty>::default() } }
+    quote! { Part { name: #name, shape: &#table, empty: empty::<#ty> } }
 }

@@ -227,6 +227,7 @@ fn statics() -> Names {
     names.take("DEFINITION");
     for position in 0..super::namespaces::MOST {
         names.take(&super::namespaces::name(position));
+        names.take(&super::operation::list_name(position));
     }
     names
 }

@@ -194,7 +194,7 @@ impl Emitter<'_> {
         }
         let both = member.optional && member.nillable;
         match &member.ty {
-            Type::Array(_) | Type::Repeated(_) | Type::List(_) | Type::Items(..) => ty,
+            Type::Array(_) | Type::NamedArray(..) | Type::Repeated(_) | Type::List(_) | Type::Items(..) => ty,
             // it has a nil of its own
             Type::Any if member.optional => quote! { Option<#ty> },
             Type::Any => ty,
@@ -217,7 +217,11 @@ impl Emitter<'_> {
             }
             Type::Structure(index) | Type::Enumeration(index) => self.plan.ty(*index, self.module),
             Type::Raw => self.runtime("Raw"),
-            Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
+            Type::Array(item)
+            | Type::NamedArray(_, _, item)
+            | Type::Repeated(item)
+            | Type::List(item)
+            | Type::Items(_, _, item) => {
                 let item = self.value_type(item, far);
                 quote! { Vec<#item> }
             }
@@ -227,11 +231,15 @@ impl Emitter<'_> {
 
     fn simple_type(&mut self, simple: Simple) -> TokenStream {
         let wide = self.config.has_wide_integers();
+        let big = self.config.has_big_integers();
         let exact = self.config.has_exact_floats();
         match simple {
+            Simple::QName => quote! { ::soapstone_soap::QName },
             text if text.is_text() => quote! { String },
             Simple::Byte | Simple::Short | Simple::Int if wide => quote! { i64 },
             Simple::UnsignedByte | Simple::UnsignedShort | Simple::UnsignedInt if wide => quote! { u64 },
+            Simple::Integer | Simple::NonPositiveInteger | Simple::NegativeInteger if big => quote! { i128 },
+            Simple::NonNegativeInteger | Simple::PositiveInteger if big => quote! { u128 },
             Simple::Float | Simple::Double if exact => self.runtime("Decimal"),
             Simple::Boolean => quote! { bool },
             Simple::Byte => quote! { i8 },

@@ -141,9 +141,10 @@ impl Table<'_, '_> {
             Type::Repeated(item) => format!("*{}", self.ty(item)),
             Type::Array(item) => format!("array:{}", self.ty(item)),
             Type::List(item) => format!("list:{}", self.ty(item)),
-            Type::Items(name, namespace, item) => {
+            Type::Items(name, namespace, item) | Type::NamedArray(name, namespace, item) => {
+                let kind = if matches!(ty, Type::Items(..)) { "items" } else { "named" };
                 let (name, namespace) = (self.literal(name), self.namespace(namespace));
-                format!("items:{name}:{namespace}:{}", self.ty(item))
+                format!("{kind}:{name}:{namespace}:{}", self.ty(item))
             }
             Type::Raw => "raw".to_owned(),
             Type::Any => "any".to_owned(),

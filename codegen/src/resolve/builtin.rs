@@ -4,50 +4,29 @@ use super::Type;
 use crate::namespace::{SOAP_ENCODING, SOAP_ENCODING_12, XSD};
 use crate::xml::QName;
 
-/// The simple types that the runtime knows; named as there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Simple {
-    String,
-    NormalizedString,
-    Token,
-    Language,
-    NmToken,
-    Name,
-    NcName,
-    Id,
-    IdRef,
-    Entity,
-    QName,
-    Notation,
-    AnyUri,
-    Boolean,
-    Byte,
-    Short,
-    Int,
-    Long,
-    Integer,
-    NonPositiveInteger,
-    NegativeInteger,
-    NonNegativeInteger,
-    PositiveInteger,
-    UnsignedByte,
-    UnsignedShort,
-    UnsignedInt,
-    UnsignedLong,
-    Decimal,
-    Float,
-    Double,
-    Duration,
-    DateTime,
-    Date,
-    Time,
-    GYear,
-    GYearMonth,
-    GMonth,
-    GMonthDay,
-    GDay,
-    Base64Binary,
-    HexBinary,
+/// Each type once: its name here, and its local name in XML Schema's namespace.
+macro_rules! types {
+    ($($simple:ident $name:literal)*) => {
+        /// The simple types that the runtime knows; named as there. Its own list isn't used, so that a build script has
+        /// the generator without the runtime.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Simple {
+            $($simple,)*
+        }
+
+        const NAMES: &[(&str, Simple)] = &[$(($name, Simple::$simple),)*];
+    };
+}
+types! {
+    String "string" NormalizedString "normalizedString" Token "token" Language "language"
+    NmToken "NMTOKEN" Name "Name" NcName "NCName" Id "ID" IdRef "IDREF" Entity "ENTITY" QName "QName"
+    Notation "NOTATION" AnyUri "anyURI" Boolean "boolean" Byte "byte" Short "short" Int "int" Long "long"
+    Integer "integer" NonPositiveInteger "nonPositiveInteger" NegativeInteger "negativeInteger"
+    NonNegativeInteger "nonNegativeInteger" PositiveInteger "positiveInteger" UnsignedByte "unsignedByte"
+    UnsignedShort "unsignedShort" UnsignedInt "unsignedInt" UnsignedLong "unsignedLong" Decimal "decimal"
+    Float "float" Double "double" Duration "duration" DateTime "dateTime" Date "date" Time "time"
+    GYear "gYear" GYearMonth "gYearMonth" GMonth "gMonth" GMonthDay "gMonthDay" GDay "gDay"
+    Base64Binary "base64Binary" HexBinary "hexBinary"
 }
 
 impl Simple {
@@ -108,51 +87,6 @@ pub(super) fn look_up(name: &QName) -> Option<Option<Type>> {
 fn simple(local: &str) -> Option<Simple> {
     NAMES.iter().find(|(name, _)| *name == local).map(|(_, simple)| *simple)
 }
-
-/// In XML Schema's namespace.
-const NAMES: [(&str, Simple); 41] = [
-    ("string", Simple::String),
-    ("normalizedString", Simple::NormalizedString),
-    ("token", Simple::Token),
-    ("language", Simple::Language),
-    ("NMTOKEN", Simple::NmToken),
-    ("Name", Simple::Name),
-    ("NCName", Simple::NcName),
-    ("ID", Simple::Id),
-    ("IDREF", Simple::IdRef),
-    ("ENTITY", Simple::Entity),
-    ("QName", Simple::QName),
-    ("NOTATION", Simple::Notation),
-    ("anyURI", Simple::AnyUri),
-    ("boolean", Simple::Boolean),
-    ("byte", Simple::Byte),
-    ("short", Simple::Short),
-    ("int", Simple::Int),
-    ("long", Simple::Long),
-    ("integer", Simple::Integer),
-    ("nonPositiveInteger", Simple::NonPositiveInteger),
-    ("negativeInteger", Simple::NegativeInteger),
-    ("nonNegativeInteger", Simple::NonNegativeInteger),
-    ("positiveInteger", Simple::PositiveInteger),
-    ("unsignedByte", Simple::UnsignedByte),
-    ("unsignedShort", Simple::UnsignedShort),
-    ("unsignedInt", Simple::UnsignedInt),
-    ("unsignedLong", Simple::UnsignedLong),
-    ("decimal", Simple::Decimal),
-    ("float", Simple::Float),
-    ("double", Simple::Double),
-    ("duration", Simple::Duration),
-    ("dateTime", Simple::DateTime),
-    ("date", Simple::Date),
-    ("time", Simple::Time),
-    ("gYear", Simple::GYear),
-    ("gYearMonth", Simple::GYearMonth),
-    ("gMonth", Simple::GMonth),
-    ("gMonthDay", Simple::GMonthDay),
-    ("gDay", Simple::GDay),
-    ("base64Binary", Simple::Base64Binary),
-    ("hexBinary", Simple::HexBinary),
-];
 
 #[cfg(test)]
 mod tests {

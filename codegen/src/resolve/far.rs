@@ -51,9 +51,11 @@ fn levels(ty: &Type) -> Option<(usize, usize)> {
     match ty {
         Type::Structure(index) => Some((*index, 0)),
         // `Vec`, what it is made of, and what stands for the items in that
-        Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
-            levels(item).map(|(index, levels)| (index, levels + 3))
-        }
+        Type::Array(item)
+        | Type::NamedArray(_, _, item)
+        | Type::Repeated(item)
+        | Type::List(item)
+        | Type::Items(_, _, item) => levels(item).map(|(index, levels)| (index, levels + 3)),
         Type::Enumeration(_) | Type::Simple(_) | Type::Any | Type::Raw => None,
     }
 }

@@ -101,8 +101,9 @@ fn kind(ty: &Type, text: &mut String) {
             });
             kind(item, text);
         }
-        Type::Items(name, namespace, item) => {
-            *text += &format!("I{name:?}{namespace:?}");
+        Type::Items(name, namespace, item) | Type::NamedArray(name, namespace, item) => {
+            text.push(if matches!(ty, Type::Items(..)) { 'I' } else { 'N' });
+            *text += &format!("{name:?}{namespace:?}");
             kind(item, text);
         }
         Type::Any => text.push('?'),

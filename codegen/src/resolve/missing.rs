@@ -8,23 +8,32 @@ use crate::diagnostic::{At, Diagnostics};
 impl Missing {
     /// Says what is left out because of it.
     pub(super) fn report(&self, what: &str, diagnostics: &mut Diagnostics) {
-        diagnostics.undefined(self.at, format!("{what} is left out: {}", self.what), self.advice.clone());
+        diagnostics.left_out(self.at, format!("{what} is left out: {}", self.what), self.advice.clone());
     }
 }
 
 /// Leaves out every operation that can't do without a name that is defined nowhere, and what only those need.
 ///
 /// `missing` is every such name: each is reported, also where nothing that is generated comes near it. Where no
-/// operation remains of definitions that have some (`wants_operations`), or no type of schemas, they are errors.
+/// operation remains of definitions that have some (`wants_operations`), or no type of schemas, they are errors, and
+/// so is what can't be served.
 pub(super) fn leave_out(
     model: &mut Model,
     missing: Vec<Missing>,
     wants_operations: bool,
     diagnostics: &mut Diagnostics,
 ) {
-    if missing.is_empty() {
-        return;
+    if !missing.is_empty() {
+        without(model, missing, diagnostics);
     }
+    let operations = model.services.iter().any(|service| !service.operations.is_empty());
+    if !operations && (wants_operations || model.structures.is_empty()) {
+        diagnostics.nothing_remains();
+    }
+}
+
+/// Leaves out what can't do without the `missing`.
+fn without(model: &mut Model, missing: Vec<Missing>, diagnostics: &mut Diagnostics) {
     let causes = causes(&model.structures);
     let mut told = HashSet::new();
     alternatives(model, &causes, &mut told, diagnostics);
@@ -42,10 +51,6 @@ pub(super) fn leave_out(
         }
     }
     model.retain(causes.iter().map(Option::is_none).collect());
-    let operations = model.services.iter().any(|service| !service.operations.is_empty());
-    if !operations && (wants_operations || model.structures.is_empty()) {
-        diagnostics.nothing_remains();
-    }
 }
 
 /// For each structure the name that it can't do without and that is missing.

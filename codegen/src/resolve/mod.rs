@@ -210,6 +210,8 @@ pub(crate) enum Type {
     /// Of [`Model::structures`].
     Structure(usize),
     Array(Box<Type>),
+    /// The same, whose items are called so, in this namespace.
+    NamedArray(Rc<str>, Rc<str>, Box<Type>),
     /// An element of elements of this name, in this namespace.
     Items(Rc<str>, Rc<str>, Box<Type>),
     Repeated(Box<Type>),
@@ -358,9 +360,11 @@ impl Type {
     pub(crate) fn structure(&self) -> Option<usize> {
         match self {
             Type::Structure(index) | Type::Enumeration(index) => Some(*index),
-            Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
-                item.structure()
-            }
+            Type::Array(item)
+            | Type::NamedArray(_, _, item)
+            | Type::Repeated(item)
+            | Type::List(item)
+            | Type::Items(_, _, item) => item.structure(),
             Type::Simple(_) | Type::Any | Type::Raw => None,
         }
     }
@@ -368,9 +372,11 @@ impl Type {
     fn structure_mut(&mut self) -> Option<&mut usize> {
         match self {
             Type::Structure(index) | Type::Enumeration(index) => Some(index),
-            Type::Array(item) | Type::Repeated(item) | Type::List(item) | Type::Items(_, _, item) => {
-                item.structure_mut()
-            }
+            Type::Array(item)
+            | Type::NamedArray(_, _, item)
+            | Type::Repeated(item)
+            | Type::List(item)
+            | Type::Items(_, _, item) => item.structure_mut(),
             Type::Simple(_) | Type::Any | Type::Raw => None,
         }
     }

@@ -15,7 +15,7 @@ macro_rules! compiled {
     };
 }
 compiled! {
-    any any_literal arrays attributes both_ends choices circular copies dataset derived documentation drafts elsewhere encodings everybody facets far header imports letters literal literal_arrays literal_rpc mime mixed names nillable parts recursion redefined renamed scalars schemas services settings shared simple_types smallest soap_1_2 spaceless substitution unclear undefined unserved
+    any any_literal arrays attributes both_ends choices circular copies dataset derived documentation drafts elsewhere encodings everybody facets far header imports letters literal literal_arrays literal_rpc mime mixed names nillable numbers parts recursion redefined renamed scalars schemas services settings shared simple_types smallest soap_1_2 spaceless substitution unclear undefined unserved
 }
 
 #[test]
@@ -80,7 +80,9 @@ fn opens(value: &mut dyn Value, member: &Member, ty: &Type, depth: usize) {
         (Slot::List(list), Type::Array(item) | Type::Repeated(item) | Type::List(item)) => {
             opens(list.push(), member, item, depth)
         }
-        (Slot::List(list), Type::Items(items)) => opens(list.push(), member, &items.ty, depth),
+        (Slot::List(list), Type::Items(items) | Type::NamedArray(items)) => {
+            opens(list.push(), member, &items.ty, depth)
+        }
         _ => panic!("not what the table says: {member:?}"),
     }
 }

@@ -21,6 +21,7 @@ fn config(case: &Path) -> Config {
     for line in fs::read_to_string(case.join("options.txt")).unwrap_or_default().lines() {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("wide_integers", _) => config.wide_integers(true),
+            ("big_integers", _) => config.big_integers(true),
             ("type_attribute", rest) => config.type_attribute(two(rest).0, two(rest).1),
             ("field_attribute", rest) => config.field_attribute(two(rest).0, two(rest).1),
             ("rename_type", rest) => config.rename_type(two(rest).0, two(rest).1),

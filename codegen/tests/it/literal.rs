@@ -2,7 +2,7 @@
 
 use soapstone_soap::{Call as _, Envelope, Limits, Structure, write};
 
-use crate::compiles::{any_literal, literal_rpc, mixed};
+use crate::compiles::{any_literal, literal_arrays, literal_rpc, mixed};
 use crate::fuzz::finds::again;
 
 fn read(body: &str, operation: &soapstone_soap::Operation, target: &mut dyn Structure) {
@@ -84,4 +84,29 @@ fn what_has_no_type_keeps_its_namespaces_its_attributes_and_the_prefixes_it_has_
     let empty = any_literal::types::Values::default();
     let written = write::request(operation, None, &empty).expect("written");
     assert!(written.contains("<one xmlns=\"urn:example\"/>"), "{written}");
+}
+
+#[test]
+fn items_of_an_array_are_called_as_the_schema_says_and_read_whatever_they_are_called() {
+    use literal_arrays::types::{Event, Inform};
+    let operation = literal_arrays::example::InformCall::operation();
+    let event = |code: &str| Event { code: code.to_owned() };
+    let inform = Inform {
+        events: vec![event("1"), event("2")],
+        names: vec!["a".to_owned()],
+        rows: vec![vec![1], vec![]],
+    };
+    let written = write::request(operation, None, &inform).expect("written");
+    for part in
+        ["<EventStruct><Code>1</Code></EventStruct>", "Event[2]\"", "<string xmlns=\"\">a</string>", "<item"]
+    {
+        assert!(written.contains(part), "{part}: {written}");
+    }
+    assert_eq!(written.matches("<item").count(), 3, "only those that have no name: {written}");
+    let mut again = Inform::default();
+    let body = "<e:Inform xmlns:e=\"urn:example\"><e:Events><item><e:Code>1</e:Code></item>\
+                <e:Event><e:Code>2</e:Code></e:Event></e:Events><e:Names><n>a</n></e:Names>\
+                <e:Rows><r><i>1</i></r><r/></e:Rows></e:Inform>";
+    read(body, operation, &mut again);
+    assert_eq!(again, inform);
 }

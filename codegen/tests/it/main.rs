@@ -15,6 +15,7 @@ mod library;
 mod literal;
 #[path = "../messages/mod.rs"]
 mod messages;
+mod numbers;
 mod protocol;
 mod round_trip;
 mod undefined;

@@ -77,7 +77,7 @@ fn fill_value(value: &mut dyn Value, ty: &Type, place: Place, depth: usize, turn
                 fill_value(list.push(), item, place, depth.saturating_sub(1), turn + index);
             }
         }
-        (Slot::List(list), Type::Items(items)) => {
+        (Slot::List(list), Type::Items(items) | Type::NamedArray(items)) => {
             fill_value(list.push(), &items.ty, place, depth.saturating_sub(1), turn);
         }
         (Slot::Any(any), _) => *any = soapstone_soap::Any::Text("anything".to_owned()),
@@ -92,7 +92,7 @@ fn sample(xsd: Xsd) -> &'static str {
         Xsd::NmToken | Xsd::Name | Xsd::NcName | Xsd::Id | Xsd::IdRef | Xsd::Entity | Xsd::Notation => {
             "a-b.c"
         }
-        Xsd::QName => "xsd:int",
+        Xsd::QName => "{urn:example}name",
         Xsd::NonPositiveInteger | Xsd::NegativeInteger => "-7",
         Xsd::Duration => "-P1Y2M3DT4H5M6.7S",
         Xsd::GYear => "2024",

@@ -117,7 +117,7 @@ impl Fill {
                 }
             }
             // the table doesn't say how many items, and one is always right
-            (Slot::List(list), Type::Items(items)) if self.level < 3 * DEEP => {
+            (Slot::List(list), Type::Items(items) | Type::NamedArray(items)) if self.level < 3 * DEEP => {
                 self.value(list.push(), (items.name, items.namespace), member, &items.ty);
             }
             (Slot::Any(any), _) => *any = Any::Text("anything".to_owned()),
@@ -167,7 +167,9 @@ fn sample(xsd: Xsd) -> &'static str {
     match xsd {
         Xsd::String | Xsd::NormalizedString | Xsd::Token => "text",
         Xsd::Name | Xsd::NcName | Xsd::Id | Xsd::IdRef | Xsd::Entity | Xsd::NmToken => "text",
-        Xsd::QName | Xsd::Notation => "text",
+        // one without a namespace can't be said where a namespace without a prefix is in force
+        Xsd::QName => "{urn:example:names}text",
+        Xsd::Notation => "text",
         Xsd::Language => "en",
         Xsd::NonPositiveInteger | Xsd::NegativeInteger => "-7",
         Xsd::Boolean => "true",

@@ -325,12 +325,11 @@ pub mod all {
         UpdateAccountResponse,
     };
 
-    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "http://schemas.portaone.com/soap";
 
     /// The operation login of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct Login;
 
     impl Call for Login {
@@ -358,18 +357,26 @@ pub mod all {
         input: Part {
             name: "LoginRequest",
             shape: &super::types::LOGIN_REQUEST,
-            empty: || Box::<LoginRequest>::default(),
+            empty: empty::<LoginRequest>,
         },
         output: Part {
             name: "LoginResponse",
             shape: &super::types::LOGIN_RESPONSE,
-            empty: || Box::<LoginResponse>::default(),
+            empty: empty::<LoginResponse>,
         },
         faults: None,
     };
 
+    const HEADERS: &[Header] = &[
+        Header {
+            name: "auth_info",
+            namespace: NS,
+            shape: &super::types::AUTH_INFO,
+            empty: empty::<AuthInfo>,
+        },
+    ];
+
     /// The operation logout of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct Logout;
 
     impl Call for Logout {
@@ -391,31 +398,23 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "LogoutRequest",
             shape: &super::types::LOGOUT_REQUEST,
-            empty: || Box::<LogoutRequest>::default(),
+            empty: empty::<LogoutRequest>,
         },
         output: Part {
             name: "LogoutResponse",
             shape: &super::types::LOGOUT_RESPONSE,
-            empty: || Box::<LogoutResponse>::default(),
+            empty: empty::<LogoutResponse>,
         },
         faults: None,
     };
 
     /// The operation ping of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct Ping;
 
     impl Call for Ping {
@@ -437,31 +436,23 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "PingRequest",
             shape: &super::types::PING_REQUEST,
-            empty: || Box::<PingRequest>::default(),
+            empty: empty::<PingRequest>,
         },
         output: Part {
             name: "PingResponse",
             shape: &super::types::PING_RESPONSE,
-            empty: || Box::<PingResponse>::default(),
+            empty: empty::<PingResponse>,
         },
         faults: None,
     };
 
     /// The operation refresh_access_token of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct RefreshAccessToken;
 
     impl Call for RefreshAccessToken {
@@ -489,18 +480,17 @@ pub mod all {
         input: Part {
             name: "RefreshAccessTokenRequest",
             shape: &super::types::REFRESH_ACCESS_TOKEN_REQUEST,
-            empty: || Box::<RefreshAccessTokenRequest>::default(),
+            empty: empty::<RefreshAccessTokenRequest>,
         },
         output: Part {
             name: "RefreshAccessTokenResponse",
             shape: &super::types::REFRESH_ACCESS_TOKEN_RESPONSE,
-            empty: || Box::<RefreshAccessTokenResponse>::default(),
+            empty: empty::<RefreshAccessTokenResponse>,
         },
         faults: None,
     };
 
     /// The operation get_account_info of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct GetAccountInfo;
 
     impl Call for GetAccountInfo {
@@ -522,31 +512,23 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "GetAccountInfoRequest",
             shape: &super::types::GET_ACCOUNT_INFO_REQUEST,
-            empty: || Box::<GetAccountInfoRequest>::default(),
+            empty: empty::<GetAccountInfoRequest>,
         },
         output: Part {
             name: "GetAccountInfoResponse",
             shape: &super::types::GET_ACCOUNT_INFO_RESPONSE,
-            empty: || Box::<GetAccountInfoResponse>::default(),
+            empty: empty::<GetAccountInfoResponse>,
         },
         faults: None,
     };
 
     /// The operation get_account_list of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct GetAccountList;
 
     impl Call for GetAccountList {
@@ -568,31 +550,23 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "GetAccountListRequest",
             shape: &super::types::GET_ACCOUNT_LIST_REQUEST,
-            empty: || Box::<GetAccountListRequest>::default(),
+            empty: empty::<GetAccountListRequest>,
         },
         output: Part {
             name: "GetAccountListResponse",
             shape: &super::types::GET_ACCOUNT_LIST_RESPONSE,
-            empty: || Box::<GetAccountListResponse>::default(),
+            empty: empty::<GetAccountListResponse>,
         },
         faults: None,
     };
 
     /// The operation update_account of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct UpdateAccount;
 
     impl Call for UpdateAccount {
@@ -614,25 +588,18 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "UpdateAccountRequest",
             shape: &super::types::UPDATE_ACCOUNT_REQUEST,
-            empty: || Box::<UpdateAccountRequest>::default(),
+            empty: empty::<UpdateAccountRequest>,
         },
         output: Part {
             name: "UpdateAccountResponse",
             shape: &super::types::UPDATE_ACCOUNT_RESPONSE,
-            empty: || Box::<UpdateAccountResponse>::default(),
+            empty: empty::<UpdateAccountResponse>,
         },
         faults: None,
     };

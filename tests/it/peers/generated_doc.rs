@@ -324,12 +324,13 @@ pub mod all {
         ServiceFeatureInfo, UpdateAccount, UpdateAccountResponse,
     };
 
-    use ::soapstone_soap::{Call, Element, Header, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{
+        Call, Element, Header, Operation, Part, Service, Style, Version, empty,
+    };
 
     const NS: &str = "http://schemas.portaone.com/soap";
 
     /// The operation login of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct LoginCall;
 
     impl Call for LoginCall {
@@ -360,18 +361,26 @@ pub mod all {
         input: Part {
             name: "",
             shape: &super::types::LOGIN,
-            empty: || Box::<Login>::default(),
+            empty: empty::<Login>,
         },
         output: Part {
             name: "",
             shape: &super::types::LOGIN_RESPONSE,
-            empty: || Box::<LoginResponse>::default(),
+            empty: empty::<LoginResponse>,
         },
         faults: None,
     };
 
+    const HEADERS: &[Header] = &[
+        Header {
+            name: "auth_info",
+            namespace: NS,
+            shape: &super::types::AUTH_INFO,
+            empty: empty::<AuthInfo>,
+        },
+    ];
+
     /// The operation logout of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct LogoutCall;
 
     impl Call for LogoutCall {
@@ -396,31 +405,23 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::LOGOUT,
-            empty: || Box::<Logout>::default(),
+            empty: empty::<Logout>,
         },
         output: Part {
             name: "",
             shape: &super::types::LOGOUT_RESPONSE,
-            empty: || Box::<LogoutResponse>::default(),
+            empty: empty::<LogoutResponse>,
         },
         faults: None,
     };
 
     /// The operation ping of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct PingCall;
 
     impl Call for PingCall {
@@ -445,31 +446,23 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::PING,
-            empty: || Box::<Ping>::default(),
+            empty: empty::<Ping>,
         },
         output: Part {
             name: "",
             shape: &super::types::PING_RESPONSE,
-            empty: || Box::<PingResponse>::default(),
+            empty: empty::<PingResponse>,
         },
         faults: None,
     };
 
     /// The operation refresh_access_token of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct RefreshAccessTokenCall;
 
     impl Call for RefreshAccessTokenCall {
@@ -500,18 +493,17 @@ pub mod all {
         input: Part {
             name: "",
             shape: &super::types::REFRESH_ACCESS_TOKEN,
-            empty: || Box::<RefreshAccessToken>::default(),
+            empty: empty::<RefreshAccessToken>,
         },
         output: Part {
             name: "",
             shape: &super::types::REFRESH_ACCESS_TOKEN_RESPONSE,
-            empty: || Box::<RefreshAccessTokenResponse>::default(),
+            empty: empty::<RefreshAccessTokenResponse>,
         },
         faults: None,
     };
 
     /// The operation get_account_info of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct GetAccountInfoCall;
 
     impl Call for GetAccountInfoCall {
@@ -536,31 +528,23 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::GET_ACCOUNT_INFO,
-            empty: || Box::<GetAccountInfo>::default(),
+            empty: empty::<GetAccountInfo>,
         },
         output: Part {
             name: "",
             shape: &super::types::GET_ACCOUNT_INFO_RESPONSE,
-            empty: || Box::<GetAccountInfoResponse>::default(),
+            empty: empty::<GetAccountInfoResponse>,
         },
         faults: None,
     };
 
     /// The operation get_account_list of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct GetAccountListCall;
 
     impl Call for GetAccountListCall {
@@ -585,31 +569,23 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::GET_ACCOUNT_LIST,
-            empty: || Box::<GetAccountList>::default(),
+            empty: empty::<GetAccountList>,
         },
         output: Part {
             name: "",
             shape: &super::types::GET_ACCOUNT_LIST_RESPONSE,
-            empty: || Box::<GetAccountListResponse>::default(),
+            empty: empty::<GetAccountListResponse>,
         },
         faults: None,
     };
 
     /// The operation update_account of All.
-    #[derive(Debug, Clone, Copy)]
     pub struct UpdateAccountCall;
 
     impl Call for UpdateAccountCall {
@@ -634,25 +610,18 @@ pub mod all {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::UPDATE_ACCOUNT,
-            empty: || Box::<UpdateAccount>::default(),
+            empty: empty::<UpdateAccount>,
         },
         output: Part {
             name: "",
             shape: &super::types::UPDATE_ACCOUNT_RESPONSE,
-            empty: || Box::<UpdateAccountResponse>::default(),
+            empty: empty::<UpdateAccountResponse>,
         },
         faults: None,
     };

@@ -67,7 +67,9 @@ fn value(value: &dyn Value, member: &Member, ty: &Type, path: &str, found: &mut 
         (View::List(list), Type::Repeated(item) | Type::Array(item)) => {
             each(list, member, item, path, found);
         }
-        (View::List(list), Type::Items(items)) => each(list, member, &items.ty, path, found),
+        (View::List(list), Type::Items(items) | Type::NamedArray(items)) => {
+            each(list, member, &items.ty, path, found)
+        }
         _ => {}
     }
 }

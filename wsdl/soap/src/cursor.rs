@@ -1,24 +1,21 @@
 //! The tokenizer with its guards: quick-xml's events with limits, without DTDs, and with the few attributes that
 //! SOAP's encoding uses already looked at.
 
+mod attributes;
+mod tag;
+
 use std::borrow::Cow;
 
-use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::attributes::Attribute as Raw;
-use quick_xml::events::{BytesRef, BytesStart};
+use quick_xml::events::BytesRef;
 use quick_xml::name::{Namespace, NamespaceResolver, PrefixDeclaration, QName, ResolveResult};
 
 use crate::Limits;
 use crate::charset::allowed;
 use crate::error::{ReadError, ReadErrorKind};
-use crate::token::{Attributes, Entry, Piece, Tokenizer};
-use crate::wellformed::{are_attributes, is_name};
+use crate::token::{Entry, Piece, Tokenizer};
 
-const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
-/// The schema instance namespaces of 1999 and 2000, whose word for nil is `null`.
-const XSI_OLD: [&str; 2] =
-    ["http://www.w3.org/1999/XMLSchema-instance", "http://www.w3.org/2000/10/XMLSchema-instance"];
+pub(crate) use tag::{Kind, Marks, Tag};
 
 /// A position in a document, and what is open there.
 pub(crate) struct Cursor<'a> {
@@ -33,6 +30,8 @@ pub(crate) struct Cursor<'a> {
     budget: Budget,
     depth: usize,
     names: NamespaceResolver,
+    /// The declarations of the element that ended last are still in `names`: its value may be a qualified name.
+    ended: bool,
     /// Depths at which elements with namespace declarations are open.
     declared: Vec<usize>,
     /// The attributes of the tag at `entries_at`, taken apart already.
@@ -50,116 +49,12 @@ struct Budget {
     sparse: usize,
 }
 
-/// An attribute, read.
-pub(crate) struct Attribute<'a, 'n> {
-    pub(crate) local: &'a str,
-    prefix: &'a str,
-    /// Empty where it has none.
-    pub(crate) namespace: Cow<'n, str>,
-    pub(crate) value: Cow<'a, str>,
-}
-
-impl Attribute<'_, '_> {
-    /// Appends it to other attributes kept as text.
-    pub(crate) fn append(&self, out: &mut String) {
-        let colon = if self.prefix.is_empty() { "" } else { ":" };
-        let declaration = format!(" xmlns:{}=\"", self.prefix);
-        if !self.namespace.is_empty() && self.prefix != "xml" && !out.contains(&declaration) {
-            out.push_str(&declaration);
-            crate::write::escape(out, &self.namespace);
-            out.push('"');
-        }
-        for piece in [" ", self.prefix, colon, self.local, "=\""] {
-            out.push_str(piece);
-        }
-        crate::write::escape(out, &self.value);
-        out.push('"');
-    }
-}
-
 /// What comes next.
 pub(crate) enum Token<'a> {
     Start(Tag<'a>),
     End,
     Text(Cow<'a, str>),
     Eof,
-}
-
-/// A start tag; an empty element is one too, followed by its end.
-#[derive(Clone, Copy)]
-pub(crate) struct Tag<'a> {
-    /// Name and attributes, as they stand between the brackets.
-    content: &'a str,
-    name: &'a str,
-    /// The name without its prefix.
-    pub(crate) local: &'a str,
-    pub(crate) marks: Marks<'a>,
-    /// Where it begins in the document.
-    pub(crate) offset: usize,
-}
-
-/// The attributes of SOAP's encoding that a start tag has.
-#[derive(Default, Clone, Copy)]
-pub(crate) struct Marks<'a> {
-    /// `xsi:nil`, or `xsi:null` of the older schema namespaces.
-    pub(crate) nil: bool,
-    /// The local name of `xsi:type` is one of interest.
-    pub(crate) ty: Kind,
-    /// `href="#…"`, without the `#`.
-    pub(crate) href: Option<&'a str>,
-    /// The index of `soapenc:position` or `soapenc:offset`.
-    pub(crate) position: Option<usize>,
-    /// There is a `soapenc:arrayType`, or the type is an `Array`.
-    pub(crate) array: bool,
-    /// `mustUnderstand` is set, and to true.
-    pub(crate) must_understand: bool,
-}
-
-/// What `xsi:type` says, as far as it changes the reading of a value whose type is known from the definition.
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    #[default]
-    Other,
-    /// Text that SOAP::Lite has wrapped because it isn't ASCII.
-    Base64,
-    /// Apache's map: items of key and value.
-    Map,
-}
-
-impl<'a> Tag<'a> {
-    /// The attribute of this local name. Only for what is rare: the common ones are in [`Marks`].
-    pub(crate) fn attribute(&self, local: &str) -> Option<String> {
-        let named = |key: &str| key.rsplit(':').next() == Some(local);
-        let found = self.attributes().flatten().find(|entry| named(entry.key))?;
-        Some(found.value.to_owned())
-    }
-
-    /// The local name of the type that `xsi:type` names.
-    pub(crate) fn type_name(&self) -> Option<&'a str> {
-        if self.name.len() == self.content.len() {
-            return None;
-        }
-        let is_type = |entry: &Entry<'_>| matches!(entry.split(), (prefix, "type") if !prefix.is_empty());
-        let found = self.attributes().flatten().find(is_type)?;
-        found.value.trim().rsplit(':').next()
-    }
-
-    /// Whether its name and attributes are as XML has them, not only as they can be made out.
-    pub(crate) fn is_well_formed(&self) -> bool {
-        let attributes = self.content[self.name.len()..].trim_end_matches('/');
-        is_name(self.name) && are_attributes(attributes)
-    }
-
-    /// The same without what its attributes say: for the text of a structure that has read them.
-    pub(crate) fn bare(&self) -> Self {
-        let marks = Marks { ty: self.marks.ty, ..Marks::default() };
-        Self { marks, ..*self }
-    }
-
-    /// The attributes, as they stand.
-    pub(crate) fn attributes(&self) -> Attributes<'a> {
-        Attributes::new(self.content, self.name.len())
-    }
 }
 
 impl<'a> Cursor<'a> {
@@ -192,6 +87,7 @@ impl<'a> Cursor<'a> {
             budget,
             depth,
             names,
+            ended: false,
             declared: Vec::new(),
             entries: Vec::new(),
             entries_at: usize::MAX,
@@ -302,12 +198,31 @@ impl<'a> Cursor<'a> {
     }
 
     fn end(&mut self) -> Token<'a> {
+        if self.ended {
+            self.leave();
+        }
         if self.declared.last() == Some(&self.depth) {
             self.declared.pop();
-            self.names.pop();
+            self.ended = true;
         }
         self.depth = self.depth.saturating_sub(1);
         Token::End
+    }
+
+    fn leave(&mut self) {
+        self.ended = false;
+        self.names.pop();
+    }
+
+    /// `{namespace}local` of a qualified name: one that is in an attribute, or in the text that was taken just now.
+    pub(crate) fn qualified(&self, name: &str) -> Option<String> {
+        match self.names.resolve_element(QName(name)).0 {
+            ResolveResult::Bound(Namespace(namespace)) => {
+                let local = name.rsplit(':').next().unwrap_or_default();
+                Some(format!("{{{}}}{local}", plain(namespace)))
+            }
+            ResolveResult::Unbound | ResolveResult::Unknown(_) => None,
+        }
     }
 
     fn line_ends(&self, raw: &'a str) -> Cow<'a, str> {
@@ -323,6 +238,9 @@ impl<'a> Cursor<'a> {
     }
 
     fn start(&mut self, content: &'a str, name: usize, offset: usize) -> Result<Tag<'a>, ReadError> {
+        if self.ended {
+            self.leave();
+        }
         self.depth += 1;
         if self.depth > self.limits.depth {
             return Err(self.limit("levels of elements", self.limits.depth));
@@ -340,90 +258,6 @@ impl<'a> Cursor<'a> {
         Ok(tag)
     }
 
-    fn marks(&mut self, tag: &Tag<'a>) -> Result<Marks<'a>, ReadError> {
-        let mut marks = Marks::default();
-        let (mut nil, mut declares) = (None, false);
-        let mut entries = std::mem::take(&mut self.entries);
-        entries.clear();
-        for (count, attribute) in tag.attributes().enumerate() {
-            if count >= self.limits.attributes {
-                return Err(self.limit("attributes", self.limits.attributes));
-            }
-            let entry = attribute.map_err(|why| self.wrong(tag, &why))?;
-            let (key, value) = (entry.key, entry.value);
-            if entries.iter().any(|earlier: &Entry<'_>| earlier.key == key) {
-                return Err(self.wrong(tag, &format_args!("{key} comes twice")));
-            }
-            entries.push(entry);
-            if !entry.plain {
-                raw(key, value)
-                    .normalized_value(XmlVersion::Implicit1_0)
-                    .map_err(|error| self.wrong(tag, &error))?;
-            }
-            let (prefix, local) = entry.split();
-            match local {
-                _ if prefix == "xmlns" || key == "xmlns" => declares = true,
-                "type" => match value.rsplit(':').next() {
-                    Some("base64Binary" | "base64") => marks.ty = Kind::Base64,
-                    Some("Map") => marks.ty = Kind::Map,
-                    Some("Array") => marks.array = true,
-                    _ => {}
-                },
-                "nil" | "null" if matches!(value.trim(), "true" | "1") => {
-                    nil = Some((QName(key), local == "null"))
-                }
-                "href" => marks.href = Some(value.trim_start_matches('#')),
-                "arrayType" => marks.array = true,
-                "position" | "offset" => marks.position = value.trim_matches(['[', ']', ' ']).parse().ok(),
-                "mustUnderstand" => marks.must_understand = matches!(value.trim(), "1" | "true"),
-                _ => {}
-            }
-        }
-        (self.entries, self.entries_at) = (entries, tag.offset);
-        if declares {
-            self.declare(tag)?;
-        }
-        if let Some((key, null)) = nil {
-            marks.nil = match self.names.resolve_attribute(key).0 {
-                ResolveResult::Bound(Namespace(namespace)) => {
-                    if null {
-                        XSI_OLD.contains(&namespace)
-                    } else {
-                        namespace == XSI
-                    }
-                }
-                // nobody means anything else by it
-                ResolveResult::Unknown(_) => key.0.starts_with("xsi:"),
-                ResolveResult::Unbound => false,
-            };
-        }
-        Ok(marks)
-    }
-
-    /// The attributes of a tag, to be given back to [`Self::keep`], so that the next tag needs no room of its own.
-    pub(crate) fn entries(&mut self, tag: &Tag<'a>) -> Vec<Entry<'a>> {
-        if self.entries_at == tag.offset {
-            self.entries_at = usize::MAX;
-            return std::mem::take(&mut self.entries);
-        }
-        tag.attributes().flatten().collect()
-    }
-
-    pub(crate) fn keep(&mut self, entries: Vec<Entry<'a>>) {
-        self.entries = entries;
-    }
-
-    fn declare(&mut self, tag: &Tag<'_>) -> Result<(), ReadError> {
-        let start = BytesStart::from_content(tag.content, tag.name.len());
-        self.names.push(&start).map_err(|error| self.error(ReadErrorKind::Malformed(error.to_string())))?;
-        self.declared.push(self.depth);
-        Ok(())
-    }
-
-    fn wrong(&self, tag: &Tag<'_>, error: &dyn std::fmt::Display) -> ReadError {
-        self.error(ReadErrorKind::Malformed(format!("in the attributes of <{}>: {error}", tag.name)))
-    }
-
     fn limit(&self, what: &'static str, limit: usize) -> ReadError {
         self.error(ReadErrorKind::Limit { what, limit })
     }
@@ -434,42 +268,6 @@ impl<'a> Cursor<'a> {
             ResolveResult::Bound(Namespace(namespace)) => namespace,
             ResolveResult::Unbound | ResolveResult::Unknown(_) => "",
         }
-    }
-
-    /// An attribute of a tag that was taken just now; none if it declares a namespace or belongs to SOAP.
-    pub(crate) fn attribute(
-        &self,
-        tag: &Tag<'a>,
-        entry: Entry<'a>,
-    ) -> Result<Option<Attribute<'a, '_>>, ReadError> {
-        let (key, value) = (entry.key, entry.value);
-        let (prefix, local) = entry.split();
-        if prefix == "xmlns" || key == "xmlns" {
-            return Ok(None);
-        }
-        let mut namespace = Cow::Borrowed("");
-        if !prefix.is_empty()
-            && let ResolveResult::Bound(Namespace(bound)) = self.names.resolve_attribute(QName(key)).0
-        {
-            if bound == XSI {
-                return Ok(None);
-            }
-            namespace = plain(bound);
-        }
-        if prefix == "xsi" {
-            return Ok(None);
-        }
-        let value = if entry.plain {
-            Cow::Borrowed(value)
-        } else {
-            let attribute = raw(key, value);
-            let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-            Cow::Owned(value.map_err(|error| self.wrong(tag, &error))?.into_owned())
-        };
-        if value.len() > self.limits.value_bytes {
-            return Err(self.limit("bytes in a value", self.limits.value_bytes));
-        }
-        Ok(Some(Attribute { local, prefix, namespace, value }))
     }
 
     /// The element whose start tag was taken just now, as it stands, and with the prefixes that it has from around it.
@@ -553,11 +351,6 @@ impl<'a> Cursor<'a> {
     pub(crate) fn cut_off(&self) -> ReadError {
         self.error(ReadErrorKind::Malformed("the message ends too early".into()))
     }
-}
-
-/// An attribute as quick-xml has it, for what it does with references in a value.
-fn raw<'a>(key: &'a str, value: &'a str) -> Raw<'a> {
-    Raw { key: QName(key), value: Cow::Borrowed(value) }
 }
 
 /// A namespace as it is meant: the tokenizer's are as they stand between the quotes.

@@ -37,6 +37,7 @@ mod fault;
 mod headers;
 mod limits;
 mod operation;
+mod qname;
 mod read;
 mod scalar;
 mod script;
@@ -63,7 +64,10 @@ pub use far::Far;
 pub use fault::{Fault, TypedFault};
 pub use headers::{Headers, Undeclared};
 pub use limits::Limits;
+#[doc(hidden)]
+pub use operation::empty;
 pub use operation::{Call, Element, Header, Operation, Part, Service, Style};
+pub use qname::QName;
 pub use rust_decimal::Decimal;
 pub use scalar::{Invalid, JsonScalar, Scalar};
 pub use server::{Answer, Invocation, Refused, Server};
@@ -89,11 +93,16 @@ pub use json::{Json, fill_json, from_json};
 pub use serde;
 
 #[cfg(feature = "client")]
+mod caller;
+#[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
 mod tls;
 #[cfg(feature = "client")]
 pub mod transport;
+#[cfg(feature = "client")]
+#[doc(hidden)]
+pub use caller::Caller;
 #[cfg(feature = "client")]
 pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Reply, Transport};
 
@@ -123,18 +132,16 @@ macro_rules! port_client {
     }) => {
         $(#[$of_client])*
         pub struct $name {
-            client: $crate::Client,
-            url: ::std::string::String,
-            headers: ::std::vec::Vec<::std::boxed::Box<dyn $crate::Structure>>,
+            caller: $crate::Caller,
         }
         impl $name {
             /// A client of the service at `url`.
             pub fn new(client: $crate::Client, url: impl ::core::convert::Into<::std::string::String>) -> Self {
-                Self { client, url: url.into(), headers: ::std::vec::Vec::new() }
+                Self { caller: $crate::Caller::new(client, url.into()) }
             }
             /// The same with a header block in every request whose operation declares one of its type.
             pub fn header(mut self, block: impl $crate::Structure) -> Self {
-                self.headers.push(::std::boxed::Box::new(block));
+                self.caller.header(::std::boxed::Box::new(block));
                 self
             }
             $(
@@ -149,30 +156,22 @@ macro_rules! port_client {
                     $crate::port_answer!($call $($headers)?),
                     $crate::CallError<<$call as $crate::Call>::Fault>,
                 > {
-                    let declared = <$call as $crate::Call>::operation().headers;
-                    let headers: ::std::vec::Vec<&dyn $crate::Structure> = self
-                        .headers
-                        .iter()
-                        .map(|block| &**block)
-                        .filter(|block| declared.iter().any(|it| ::core::ptr::eq(it.shape, block.shape())))
-                        .collect();
-                    let reply = self.client.call_typed::<$call>(&self.url, &headers, request).await?;
-                    ::core::result::Result::Ok($crate::port_answer!(reply.$($headers)?))
+                    $crate::port_answer!(self.caller, $call, request $($headers)?).await
                 }
             )*
         }
     };
 }
 
-/// What a client's method gives: its type, and how it is had of a reply.
+/// What a client's method gives: its type, and who gets it.
 #[doc(hidden)]
 #[cfg(feature = "client")]
 #[macro_export]
 macro_rules! port_answer {
     ($call:ident) => { <$call as $crate::Call>::Response };
     ($call:ident headers) => { $crate::Reply<<$call as $crate::Call>::Response> };
-    ($reply:ident.) => { $reply.answer };
-    ($reply:ident.headers) => { $reply };
+    ($caller:expr, $call:ident, $request:ident) => { $caller.call::<$call>($request) };
+    ($caller:expr, $call:ident, $request:ident headers) => { $caller.call_with_headers::<$call>($request) };
 }
 
 /// Empty without feature `client`.

@@ -139,6 +139,13 @@ pub struct Header {
     pub empty: fn() -> Box<dyn Structure>,
 }
 
+/// An empty structure of a type. Generated code names it where a closure of its own would be a function more for the
+/// compiler.
+#[doc(hidden)]
+pub fn empty<T: Structure + Default>() -> Box<dyn Structure> {
+    Box::<T>::default()
+}
+
 /// An operation as a type, so that a call knows its request and its answer.
 pub trait Call: Send + Sync + 'static {
     /// What goes in.

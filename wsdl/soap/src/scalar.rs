@@ -86,10 +86,12 @@ scalar_value!(
     i16,
     i32,
     i64,
+    i128,
     u8,
     u16,
     u32,
     u64,
+    u128,
     f32,
     f64,
     Decimal,
@@ -104,6 +106,7 @@ scalar_value!(
     GMonth,
     GMonthDay,
     GDay,
+    crate::QName,
     crate::Raw
 );
 
@@ -148,34 +151,43 @@ impl Scalar for bool {
 }
 
 macro_rules! integer {
-    ($($type:ty, $xsd:ident, $name:literal, $json:ident as $wide:ty;)*) => {$(
+    ($($type:ty, $xsd:ident, $name:literal, $json:expr;)*) => {$(
         impl Scalar for $type {
             fn xsd(&self) -> Xsd {
                 Xsd::$xsd
             }
             fn read(&mut self, text: Cow<'_, str>) -> Result<(), Invalid> {
-                let text = whole(text.trim());
-                *self = text.parse().map_err(|_| Invalid($name))?;
+                let text = text.trim();
+                *self = text.parse().or_else(|_| whole(text).parse()).map_err(|_| Invalid($name))?;
                 Ok(())
             }
             fn write(&self, out: &mut String) {
                 out.push_str(itoa::Buffer::new().format(*self));
             }
             fn json(&self) -> JsonScalar<'_> {
-                JsonScalar::$json(<$wide>::from(*self))
+                let json: fn($type) -> JsonScalar<'static> = $json;
+                json(*self)
             }
         }
     )*};
 }
 integer! {
-    i8, Byte, "byte", Integer as i64;
-    i16, Short, "short", Integer as i64;
-    i32, Int, "int", Integer as i64;
-    i64, Long, "integer of 64 bits", Integer as i64;
-    u8, UnsignedByte, "unsigned byte", Unsigned as u64;
-    u16, UnsignedShort, "unsigned short", Unsigned as u64;
-    u32, UnsignedInt, "unsigned int", Unsigned as u64;
-    u64, UnsignedLong, "unsigned integer of 64 bits", Unsigned as u64;
+    i8, Byte, "byte", |it| JsonScalar::Integer(it.into());
+    i16, Short, "short", |it| JsonScalar::Integer(it.into());
+    i32, Int, "int", |it| JsonScalar::Integer(it.into());
+    i64, Long, "integer of 64 bits", JsonScalar::Integer;
+    i128, Integer, "integer of 128 bits", |it| i64::try_from(it).map_or_else(|_| digits(it), JsonScalar::Integer);
+    u8, UnsignedByte, "unsigned byte", |it| JsonScalar::Unsigned(it.into());
+    u16, UnsignedShort, "unsigned short", |it| JsonScalar::Unsigned(it.into());
+    u32, UnsignedInt, "unsigned int", |it| JsonScalar::Unsigned(it.into());
+    u64, UnsignedLong, "unsigned integer of 64 bits", JsonScalar::Unsigned;
+    u128, NonNegativeInteger, "unsigned integer of 128 bits",
+        |it| u64::try_from(it).map_or_else(|_| digits(it), JsonScalar::Unsigned);
+}
+
+/// More than most readers of JSON keep in a number: a text.
+fn digits(number: impl itoa::Integer) -> JsonScalar<'static> {
+    JsonScalar::Text(Cow::Owned(itoa::Buffer::new().format(number).to_owned()))
 }
 
 /// `5.0` and `5.` are what a server that keeps its numbers as floats sends for a whole number; `-0` is one of those
@@ -370,6 +382,9 @@ mod tests {
             "-9223372036854775809",
             "9223372036854775808",
         );
+        let (least, most) = (i128::MIN.to_string(), i128::MAX.to_string());
+        ends::<i128>(&least, &most, &format!("{least}0"), &format!("{most}0"));
+        ends::<u128>("0", &u128::MAX.to_string(), "-1", "340282366920938463463374607431768211456");
         ends::<u8>("0", "255", "-1", "256");
         ends::<u16>("0", "65535", "-1", "65536");
         ends::<u32>("0", "4294967295", "-1", "4294967296");
@@ -408,5 +423,13 @@ mod tests {
     fn json_keeps_whole_numbers_whole() {
         assert_eq!(value::<Decimal>("12.10").expect("valid").json(), JsonScalar::Number(12.1));
         assert_eq!(value::<Decimal>("7.00").expect("valid").json(), JsonScalar::Integer(7));
+        assert_eq!(value::<i128>("-7").expect("valid").json(), JsonScalar::Integer(-7));
+        assert_eq!(
+            value::<u128>("18446744073709551615").expect("valid").json(),
+            JsonScalar::Unsigned(u64::MAX)
+        );
+        for text in ["18446744073709551616", "-9223372036854775809"] {
+            assert_eq!(value::<i128>(text).expect("valid").json(), JsonScalar::Text(Cow::Borrowed(text)));
+        }
     }
 }

@@ -92,14 +92,15 @@ impl Script {
         match text.split_once(':') {
             Some(("list", rest)) => Type::List(inner(rest)),
             Some(("array", rest)) => Type::Array(inner(rest)),
-            Some(("items", rest)) => {
+            Some((kind @ ("items" | "named"), rest)) => {
                 let mut parts = rest.splitn(3, ':');
                 let (Some(name), Some(namespace), Some(ty)) = (parts.next(), parts.next(), parts.next())
                 else {
                     wrong(line)
                 };
                 let (name, namespace) = (self.word(name, line), self.word(namespace, line));
-                Type::Items(Box::leak(Box::new(Items { name, namespace, ty: self.ty(ty, line) })))
+                let items = Box::leak(Box::new(Items { name, namespace, ty: self.ty(ty, line) }));
+                if kind == "named" { Type::NamedArray(items) } else { Type::Items(items) }
             }
             Some(_) => wrong(line),
             None if text == "raw" => Type::Raw,
@@ -131,6 +132,7 @@ mod tests {
             lines *#0 inline
             words list:NMTOKEN attribute ns=2 default=3
             all items:0:2:array:#0 fixed=3
+            both named:0:2:array:#0
             value string text
             more *raw wildcard
             rest raw others
@@ -159,6 +161,7 @@ mod tests {
             Member::repeated("lines", inner).at(Place::Inline),
             Member::new("words", Type::List(&WORD)).at(Place::Attribute).of("urn:y").default_is("a b"),
             Member::new("all", Type::Items(items)).fixed("a b"),
+            Member::new("both", Type::NamedArray(items)),
             Member::xsd("value", Xsd::String).at(Place::Text),
             Member::repeated("more", &RAW).at(Place::Wildcard),
             Member::new("rest", Type::Raw).at(Place::OtherAttributes),
@@ -176,7 +179,7 @@ mod tests {
     #[test]
     fn every_simple_type_is_known_by_its_name() {
         for xsd in crate::xsd::ALL {
-            assert_eq!(Xsd::named(xsd.name()), Some(xsd));
+            assert_eq!(Xsd::named(xsd.name()), Some(*xsd));
         }
     }
 }

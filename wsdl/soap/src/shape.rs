@@ -1,12 +1,19 @@
 //! The table that stands for a type: what the engine follows instead of generated reading and writing code.
 
+mod lookup;
+mod member;
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+use crate::Facet;
 use crate::script::Script;
 use crate::write::escape;
-use crate::{Facet, Xsd};
+
+use lookup::Lookup;
+pub(crate) use member::inline_shape;
+pub use member::{Items, Member, Place, Preset, Type};
 
 /// The namespace that has a prefix everywhere (Namespaces in XML 1.0 §3).
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -76,89 +83,6 @@ pub(crate) struct Tags {
     /// The same with the namespace that the member has of its own.
     pub(crate) declared: Box<str>,
     pub(crate) end: Box<str>,
-}
-
-/// Where a [`Member`] stands in its structure's element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// In an element of its name.
-    Element,
-    /// Directly: what it holds (a choice, a group that repeats) has elements, it has none of its own.
-    Inline,
-    /// Any element that no other member has, kept as it stands.
-    Wildcard,
-    /// The element's text.
-    Text,
-    /// An attribute of its name.
-    Attribute,
-    /// All attributes that no other member has, kept as they stand.
-    OtherAttributes,
-}
-
-/// A value that a definition gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preset {
-    /// What is meant where none is there (`default`).
-    Default(&'static str),
-    /// The only one allowed (`fixed`); written where none is there and one must be.
-    Fixed(&'static str),
-}
-
-/// One member of a [`Shape`].
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// The name on the wire, exactly as defined.
-    pub name: &'static str,
-    /// What it holds.
-    pub ty: Type,
-    /// Where it stands.
-    pub place: Place,
-    /// Its own namespace, where it isn't that of [`Shape::elements_in`]; an attribute has none otherwise.
-    pub namespace: Option<&'static str>,
-    /// The value that the definition gives, if any.
-    pub preset: Option<Preset>,
-    /// May be left out (`minOccurs="0"`).
-    pub optional: bool,
-    /// May be an explicit nil (`nillable="true"`).
-    pub nillable: bool,
-    /// Never shown: passwords, tokens.
-    pub secret: bool,
-    /// What is demanded of its values, where that was generated; see [`crate::Facet`].
-    pub facets: &'static [Facet],
-    /// The definition's own documentation, empty where it has none.
-    pub documentation: &'static str,
-}
-
-/// What a member or an item holds.
-#[derive(Debug, Clone, Copy)]
-pub enum Type {
-    /// One of XML Schema's simple types.
-    Xsd(Xsd),
-    /// A structure.
-    Structure(&'static Shape),
-    /// A SOAP-ENC array (SOAP 1.1 §5.4.2): one element that holds items.
-    Array(&'static Type),
-    /// An element that may stand several times (`maxOccurs` over one).
-    Repeated(&'static Type),
-    /// Simple values in one text, with spaces between them (`xsd:list`).
-    List(&'static Type),
-    /// One element that holds items of a name of their own (`ArrayOfX`).
-    Items(&'static Items),
-    /// XML kept as it stands, see [`crate::Raw`].
-    Raw,
-    /// Anything (`xsd:anyType`): kept as it came, see [`crate::Any`].
-    Any,
-}
-
-/// What [`Type::Items`] holds.
-#[derive(Debug, Clone, Copy)]
-pub struct Items {
-    /// The name of each item.
-    pub name: &'static str,
-    /// Its namespace; empty where it has none.
-    pub namespace: &'static str,
-    /// What each holds.
-    pub ty: Type,
 }
 
 impl Table {
@@ -290,10 +214,11 @@ impl Shape {
     /// A sender that keeps the definition's order pays one comparison; one that doesn't (Perl's hashes come in
     /// an order that changes with every process) pays one hash.
     pub fn position(&self, name: &[u8], hint: usize) -> Option<usize> {
-        if hint < self.elements && self.members[hint].name.as_bytes() == name {
+        let table: &Table = self;
+        if hint < table.elements && table.members[hint].name.as_bytes() == name {
             return Some(hint);
         }
-        self.lookup.get_or_init(|| Lookup::new(self)).find(name)
+        table.lookup.get_or_init(|| Lookup::new(self)).find(name)
     }
 
     /// The position of the member called `name` in JSON and on the command line: elements, attributes, text and all.
@@ -370,178 +295,10 @@ impl Shape {
     }
 }
 
-impl Member {
-    /// A member that must be there.
-    pub const fn new(name: &'static str, ty: Type) -> Self {
-        Self {
-            name,
-            ty,
-            place: Place::Element,
-            namespace: None,
-            preset: None,
-            optional: false,
-            nillable: false,
-            secret: false,
-            facets: &[],
-            documentation: "",
-        }
-    }
-
-    /// A member that must be there and holds a simple value.
-    pub const fn xsd(name: &'static str, xsd: Xsd) -> Self {
-        Self::new(name, Type::Xsd(xsd))
-    }
-
-    /// An attribute that must be there.
-    pub const fn attribute(name: &'static str, xsd: Xsd) -> Self {
-        Self::new(name, Type::Xsd(xsd)).at(Place::Attribute)
-    }
-
-    /// A member that must be there and holds a structure.
-    pub const fn structure(name: &'static str, shape: &'static Shape) -> Self {
-        Self::new(name, Type::Structure(shape))
-    }
-
-    /// A member that may stand several times.
-    pub const fn repeated(name: &'static str, item: &'static Type) -> Self {
-        Self::new(name, Type::Repeated(item))
-    }
-
-    /// Where it stands, if not in an element of its name.
-    pub const fn at(mut self, place: Place) -> Self {
-        self.place = place;
-        self
-    }
-
-    /// In a namespace of its own; empty for none.
-    pub const fn of(mut self, namespace: &'static str) -> Self {
-        self.namespace = Some(namespace);
-        self
-    }
-
-    /// `default`.
-    pub const fn default_is(mut self, value: &'static str) -> Self {
-        self.preset = Some(Preset::Default(value));
-        self
-    }
-
-    /// `fixed`.
-    pub const fn fixed(mut self, value: &'static str) -> Self {
-        self.preset = Some(Preset::Fixed(value));
-        self
-    }
-
-    /// `minOccurs="0"`.
-    pub const fn optional(mut self) -> Self {
-        self.optional = true;
-        self
-    }
-
-    /// `nillable="true"`.
-    pub const fn nillable(mut self) -> Self {
-        self.nillable = true;
-        self
-    }
-
-    /// With what is demanded of its values.
-    pub const fn facets(mut self, facets: &'static [Facet]) -> Self {
-        self.facets = facets;
-        self
-    }
-
-    /// Never shown in logs.
-    pub const fn secret(mut self) -> Self {
-        self.secret = true;
-        self
-    }
-
-    /// With the definition's documentation.
-    pub const fn documented(mut self, documentation: &'static str) -> Self {
-        self.documentation = documentation;
-        self
-    }
-}
-
-/// Open addressing over the elements' names, built when the first message arrives out of order.
-#[derive(Debug)]
-struct Lookup {
-    slots: Box<[u16]>,
-    mask: usize,
-    /// Names of elements, and the positions of the members that have them.
-    names: Box<[(&'static str, u16)]>,
-}
-
-const EMPTY: u16 = u16::MAX;
-
-impl Lookup {
-    fn new(shape: &Shape) -> Self {
-        let mut names = Vec::with_capacity(shape.elements);
-        for (index, member) in shape.members[..shape.elements].iter().enumerate().take(usize::from(EMPTY)) {
-            add_names(member, index as u16, &mut names, 0);
-        }
-        names.truncate(usize::from(EMPTY));
-        let size = (names.len() * 4).next_power_of_two().max(4);
-        let mut lookup =
-            Self { slots: vec![EMPTY; size].into_boxed_slice(), mask: size - 1, names: names.into() };
-        for index in 0..lookup.names.len() {
-            let mut slot = hash(lookup.names[index].0.as_bytes()) & lookup.mask;
-            while lookup.slots[slot] != EMPTY {
-                slot = (slot + 1) & lookup.mask;
-            }
-            lookup.slots[slot] = index as u16;
-        }
-        lookup
-    }
-
-    fn find(&self, name: &[u8]) -> Option<usize> {
-        let mut slot = hash(name) & self.mask;
-        loop {
-            let index = self.slots[slot];
-            if index == EMPTY {
-                return None;
-            }
-            let (known, position) = self.names[usize::from(index)];
-            if known.as_bytes() == name {
-                return Some(usize::from(position));
-            }
-            slot = (slot + 1) & self.mask;
-        }
-    }
-}
-
-/// The names of the elements that a member has: its own, or those of what stands for it. Definitions nest choices a
-/// few levels deep; a table by hand that holds itself ends here too.
-fn add_names(member: &Member, position: u16, names: &mut Vec<(&'static str, u16)>, depth: usize) {
-    match (member.place, inline_shape(member.ty)) {
-        (Place::Element, _) => names.push((member.name, position)),
-        (Place::Inline, Some(shape)) if depth < 32 => {
-            for inner in &shape.members[..shape.elements] {
-                add_names(inner, position, names, depth + 1);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The shape of a member that stands inline, alone or repeated.
-pub(crate) fn inline_shape(ty: Type) -> Option<&'static Shape> {
-    match ty {
-        Type::Structure(shape) => Some(shape),
-        Type::Repeated(Type::Structure(shape)) => Some(*shape),
-        _ => None,
-    }
-}
-
-/// Names are the definition's own, so a weak hash is no way in for an attacker: a foreign name costs one miss.
-fn hash(name: &[u8]) -> usize {
-    name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    }) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Xsd;
 
     static SHAPE: Shape = Shape::new(
         "S",

@@ -2,100 +2,42 @@
 
 use std::borrow::Cow;
 
-/// The built-in simple types of XML Schema 1.0 (part 2, §3), without the three that are lists of others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Xsd {
-    String,
-    NormalizedString,
-    Token,
-    Language,
-    NmToken,
-    Name,
-    NcName,
-    Id,
-    IdRef,
-    Entity,
-    QName,
-    Notation,
-    AnyUri,
-    Boolean,
-    Byte,
-    Short,
-    Int,
-    Long,
-    Integer,
-    NonPositiveInteger,
-    NegativeInteger,
-    NonNegativeInteger,
-    PositiveInteger,
-    UnsignedByte,
-    UnsignedShort,
-    UnsignedInt,
-    UnsignedLong,
-    Decimal,
-    Float,
-    Double,
-    Duration,
-    DateTime,
-    Date,
-    Time,
-    GYear,
-    GYearMonth,
-    GMonth,
-    GMonthDay,
-    GDay,
-    Base64Binary,
-    HexBinary,
-}
+/// Each type once: its name here, and its local name in the XML Schema namespace.
+macro_rules! types {
+    ($($xsd:ident $name:literal)*) => {
+        /// The built-in simple types of XML Schema 1.0 (part 2, §3), without the three that are lists of others.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        pub enum Xsd {
+            $($xsd,)*
+        }
 
-/// Every one.
-pub(crate) const ALL: [Xsd; 41] = {
-    use Xsd::*;
-    [
-        String,
-        NormalizedString,
-        Token,
-        Language,
-        NmToken,
-        Name,
-        NcName,
-        Id,
-        IdRef,
-        Entity,
-        QName,
-        Notation,
-        AnyUri,
-        Boolean,
-        Byte,
-        Short,
-        Int,
-        Long,
-        Integer,
-        NonPositiveInteger,
-        NegativeInteger,
-        NonNegativeInteger,
-        PositiveInteger,
-        UnsignedByte,
-        UnsignedShort,
-        UnsignedInt,
-        UnsignedLong,
-        Decimal,
-        Float,
-        Double,
-        Duration,
-        DateTime,
-        Date,
-        Time,
-        GYear,
-        GYearMonth,
-        GMonth,
-        GMonthDay,
-        GDay,
-        Base64Binary,
-        HexBinary,
-    ]
-};
+        /// Every one.
+        pub(crate) const ALL: &[Xsd] = &[$(Xsd::$xsd,)*];
+
+        impl Xsd {
+            /// What a start tag of this type ends with: its `xsi:type` and the bracket, in one piece.
+            pub(crate) fn start_tag_end(self) -> &'static str {
+                match self {
+                    $(Xsd::$xsd => concat!(" xsi:type=\"xsd:", $name, "\">"),)*
+                }
+            }
+        }
+    };
+}
+types! {
+    String "string" NormalizedString "normalizedString" Token "token" Language "language"
+    NmToken "NMTOKEN" Name "Name" NcName "NCName" Id "ID" IdRef "IDREF" Entity "ENTITY" QName "QName"
+    Notation "NOTATION" AnyUri "anyURI"
+    Boolean "boolean" Byte "byte" Short "short" Int "int" Long "long" Integer "integer"
+    NonPositiveInteger "nonPositiveInteger" NegativeInteger "negativeInteger"
+    NonNegativeInteger "nonNegativeInteger" PositiveInteger "positiveInteger"
+    UnsignedByte "unsignedByte" UnsignedShort "unsignedShort" UnsignedInt "unsignedInt"
+    UnsignedLong "unsignedLong" Decimal "decimal" Float "float" Double "double"
+    Duration "duration" DateTime "dateTime" Date "date" Time "time" GYear "gYear"
+    GYearMonth "gYearMonth" GMonth "gMonth" GMonthDay "gMonthDay" GDay "gDay"
+    Base64Binary "base64Binary" HexBinary "hexBinary"
+}
 
 impl Xsd {
     /// The local name in the XML Schema namespace.
@@ -111,28 +53,6 @@ impl Xsd {
     /// The type of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         ALL.iter().copied().find(|xsd| xsd.name() == name)
-    }
-
-    /// What a start tag of this type ends with: its `xsi:type` and the bracket, in one piece.
-    pub(crate) fn start_tag_end(self) -> &'static str {
-        macro_rules! names {
-            ($($xsd:ident $name:literal)*) => {
-                match self { $(Xsd::$xsd => concat!(" xsi:type=\"xsd:", $name, "\">"),)* }
-            };
-        }
-        names! {
-            String "string" NormalizedString "normalizedString" Token "token" Language "language"
-            NmToken "NMTOKEN" Name "Name" NcName "NCName" Id "ID" IdRef "IDREF" Entity "ENTITY" QName "QName"
-            Notation "NOTATION" AnyUri "anyURI"
-            Boolean "boolean" Byte "byte" Short "short" Int "int" Long "long" Integer "integer"
-            NonPositiveInteger "nonPositiveInteger" NegativeInteger "negativeInteger"
-            NonNegativeInteger "nonNegativeInteger" PositiveInteger "positiveInteger"
-            UnsignedByte "unsignedByte" UnsignedShort "unsignedShort" UnsignedInt "unsignedInt"
-            UnsignedLong "unsignedLong" Decimal "decimal" Float "float" Double "double"
-            Duration "duration" DateTime "dateTime" Date "date" Time "time" GYear "gYear"
-            GYearMonth "gYearMonth" GMonth "gMonth" GMonthDay "gMonthDay" GDay "gDay"
-            Base64Binary "base64Binary" HexBinary "hexBinary"
-        }
     }
 
     /// Whether an empty element is a value (the empty string) rather than the absence of one.

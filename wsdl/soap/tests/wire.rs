@@ -256,6 +256,17 @@ fn absent_nil_and_empty_are_three_things() {
 }
 
 #[test]
+fn attributes_without_a_prefix_are_a_structures_own_and_none_of_soaps_encoding() {
+    assert_eq!(
+        read("<codes position='[3]'><i offset='[2]' position='[1]'>5</i></codes>").unwrap().codes,
+        [5]
+    );
+    assert_eq!(read("<id type='base64'>YQ==</id>").unwrap().id.as_deref(), Some("YQ=="));
+    assert_eq!(read("<id nil='true' type='Map'>x</id>").unwrap().id.as_deref(), Some("x"));
+    assert_eq!(read("<id xsi:type='xsd:base64'>YQ==</id>").unwrap().id.as_deref(), Some("a"));
+}
+
+#[test]
 fn text_is_put_together_from_its_pieces() {
     let account = read("<id>a&amp;b<![CDATA[<c>]]>&#x1F600;<!-- no -->d&#233;\r\ne</id>").unwrap();
     assert_eq!(account.id.as_deref(), Some("a&b<c>😀dé\ne"));

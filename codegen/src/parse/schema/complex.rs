@@ -58,20 +58,22 @@ impl Reader<'_> {
     }
 
     pub(super) fn array(&mut self, restriction: &Element) -> Array {
+        let element = match self.group_in(restriction).map(|group| group.particles) {
+            Some(mut particles) if particles.len() == 1 => match particles.pop() {
+                Some(Particle::Element(element)) => Some(element),
+                _ => None,
+            },
+            _ => None,
+        };
         for attribute in restriction.all(XSD, "attribute") {
             let Some(array_type) = attribute.attribute_in(WSDL, "arrayType") else { continue };
             let text = array_type.value.trim();
             let (item, brackets) = text.split_at(text.find('[').unwrap_or(text.len()));
             let Some(item) = self.reference_in(attribute, item, array_type.at) else { continue };
-            return Array::Typed { item, brackets: brackets.split_whitespace().collect() };
+            let name = element.map(|element| element.name);
+            return Array::Typed { item, brackets: brackets.split_whitespace().collect(), name };
         }
-        match self.group_in(restriction).map(|group| group.particles) {
-            Some(mut particles) if particles.len() == 1 => match particles.pop() {
-                Some(Particle::Element(element)) => Array::Element(element),
-                _ => Array::Untyped,
-            },
-            _ => Array::Untyped,
-        }
+        element.map_or(Array::Untyped, Array::Element)
     }
 
     /// The attributes of a type, where they stand directly or in a derivation.

@@ -121,12 +121,24 @@ pub(crate) enum Content {
 /// What a SOAP-ENC array says about its items.
 #[derive(Debug)]
 pub(crate) enum Array {
-    /// `wsdl:arrayType`: the item's type, and the brackets behind it.
-    Typed { item: Reference, brackets: String },
+    /// `wsdl:arrayType`: the item's type, and the brackets behind it; what the items are called, if that is said, too.
+    Typed { item: Reference, brackets: String, name: Option<QName> },
     /// An element that repeats.
     Element(Box<ElementDeclaration>),
     /// Nothing.
     Untyped,
+}
+
+impl Array {
+    /// What the items are called in literal messages, where that isn't `item`.
+    pub(crate) fn items(&self) -> Option<&QName> {
+        let name = match self {
+            Array::Typed { name, .. } => name.as_ref()?,
+            Array::Element(element) => &element.name,
+            Array::Untyped => return None,
+        };
+        (&*name.local != "item" || !name.namespace.is_empty()).then_some(name)
+    }
 }
 
 /// `xsd:all`, `xsd:sequence` or `xsd:choice`.

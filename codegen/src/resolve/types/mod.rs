@@ -292,7 +292,13 @@ impl<'a> Types<'a> {
             }
             Content::Array(array) => {
                 let item = self.array(array, around, depth)?;
-                Some(Type::Array(Box::new(self.opened(item))))
+                let item = Box::new(self.opened(item));
+                Some(match array.items() {
+                    Some(QName { namespace, local }) => {
+                        Type::NamedArray(local.clone(), namespace.clone(), item)
+                    }
+                    None => Type::Array(item),
+                })
             }
             Content::Simple { .. } => {
                 if self.has_attributes(complex, name) {
@@ -326,7 +332,7 @@ impl<'a> Types<'a> {
                 let inner = format!("{around}{}", names::type_name(&element.name.local));
                 self.content(element, &inner, depth + 1)
             }
-            Array::Typed { item, brackets } => {
+            Array::Typed { item, brackets, .. } => {
                 let mut ty = self.by_name_at(item, depth + 1)?;
                 let inner = brackets.matches('[').count().saturating_sub(1);
                 if brackets.contains(',') {

@@ -37,12 +37,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::Values;
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation values of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct ValuesCall;
 
     impl Call for ValuesCall {
@@ -73,12 +72,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::VALUES,
-            empty: || Box::<Values>::default(),
+            empty: empty::<Values>,
         },
         output: Part {
             name: "",
             shape: &super::types::VALUES,
-            empty: || Box::<Values>::default(),
+            empty: empty::<Values>,
         },
         faults: None,
     };

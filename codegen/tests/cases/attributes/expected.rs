@@ -119,12 +119,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Amount, AmountCurrency, AnyAmount, Call2, CallResponse, Less};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation Call of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -155,12 +154,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::CALL2,
-            empty: || Box::<Call2>::default(),
+            empty: empty::<Call2>,
         },
         output: Part {
             name: "",
             shape: &super::types::CALL_RESPONSE,
-            empty: || Box::<CallResponse>::default(),
+            empty: empty::<CallResponse>,
         },
         faults: None,
     };

@@ -232,12 +232,40 @@ pub mod library {
         Book, Busy, Denied, Find, FindFault, FindResponse, Log, NotFound, Quota, Session,
     };
 
-    use ::soapstone_soap::{Call, Element, Header, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{
+        Call, Element, Header, Operation, Part, Service, Style, Version, empty,
+    };
 
     const NS: &str = "urn:example:library";
 
+    const HEADERS: &[Header] = &[
+        Header {
+            name: "Session",
+            namespace: NS,
+            shape: &super::types::SESSION,
+            empty: empty::<Session>,
+        },
+    ];
+
+    const HEADERS_2: &[Header] = &[
+        Header {
+            name: "Quota",
+            namespace: NS,
+            shape: &super::types::QUOTA,
+            empty: empty::<Quota>,
+        },
+    ];
+
+    const HEADERS_3: &[Header] = &[
+        Header {
+            name: "Denied",
+            namespace: NS,
+            shape: &super::types::DENIED,
+            empty: empty::<Denied>,
+        },
+    ];
+
     /// Finds books by the beginning of their titles.
-    #[derive(Debug, Clone, Copy)]
     pub struct FindCall;
 
     impl Call for FindCall {
@@ -262,49 +290,27 @@ pub mod library {
         documentation: "Finds books by the beginning of their titles.",
         versions: &[Version::Soap11, Version::Soap12],
         one_way: false,
-        headers: &[
-            Header {
-                name: "Session",
-                namespace: NS,
-                shape: &super::types::SESSION,
-                empty: || Box::<Session>::default(),
-            },
-        ],
-        output_headers: &[
-            Header {
-                name: "Quota",
-                namespace: NS,
-                shape: &super::types::QUOTA,
-                empty: || Box::<Quota>::default(),
-            },
-        ],
-        fault_headers: &[
-            Header {
-                name: "Denied",
-                namespace: NS,
-                shape: &super::types::DENIED,
-                empty: || Box::<Denied>::default(),
-            },
-        ],
+        headers: HEADERS,
+        output_headers: HEADERS_2,
+        fault_headers: HEADERS_3,
         input: Part {
             name: "",
             shape: &super::types::FIND,
-            empty: || Box::<Find>::default(),
+            empty: empty::<Find>,
         },
         output: Part {
             name: "",
             shape: &super::types::FIND_RESPONSE,
-            empty: || Box::<FindResponse>::default(),
+            empty: empty::<FindResponse>,
         },
         faults: Some(Part {
             name: "",
             shape: &super::types::FIND_FAULT,
-            empty: || Box::<FindFault>::default(),
+            empty: empty::<FindFault>,
         }),
     };
 
     /// Takes a line, and says nothing.
-    #[derive(Debug, Clone, Copy)]
     pub struct LogCall;
 
     impl Call for LogCall {
@@ -335,12 +341,12 @@ pub mod library {
         input: Part {
             name: "",
             shape: &super::types::LOG,
-            empty: || Box::<Log>::default(),
+            empty: empty::<Log>,
         },
         output: Part {
             name: "",
             shape: &::soapstone_soap::NOTHING,
-            empty: || Box::<::soapstone_soap::Nothing>::default(),
+            empty: empty::<::soapstone_soap::Nothing>,
         },
         faults: None,
     };
@@ -389,12 +395,11 @@ pub mod bare {
     #[doc(inline)]
     pub use super::types::{Book, Title, Total};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example:library";
 
     /// The operation Count of Bare.
-    #[derive(Debug, Clone, Copy)]
     pub struct Count;
 
     impl Call for Count {
@@ -425,18 +430,17 @@ pub mod bare {
         input: Part {
             name: "",
             shape: &super::types::TITLE,
-            empty: || Box::<Title>::default(),
+            empty: empty::<Title>,
         },
         output: Part {
             name: "",
             shape: &super::types::TOTAL,
-            empty: || Box::<Total>::default(),
+            empty: empty::<Total>,
         },
         faults: None,
     };
 
     /// The operation Store of Bare.
-    #[derive(Debug, Clone, Copy)]
     pub struct Store;
 
     impl Call for Store {
@@ -467,12 +471,12 @@ pub mod bare {
         input: Part {
             name: "",
             shape: &super::types::BOOK,
-            empty: || Box::<Book>::default(),
+            empty: empty::<Book>,
         },
         output: Part {
             name: "",
             shape: &super::types::BOOK,
-            empty: || Box::<Book>::default(),
+            empty: empty::<Book>,
         },
         faults: None,
     };
@@ -507,12 +511,11 @@ pub mod sums {
     #[doc(inline)]
     pub use super::types::{DivideFault, DivideIn, DivideOut, DivisionByZero, Pair};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example:library";
 
     /// The operation Divide of Sums.
-    #[derive(Debug, Clone, Copy)]
     pub struct Divide;
 
     impl Call for Divide {
@@ -540,22 +543,21 @@ pub mod sums {
         input: Part {
             name: "",
             shape: &super::types::DIVIDE_IN,
-            empty: || Box::<DivideIn>::default(),
+            empty: empty::<DivideIn>,
         },
         output: Part {
             name: "",
             shape: &super::types::DIVIDE_OUT,
-            empty: || Box::<DivideOut>::default(),
+            empty: empty::<DivideOut>,
         },
         faults: Some(Part {
             name: "",
             shape: &super::types::DIVIDE_FAULT,
-            empty: || Box::<DivideFault>::default(),
+            empty: empty::<DivideFault>,
         }),
     };
 
     /// The operation Swap of Sums.
-    #[derive(Debug, Clone, Copy)]
     pub struct Swap;
 
     impl Call for Swap {
@@ -583,12 +585,12 @@ pub mod sums {
         input: Part {
             name: "pair",
             shape: &super::types::PAIR,
-            empty: || Box::<Pair>::default(),
+            empty: empty::<Pair>,
         },
         output: Part {
             name: "swapped",
             shape: &super::types::PAIR,
-            empty: || Box::<Pair>::default(),
+            empty: empty::<Pair>,
         },
         faults: None,
     };
@@ -623,12 +625,11 @@ pub mod old {
     #[doc(inline)]
     pub use super::types::Text;
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example:library";
 
     /// The operation Mirror of Old.
-    #[derive(Debug, Clone, Copy)]
     pub struct Mirror;
 
     impl Call for Mirror {
@@ -656,12 +657,12 @@ pub mod old {
         input: Part {
             name: "text",
             shape: &super::types::TEXT,
-            empty: || Box::<Text>::default(),
+            empty: empty::<Text>,
         },
         output: Part {
             name: "mirrored",
             shape: &super::types::TEXT,
-            empty: || Box::<Text>::default(),
+            empty: empty::<Text>,
         },
         faults: None,
     };

@@ -103,12 +103,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{A, Ask, B, One, Shared, Shared2, Two};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation ask of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct AskCall;
 
     impl Call for AskCall {
@@ -139,12 +138,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::ASK,
-            empty: || Box::<Ask>::default(),
+            empty: empty::<Ask>,
         },
         output: Part {
             name: "",
             shape: &::soapstone_soap::NOTHING,
-            empty: || Box::<::soapstone_soap::Nothing>::default(),
+            empty: empty::<::soapstone_soap::Nothing>,
         },
         faults: None,
     };

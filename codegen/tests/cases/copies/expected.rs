@@ -61,12 +61,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Amount, Order, Ordered, State};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation Order of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct OrderCall;
 
     impl Call for OrderCall {
@@ -97,12 +96,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::ORDER,
-            empty: || Box::<Order>::default(),
+            empty: empty::<Order>,
         },
         output: Part {
             name: "",
             shape: &super::types::ORDERED,
-            empty: || Box::<Ordered>::default(),
+            empty: empty::<Ordered>,
         },
         faults: None,
     };

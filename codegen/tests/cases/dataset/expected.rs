@@ -54,12 +54,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{GetOrders, GetOrdersResponse, GetOrdersResponseGetOrdersResult};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation GetOrders of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct GetOrdersCall;
 
     impl Call for GetOrdersCall {
@@ -90,12 +89,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::GET_ORDERS,
-            empty: || Box::<GetOrders>::default(),
+            empty: empty::<GetOrders>,
         },
         output: Part {
             name: "",
             shape: &super::types::GET_ORDERS_RESPONSE,
-            empty: || Box::<GetOrdersResponse>::default(),
+            empty: empty::<GetOrdersResponse>,
         },
         faults: None,
     };

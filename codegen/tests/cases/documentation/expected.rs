@@ -45,12 +45,11 @@ pub mod ask {
     #[doc(inline)]
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// Asks once.
-    #[derive(Debug, Clone, Copy)]
     pub struct Ask;
 
     impl Call for Ask {
@@ -78,12 +77,12 @@ pub mod ask {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };

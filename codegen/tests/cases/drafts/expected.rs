@@ -60,12 +60,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Address, In, Pause};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation add of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Add;
 
     impl Call for Add {
@@ -93,12 +92,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::IN,
-            empty: || Box::<In>::default(),
+            empty: empty::<In>,
         },
         output: Part {
             name: "pause",
             shape: &super::types::PAUSE,
-            empty: || Box::<Pause>::default(),
+            empty: empty::<Pause>,
         },
         faults: None,
     };

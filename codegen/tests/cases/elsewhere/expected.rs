@@ -35,12 +35,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::Ask;
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation ask of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct AskCall;
 
     impl Call for AskCall {
@@ -71,12 +70,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::ASK,
-            empty: || Box::<Ask>::default(),
+            empty: empty::<Ask>,
         },
         output: Part {
             name: "",
             shape: &crate::compiles::renamed::types::ACCOUNT_INFO,
-            empty: || Box::<crate::compiles::renamed::types::AccountInfo>::default(),
+            empty: empty::<crate::compiles::renamed::types::AccountInfo>,
         },
         faults: None,
     };

@@ -41,12 +41,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{In, Out};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// Cherche le numéro.
-    #[derive(Debug, Clone, Copy)]
     pub struct Chercher;
 
     impl Call for Chercher {
@@ -74,12 +73,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::IN,
-            empty: || Box::<In>::default(),
+            empty: empty::<In>,
         },
         output: Part {
             name: "",
             shape: &super::types::OUT,
-            empty: || Box::<Out>::default(),
+            empty: empty::<Out>,
         },
         faults: None,
     };

@@ -15,7 +15,7 @@ pub mod types {
         pub address: String,
         pub reference_properties: Option<ReferencePropertiesType>,
         pub reference_parameters: Option<ReferenceParametersType>,
-        pub port_type: Option<String>,
+        pub port_type: Option<::soapstone_soap::QName>,
         pub service_name: Option<ServiceNameType>,
         pub any: Vec<Raw>,
     }
@@ -102,7 +102,7 @@ pub mod types {
 
     #[derive(Default)]
     pub struct ServiceNameType {
-        pub value: String,
+        pub value: ::soapstone_soap::QName,
         pub port_name: Option<String>,
     }
 
@@ -151,13 +151,21 @@ pub mod example {
         ReferencePropertiesType, SecurityHeaderType, ServiceNameType, Vector,
     };
 
-    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
     const NS_2: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 
+    const HEADERS: &[Header] = &[
+        Header {
+            name: "Security",
+            namespace: NS_2,
+            shape: &super::types::SECURITY_HEADER_TYPE,
+            empty: empty::<SecurityHeaderType>,
+        },
+    ];
+
     /// The operation add of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Add;
 
     impl Call for Add {
@@ -179,25 +187,18 @@ pub mod example {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "Security",
-                namespace: NS_2,
-                shape: &super::types::SECURITY_HEADER_TYPE,
-                empty: || Box::<SecurityHeaderType>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::IN,
-            empty: || Box::<In>::default(),
+            empty: empty::<In>,
         },
         output: Part {
             name: "list",
             shape: &super::types::VECTOR,
-            empty: || Box::<Vector>::default(),
+            empty: empty::<Vector>,
         },
         faults: None,
     };

@@ -95,12 +95,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Call2, Color, Money};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -131,12 +130,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::CALL2,
-            empty: || Box::<Call2>::default(),
+            empty: empty::<Call2>,
         },
         output: Part {
             name: "",
             shape: &::soapstone_soap::NOTHING,
-            empty: || Box::<::soapstone_soap::Nothing>::default(),
+            empty: empty::<::soapstone_soap::Nothing>,
         },
         faults: None,
     };

@@ -387,12 +387,11 @@ pub mod example {
         Link21, Link22, Link23, Link24, Link25, Link26, Link27, Link28, Link29, Link30,
     };
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -423,12 +422,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::LINK01,
-            empty: || Box::<Link01>::default(),
+            empty: empty::<Link01>,
         },
         output: Part {
             name: "",
             shape: &super::types::LINK16,
-            empty: || Box::<Link16>::default(),
+            empty: empty::<Link16>,
         },
         faults: None,
     };

@@ -55,13 +55,21 @@ pub mod signed {
     #[doc(inline)]
     pub use super::types::{AuthInfo, Request, Response, Text};
 
-    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Header, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
     const NS_2: &str = "urn:other";
 
+    const HEADERS: &[Header] = &[
+        Header {
+            name: "auth_info",
+            namespace: NS,
+            shape: &super::types::AUTH_INFO,
+            empty: empty::<AuthInfo>,
+        },
+    ];
+
     /// The operation by_element of Signed.
-    #[derive(Debug, Clone, Copy)]
     pub struct ByElement;
 
     impl Call for ByElement {
@@ -83,31 +91,32 @@ pub mod signed {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
 
+    const HEADERS_2: &[Header] = &[
+        Header {
+            name: "auth_info",
+            namespace: NS_2,
+            shape: &super::types::AUTH_INFO,
+            empty: empty::<AuthInfo>,
+        },
+    ];
+
     /// The operation by_type of Signed.
-    #[derive(Debug, Clone, Copy)]
     pub struct ByType;
 
     impl Call for ByType {
@@ -129,31 +138,23 @@ pub mod signed {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS_2,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS_2,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
 
     /// The operation none of Signed.
-    #[derive(Debug, Clone, Copy)]
     pub struct NoneCall;
 
     impl Call for NoneCall {
@@ -181,18 +182,32 @@ pub mod signed {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
 
+    const HEADERS_3: &[Header] = &[
+        Header {
+            name: "auth_info",
+            namespace: NS,
+            shape: &super::types::AUTH_INFO,
+            empty: empty::<AuthInfo>,
+        },
+        Header {
+            name: "auth_info",
+            namespace: NS,
+            shape: &super::types::AUTH_INFO,
+            empty: empty::<AuthInfo>,
+        },
+    ];
+
     /// The operation two of Signed.
-    #[derive(Debug, Clone, Copy)]
     pub struct Two;
 
     impl Call for Two {
@@ -214,37 +229,32 @@ pub mod signed {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-            Header {
-                name: "auth_info",
-                namespace: NS,
-                shape: &super::types::AUTH_INFO,
-                empty: || Box::<AuthInfo>::default(),
-            },
-        ],
+        headers: HEADERS_3,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
 
+    const HEADERS_4: &[Header] = &[
+        Header {
+            name: "text",
+            namespace: NS,
+            shape: &super::types::TEXT,
+            empty: empty::<Text>,
+        },
+    ];
+
     /// The operation text of Signed.
-    #[derive(Debug, Clone, Copy)]
     pub struct TextCall;
 
     impl Call for TextCall {
@@ -266,25 +276,18 @@ pub mod signed {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "text",
-                namespace: NS,
-                shape: &super::types::TEXT,
-                empty: || Box::<Text>::default(),
-            },
-        ],
+        headers: HEADERS_4,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };

@@ -54,12 +54,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Вид, Ответ, Справочник};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation a of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct A;
 
     impl Call for A {
@@ -90,12 +89,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::СПРАВОЧНИК,
-            empty: || Box::<Справочник>::default(),
+            empty: empty::<Справочник>,
         },
         output: Part {
             name: "",
             shape: &super::types::ОТВЕТ,
-            empty: || Box::<Ответ>::default(),
+            empty: empty::<Ответ>,
         },
         faults: None,
     };

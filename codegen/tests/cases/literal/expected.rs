@@ -120,12 +120,37 @@ pub mod example {
         Bare, BareResponse, BothIn, BothOut, Item, Session, Trace, Wrapped, WrappedResponse,
     };
 
-    use ::soapstone_soap::{Call, Element, Header, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{
+        Call, Element, Header, Operation, Part, Service, Style, Version, empty,
+    };
 
     const NS: &str = "urn:example";
 
+    const HEADERS: &[Header] = &[
+        Header {
+            name: "Session",
+            namespace: NS,
+            shape: &super::types::SESSION,
+            empty: empty::<Session>,
+        },
+        Header {
+            name: "Trace",
+            namespace: NS,
+            shape: &super::types::TRACE,
+            empty: empty::<Trace>,
+        },
+    ];
+
+    const HEADERS_2: &[Header] = &[
+        Header {
+            name: "Trace",
+            namespace: NS,
+            shape: &super::types::TRACE,
+            empty: empty::<Trace>,
+        },
+    ];
+
     /// The operation Wrapped of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct WrappedCall;
 
     impl Call for WrappedCall {
@@ -150,44 +175,23 @@ pub mod example {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "Session",
-                namespace: NS,
-                shape: &super::types::SESSION,
-                empty: || Box::<Session>::default(),
-            },
-            Header {
-                name: "Trace",
-                namespace: NS,
-                shape: &super::types::TRACE,
-                empty: || Box::<Trace>::default(),
-            },
-        ],
-        output_headers: &[
-            Header {
-                name: "Trace",
-                namespace: NS,
-                shape: &super::types::TRACE,
-                empty: || Box::<Trace>::default(),
-            },
-        ],
+        headers: HEADERS,
+        output_headers: HEADERS_2,
         fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::WRAPPED,
-            empty: || Box::<Wrapped>::default(),
+            empty: empty::<Wrapped>,
         },
         output: Part {
             name: "",
             shape: &super::types::WRAPPED_RESPONSE,
-            empty: || Box::<WrappedResponse>::default(),
+            empty: empty::<WrappedResponse>,
         },
         faults: None,
     };
 
     /// The operation Bare of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct BareCall;
 
     impl Call for BareCall {
@@ -218,18 +222,17 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::BARE,
-            empty: || Box::<Bare>::default(),
+            empty: empty::<Bare>,
         },
         output: Part {
             name: "",
             shape: &super::types::BARE_RESPONSE,
-            empty: || Box::<BareResponse>::default(),
+            empty: empty::<BareResponse>,
         },
         faults: None,
     };
 
     /// The operation Both of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Both;
 
     impl Call for Both {
@@ -260,12 +263,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::BOTH_IN,
-            empty: || Box::<BothIn>::default(),
+            empty: empty::<BothIn>,
         },
         output: Part {
             name: "",
             shape: &super::types::BOTH_OUT,
-            empty: || Box::<BothOut>::default(),
+            empty: empty::<BothOut>,
         },
         faults: None,
     };

@@ -37,10 +37,10 @@ pub mod types {
     }
 
     pub(super) static INFORM: Shape = Shape::of("Inform", "", "in=0
-        Events array:#0
-        Names array:string ?
+        Events named:1:0:#0
+        Names named:2:3:string ?
         Rows array:array:int
-    ", &[&EVENT], &[NS]);
+    ", &[&EVENT], &[NS, "EventStruct", "string", ""]);
 
     /// What the detail of a fault may hold.
     #[derive(Clone, PartialEq)]
@@ -64,8 +64,8 @@ pub mod types {
     }
 
     pub(super) static REFUSED: Shape = Shape::of("Refused", "", "in=0
-        why array:string
-    ", &[], &[NS]);
+        why named:1:2:string
+    ", &[], &[NS, "string", ""]);
 
     #[derive(Default)]
     pub struct RpcIn {
@@ -73,8 +73,8 @@ pub mod types {
     }
 
     pub(super) static RPC_IN: Shape = Shape::of("RpcIn", NS, "
-        names array:string
-    ", &[], &[]);
+        names named:0:1:string
+    ", &[], &["string", ""]);
 
     #[derive(Default)]
     pub struct RpcOut {
@@ -83,9 +83,9 @@ pub mod types {
     }
 
     pub(super) static RPC_OUT: Shape = Shape::of("RpcOut", NS, "
-        names array:string
+        names named:0:1:string
         rows array:array:int
-    ", &[], &[]);
+    ", &[], &["string", ""]);
 
     ::soapstone_soap::members! {
         Event EVENT { 0 code, }
@@ -112,12 +112,22 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Event, ID, Inform, InformFault, InformResponse, Refused};
 
-    use ::soapstone_soap::{Call, Element, Header, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{
+        Call, Element, Header, Operation, Part, Service, Style, Version, empty,
+    };
 
     const NS: &str = "urn:example";
 
+    const HEADERS: &[Header] = &[
+        Header {
+            name: "ID",
+            namespace: NS,
+            shape: &super::types::ID_TABLE,
+            empty: empty::<ID>,
+        },
+    ];
+
     /// The operation Inform of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct InformCall;
 
     impl Call for InformCall {
@@ -142,30 +152,23 @@ pub mod example {
         documentation: "",
         versions: &[Version::Soap11],
         one_way: false,
-        headers: &[
-            Header {
-                name: "ID",
-                namespace: NS,
-                shape: &super::types::ID_TABLE,
-                empty: || Box::<ID>::default(),
-            },
-        ],
+        headers: HEADERS,
         output_headers: &[],
         fault_headers: &[],
         input: Part {
             name: "",
             shape: &super::types::INFORM,
-            empty: || Box::<Inform>::default(),
+            empty: empty::<Inform>,
         },
         output: Part {
             name: "",
             shape: &super::types::INFORM_RESPONSE,
-            empty: || Box::<InformResponse>::default(),
+            empty: empty::<InformResponse>,
         },
         faults: Some(Part {
             name: "",
             shape: &super::types::INFORM_FAULT,
-            empty: || Box::<InformFault>::default(),
+            empty: empty::<InformFault>,
         }),
     };
 
@@ -195,12 +198,11 @@ pub mod rpc_port {
     #[doc(inline)]
     pub use super::types::{RpcIn, RpcOut};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation Ask of RpcPort.
-    #[derive(Debug, Clone, Copy)]
     pub struct Ask;
 
     impl Call for Ask {
@@ -228,12 +230,12 @@ pub mod rpc_port {
         input: Part {
             name: "",
             shape: &super::types::RPC_IN,
-            empty: || Box::<RpcIn>::default(),
+            empty: empty::<RpcIn>,
         },
         output: Part {
             name: "",
             shape: &super::types::RPC_OUT,
-            empty: || Box::<RpcOut>::default(),
+            empty: empty::<RpcOut>,
         },
         faults: None,
     };

@@ -55,13 +55,12 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Pair, SumIn, SumOut};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
     const NS_2: &str = "urn:other";
 
     /// The operation Sum of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Sum;
 
     impl Call for Sum {
@@ -89,18 +88,17 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::SUM_IN,
-            empty: || Box::<SumIn>::default(),
+            empty: empty::<SumIn>,
         },
         output: Part {
             name: "",
             shape: &super::types::SUM_OUT,
-            empty: || Box::<SumOut>::default(),
+            empty: empty::<SumOut>,
         },
         faults: None,
     };
 
     /// The operation Swap of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Swap;
 
     impl Call for Swap {
@@ -128,12 +126,12 @@ pub mod example {
         input: Part {
             name: "pair",
             shape: &super::types::PAIR,
-            empty: || Box::<Pair>::default(),
+            empty: empty::<Pair>,
         },
         output: Part {
             name: "pair",
             shape: &super::types::PAIR,
-            empty: || Box::<Pair>::default(),
+            empty: empty::<Pair>,
         },
         faults: None,
     };

@@ -31,12 +31,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::Ask;
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation attach of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Attach;
 
     impl Call for Attach {
@@ -67,12 +66,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::ASK,
-            empty: || Box::<Ask>::default(),
+            empty: empty::<Ask>,
         },
         output: Part {
             name: "",
             shape: &super::types::ASK,
-            empty: || Box::<Ask>::default(),
+            empty: empty::<Ask>,
         },
         faults: None,
     };

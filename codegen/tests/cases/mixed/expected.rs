@@ -66,12 +66,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Note, Only, Open};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation note of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct NoteCall;
 
     impl Call for NoteCall {
@@ -102,12 +101,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::NOTE,
-            empty: || Box::<Note>::default(),
+            empty: empty::<Note>,
         },
         output: Part {
             name: "",
             shape: &super::types::NOTE,
-            empty: || Box::<Note>::default(),
+            empty: empty::<Note>,
         },
         faults: None,
     };

@@ -134,12 +134,11 @@ pub mod types_2 {
     #[doc(inline)]
     pub use super::types::{Call2, Option2, Request, Response, Service2};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of Types.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -167,18 +166,17 @@ pub mod types_2 {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "call",
             shape: &super::types::CALL2,
-            empty: || Box::<Call2>::default(),
+            empty: empty::<Call2>,
         },
         faults: None,
     };
 
     /// The operation service of Types.
-    #[derive(Debug, Clone, Copy)]
     pub struct ServiceCall;
 
     impl Call for ServiceCall {
@@ -206,18 +204,17 @@ pub mod types_2 {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
 
     /// The operation Service of Types.
-    #[derive(Debug, Clone, Copy)]
     pub struct ServiceCall2;
 
     impl Call for ServiceCall2 {
@@ -245,18 +242,17 @@ pub mod types_2 {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
 
     /// The operation match of Types.
-    #[derive(Debug, Clone, Copy)]
     pub struct Match;
 
     impl Call for Match {
@@ -284,12 +280,12 @@ pub mod types_2 {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
@@ -326,12 +322,11 @@ pub mod r#type {
     #[doc(inline)]
     pub use super::types::{Call2, Option2, Request, Response, Service2};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of Type.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -359,18 +354,17 @@ pub mod r#type {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "call",
             shape: &super::types::CALL2,
-            empty: || Box::<Call2>::default(),
+            empty: empty::<Call2>,
         },
         faults: None,
     };
 
     /// The operation service of Type.
-    #[derive(Debug, Clone, Copy)]
     pub struct ServiceCall;
 
     impl Call for ServiceCall {
@@ -398,18 +392,17 @@ pub mod r#type {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
 
     /// The operation Service of Type.
-    #[derive(Debug, Clone, Copy)]
     pub struct ServiceCall2;
 
     impl Call for ServiceCall2 {
@@ -437,18 +430,17 @@ pub mod r#type {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
 
     /// The operation match of Type.
-    #[derive(Debug, Clone, Copy)]
     pub struct Match;
 
     impl Call for Match {
@@ -476,12 +468,12 @@ pub mod r#type {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };

@@ -53,12 +53,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -86,12 +85,12 @@ pub mod example {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };

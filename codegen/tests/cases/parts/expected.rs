@@ -70,12 +70,11 @@ pub mod odd {
     #[doc(inline)]
     pub use super::types::{None2, Request, Response, Several, Simple};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation none of Odd.
-    #[derive(Debug, Clone, Copy)]
     pub struct NoneCall;
 
     impl Call for NoneCall {
@@ -103,18 +102,17 @@ pub mod odd {
         input: Part {
             name: "",
             shape: &super::types::NONE2,
-            empty: || Box::<None2>::default(),
+            empty: empty::<None2>,
         },
         output: Part {
             name: "",
             shape: &super::types::NONE2,
-            empty: || Box::<None2>::default(),
+            empty: empty::<None2>,
         },
         faults: None,
     };
 
     /// The operation simple of Odd.
-    #[derive(Debug, Clone, Copy)]
     pub struct SimpleCall;
 
     impl Call for SimpleCall {
@@ -142,18 +140,17 @@ pub mod odd {
         input: Part {
             name: "",
             shape: &super::types::SIMPLE,
-            empty: || Box::<Simple>::default(),
+            empty: empty::<Simple>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
 
     /// The operation several of Odd.
-    #[derive(Debug, Clone, Copy)]
     pub struct SeveralCall;
 
     impl Call for SeveralCall {
@@ -181,12 +178,12 @@ pub mod odd {
         input: Part {
             name: "",
             shape: &super::types::SEVERAL,
-            empty: || Box::<Several>::default(),
+            empty: empty::<Several>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };

@@ -83,12 +83,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Left, Request, Response, Right, Tree};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -116,12 +115,12 @@ pub mod example {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };

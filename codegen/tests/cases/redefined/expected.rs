@@ -40,12 +40,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::Person;
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation ask of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Ask;
 
     impl Call for Ask {
@@ -76,12 +75,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::PERSON,
-            empty: || Box::<Person>::default(),
+            empty: empty::<Person>,
         },
         output: Part {
             name: "",
             shape: &::soapstone_soap::NOTHING,
-            empty: || Box::<::soapstone_soap::Nothing>::default(),
+            empty: empty::<::soapstone_soap::Nothing>,
         },
         faults: None,
     };

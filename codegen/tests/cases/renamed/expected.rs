@@ -81,12 +81,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{AccountInfo, AccountKind, Color, Payment};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation get_acc of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Account;
 
     impl Call for Account {
@@ -117,12 +116,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::ACCOUNT_KIND,
-            empty: || Box::<AccountKind>::default(),
+            empty: empty::<AccountKind>,
         },
         output: Part {
             name: "",
             shape: &super::types::ACCOUNT_INFO,
-            empty: || Box::<AccountInfo>::default(),
+            empty: empty::<AccountInfo>,
         },
         faults: None,
     };

@@ -53,7 +53,7 @@ pub mod types {
         pub idrefs: Vec<String>,
         pub entity: String,
         pub entities: Vec<String>,
-        pub q_name: String,
+        pub q_name: ::soapstone_soap::QName,
         pub notation: String,
         pub non_positive_integer: i64,
         pub negative_integer: i64,
@@ -174,12 +174,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Code, Money, Request, Response, State};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -207,12 +206,12 @@ pub mod example {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };

@@ -35,12 +35,11 @@ pub mod did {
     #[doc(inline)]
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of DID.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -68,12 +67,12 @@ pub mod did {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
@@ -104,12 +103,11 @@ pub mod self_ {
     #[doc(inline)]
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of Self.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -137,12 +135,12 @@ pub mod self_ {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
@@ -173,12 +171,11 @@ pub mod did_2 {
     #[doc(inline)]
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of Did.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -206,12 +203,12 @@ pub mod did_2 {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };
@@ -242,12 +239,11 @@ pub mod zz_alone {
     #[doc(inline)]
     pub use super::types::{Request, Response};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation call of zz-alone.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -275,12 +271,12 @@ pub mod zz_alone {
         input: Part {
             name: "Request",
             shape: &super::types::REQUEST,
-            empty: || Box::<Request>::default(),
+            empty: empty::<Request>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::RESPONSE,
-            empty: || Box::<Response>::default(),
+            empty: empty::<Response>,
         },
         faults: None,
     };

@@ -134,12 +134,11 @@ pub mod account {
     #[doc(inline)]
     pub use super::types::{GetAccountRequest, GetAccountResponse, Holder, Info, Item};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation get_account of Account.
-    #[derive(Debug, Clone, Copy)]
     pub struct GetAccount;
 
     impl Call for GetAccount {
@@ -167,12 +166,12 @@ pub mod account {
         input: Part {
             name: "Request",
             shape: &super::types::GET_ACCOUNT_REQUEST,
-            empty: || Box::<GetAccountRequest>::default(),
+            empty: empty::<GetAccountRequest>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::GET_ACCOUNT_RESPONSE,
-            empty: || Box::<GetAccountResponse>::default(),
+            empty: empty::<GetAccountResponse>,
         },
         faults: None,
     };
@@ -203,7 +202,7 @@ pub mod customer {
     #[doc(inline)]
     pub use super::types::{GetCustomerRequest, GetCustomerResponse, Item};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Shape, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Shape, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
@@ -235,7 +234,6 @@ pub mod customer {
     }
 
     /// The operation get_customer of Customer.
-    #[derive(Debug, Clone, Copy)]
     pub struct GetCustomer;
 
     impl Call for GetCustomer {
@@ -263,12 +261,12 @@ pub mod customer {
         input: Part {
             name: "Request",
             shape: &super::types::GET_CUSTOMER_REQUEST,
-            empty: || Box::<GetCustomerRequest>::default(),
+            empty: empty::<GetCustomerRequest>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::GET_CUSTOMER_RESPONSE,
-            empty: || Box::<GetCustomerResponse>::default(),
+            empty: empty::<GetCustomerResponse>,
         },
         faults: None,
     };
@@ -299,12 +297,11 @@ pub mod product {
     #[doc(inline)]
     pub use super::types::{GetProductRequest, GetProductResponse, Holder, Info, Item};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation get_product of Product.
-    #[derive(Debug, Clone, Copy)]
     pub struct GetProduct;
 
     impl Call for GetProduct {
@@ -332,12 +329,12 @@ pub mod product {
         input: Part {
             name: "Request",
             shape: &super::types::GET_PRODUCT_REQUEST,
-            empty: || Box::<GetProductRequest>::default(),
+            empty: empty::<GetProductRequest>,
         },
         output: Part {
             name: "Response",
             shape: &super::types::GET_PRODUCT_RESPONSE,
-            empty: || Box::<GetProductResponse>::default(),
+            empty: empty::<GetProductResponse>,
         },
         faults: None,
     };

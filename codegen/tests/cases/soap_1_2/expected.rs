@@ -88,12 +88,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Ask, AskFault, AskResponse, Busy, NotFound, Tell};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation Ask of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct AskCall;
 
     impl Call for AskCall {
@@ -124,22 +123,21 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::ASK,
-            empty: || Box::<Ask>::default(),
+            empty: empty::<Ask>,
         },
         output: Part {
             name: "",
             shape: &super::types::ASK_RESPONSE,
-            empty: || Box::<AskResponse>::default(),
+            empty: empty::<AskResponse>,
         },
         faults: Some(Part {
             name: "",
             shape: &super::types::ASK_FAULT,
-            empty: || Box::<AskFault>::default(),
+            empty: empty::<AskFault>,
         }),
     };
 
     /// The operation Tell of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct TellCall;
 
     impl Call for TellCall {
@@ -170,12 +168,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::TELL,
-            empty: || Box::<Tell>::default(),
+            empty: empty::<Tell>,
         },
         output: Part {
             name: "",
             shape: &::soapstone_soap::NOTHING,
-            empty: || Box::<::soapstone_soap::Nothing>::default(),
+            empty: empty::<::soapstone_soap::Nothing>,
         },
         faults: None,
     };

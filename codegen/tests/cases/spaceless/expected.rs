@@ -43,10 +43,9 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{In, Order};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     /// The operation add of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Add;
 
     impl Call for Add {
@@ -74,18 +73,17 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::IN,
-            empty: || Box::<In>::default(),
+            empty: empty::<In>,
         },
         output: Part {
             name: "order",
             shape: &super::types::ORDER,
-            empty: || Box::<Order>::default(),
+            empty: empty::<Order>,
         },
         faults: None,
     };
 
     /// The operation put of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Put;
 
     impl Call for Put {
@@ -113,12 +111,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::IN,
-            empty: || Box::<In>::default(),
+            empty: empty::<In>,
         },
         output: Part {
             name: "order",
             shape: &super::types::ORDER,
-            empty: || Box::<Order>::default(),
+            empty: empty::<Order>,
         },
         faults: None,
     };

@@ -167,12 +167,11 @@ pub mod example {
         Stopped,
     };
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation Call of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct CallCall;
 
     impl Call for CallCall {
@@ -203,12 +202,12 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::CALL2,
-            empty: || Box::<Call2>::default(),
+            empty: empty::<Call2>,
         },
         output: Part {
             name: "",
             shape: &super::types::CALL_RESPONSE,
-            empty: || Box::<CallResponse>::default(),
+            empty: empty::<CallResponse>,
         },
         faults: None,
     };

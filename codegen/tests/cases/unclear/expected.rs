@@ -69,12 +69,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Half, Out};
 
-    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation good of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Good;
 
     impl Call for Good {
@@ -102,12 +101,12 @@ pub mod example {
         input: Part {
             name: "half",
             shape: &super::types::HALF,
-            empty: || Box::<Half>::default(),
+            empty: empty::<Half>,
         },
         output: Part {
             name: "",
             shape: &super::types::OUT,
-            empty: || Box::<Out>::default(),
+            empty: empty::<Out>,
         },
         faults: None,
     };

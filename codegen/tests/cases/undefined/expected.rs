@@ -81,12 +81,11 @@ pub mod example {
     #[doc(inline)]
     pub use super::types::{Animal, AnyAnimal, Cat, Good, StaysFault};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation stays of Example.
-    #[derive(Debug, Clone, Copy)]
     pub struct Stays;
 
     impl Call for Stays {
@@ -117,17 +116,17 @@ pub mod example {
         input: Part {
             name: "",
             shape: &super::types::GOOD,
-            empty: || Box::<Good>::default(),
+            empty: empty::<Good>,
         },
         output: Part {
             name: "",
             shape: &super::types::GOOD,
-            empty: || Box::<Good>::default(),
+            empty: empty::<Good>,
         },
         faults: Some(Part {
             name: "",
             shape: &super::types::STAYS_FAULT,
-            empty: || Box::<StaysFault>::default(),
+            empty: empty::<StaysFault>,
         }),
     };
 

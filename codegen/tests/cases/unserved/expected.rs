@@ -55,12 +55,11 @@ pub mod mixed {
     #[doc(inline)]
     pub use super::types::{Request, Request2, Response, Response2};
 
-    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version};
+    use ::soapstone_soap::{Call, Element, Operation, Part, Service, Style, Version, empty};
 
     const NS: &str = "urn:example";
 
     /// The operation kept of Mixed.
-    #[derive(Debug, Clone, Copy)]
     pub struct Kept;
 
     impl Call for Kept {
@@ -91,12 +90,12 @@ pub mod mixed {
         input: Part {
             name: "",
             shape: &super::types::REQUEST2,
-            empty: || Box::<Request2>::default(),
+            empty: empty::<Request2>,
         },
         output: Part {
             name: "",
             shape: &super::types::RESPONSE2,
-            empty: || Box::<Response2>::default(),
+            empty: empty::<Response2>,
         },
         faults: None,
     };

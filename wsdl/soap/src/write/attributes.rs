@@ -1,5 +1,6 @@
 //! The attributes of a structure's element.
 
+use super::qualified::{is_qualified, prefixed};
 use super::text::{special, untouched, words};
 use super::{WriteError, Writer};
 use crate::read::check_element;
@@ -43,7 +44,14 @@ impl Writer<'_> {
         };
         self.text.push_str(&tags.start);
         let start = self.text.len();
+        let mut declarations = String::new();
         match view {
+            View::Scalar(scalar) if is_name(member.ty) && scalar.xsd() == Xsd::QName => {
+                let mut name = String::new();
+                scalar.write(&mut name);
+                let value = prefixed(&[&name], start, &mut declarations);
+                self.attribute_text(&value)?;
+            }
             View::Scalar(scalar) => match scalar.as_text() {
                 Some(text) => match member.ty {
                     Type::Xsd(xsd) if xsd != Xsd::String => {
@@ -61,13 +69,21 @@ impl Writer<'_> {
                     }
                 }
             },
-            View::List(list) => self.attribute_text(&words(list)?)?,
+            View::List(list) => {
+                let value = words(list)?;
+                let value = match is_qualified(list) {
+                    true => prefixed(&value.split(' ').collect::<Vec<_>>(), start, &mut declarations),
+                    false => value,
+                };
+                self.attribute_text(&value)?;
+            }
             _ => {}
         }
         if let (Some(Preset::Fixed(fixed)), true) = (member.preset, self.text.len() == start) {
             self.attribute_text(fixed)?;
         }
         self.text.push('"');
+        self.text.push_str(&declarations);
         Ok(())
     }
 
@@ -86,4 +102,8 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+fn is_name(ty: Type) -> bool {
+    matches!(ty, Type::Xsd(Xsd::QName))
 }

@@ -1,6 +1,5 @@
 //! Structures: an element, its members in their order, and what stands in it without an element of its own.
 
-use super::text::words;
 use super::{WriteError, Writer, escape};
 use crate::read::check_element;
 use crate::wellformed::has_default_namespace;
@@ -203,7 +202,7 @@ impl<'a> Writer<'a> {
     pub(super) fn text_of(&mut self, view: View<'_>, ty: Type) -> Result<(), WriteError> {
         match (view, ty) {
             (View::Scalar(scalar), Type::Xsd(xsd)) => self.content(xsd, scalar).map_err(WriteError::of),
-            (View::List(list), _) => self.escaped(&words(list)?).map_err(WriteError::of),
+            (View::List(list), _) => self.words(list),
             _ => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ mod attributes;
 mod element;
 mod error;
 mod fault;
+mod qualified;
 mod text;
 mod value;
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::text::{special, words};
+use super::text::special;
 use super::{ENCODING, WriteError, Writer, XSD, escape};
-use crate::{Any, List, Scalar, Type, View, Xsd};
+use crate::{Any, Items, List, Scalar, Type, View, Xsd};
 
 impl<'a> Writer<'a> {
     pub(super) fn value(
@@ -43,7 +43,7 @@ impl<'a> Writer<'a> {
                 Type::List(_) => {
                     let before = self.enter(name, namespace);
                     self.text.push('>');
-                    self.escaped(&words(list)?).map_err(WriteError::of)?;
+                    self.words(list)?;
                     self.end(name);
                     self.default = before;
                     Ok(())
@@ -59,8 +59,10 @@ impl<'a> Writer<'a> {
                     self.default = before;
                     Ok(())
                 }
-                Type::Array(item) => self.array(name, namespace, *item, list),
-                _ => self.array(name, namespace, Type::Any, list),
+                Type::NamedArray(items) if self.literal => self.array(name, namespace, *items, list),
+                Type::NamedArray(items) => self.array(name, namespace, unnamed(items.ty), list),
+                Type::Array(item) => self.array(name, namespace, unnamed(*item), list),
+                _ => self.array(name, namespace, unnamed(Type::Any), list),
             },
             View::Any(any) => {
                 let before = self.enter(name, namespace);
@@ -96,6 +98,10 @@ impl<'a> Writer<'a> {
         }
         let start = self.text.len();
         scalar.write(&mut self.text);
+        if xsd == Xsd::QName && scalar.xsd() == xsd {
+            let name = self.text.split_off(start);
+            return self.qualified(&[&name]);
+        }
         // numbers and dates have nothing to be escaped
         if xsd.is_text() && special(&self.text[start..]) {
             let lexical = self.text.split_off(start);
@@ -110,9 +116,10 @@ impl<'a> Writer<'a> {
         &mut self,
         name: &str,
         namespace: &'a str,
-        item: Type,
+        items: Items,
         list: &dyn List,
     ) -> Result<(), WriteError> {
+        let item = items.ty;
         let before = self.enter(name, namespace);
         if self.literal {
             // the envelope declares them where values bear types
@@ -134,7 +141,7 @@ impl<'a> Writer<'a> {
         let _ = write!(self.text, "[{}]", list.len());
         self.text.push_str(if self.literal { "\">" } else { "\" xsi:type=\"soapenc:Array\">" });
         for index in 0..list.len() {
-            self.value("item", "", item, list.item(index).view())
+            self.value(items.name, items.namespace, item, list.item(index).view())
                 .map_err(|error| error.inside(&format!("[{index}]")))?;
         }
         self.end(name);
@@ -156,6 +163,7 @@ impl<'a> Writer<'a> {
                 0
             }
             Type::Array(inner) | Type::Repeated(inner) => self.item_type(*inner) + 1,
+            Type::NamedArray(items) => self.item_type(items.ty) + 1,
             Type::Any | Type::Structure(_) | Type::List(_) | Type::Items(_) | Type::Raw => {
                 self.text.push_str("xsd:anyType");
                 0
@@ -196,4 +204,9 @@ impl<'a> Writer<'a> {
         self.end(name);
         Ok(())
     }
+}
+
+/// The items of an array whose schema doesn't name them.
+fn unnamed(ty: Type) -> Items {
+    Items { name: "item", namespace: "", ty }
 }
