@@ -68,8 +68,8 @@ pub(crate) struct Diagnostics {
     pub(crate) list: Vec<Diagnostic>,
     /// What has been said: a thing used in several places is wrong once.
     said: HashSet<(At, String)>,
-    /// Of `list`: what says that something is left out.
-    left_out: Vec<usize>,
+    /// Of `list`: what names something that is defined nowhere.
+    undefined: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -115,11 +115,11 @@ impl Diagnostics {
         self.push(Severity::Warning, at, message.into(), advice.into());
     }
 
-    /// Something is left out: it can't be served, or needs a name that is defined nowhere.
-    pub(crate) fn left_out(&mut self, at: At, message: impl Into<String>, advice: impl Into<String>) {
+    /// Something is left out because of a name that is defined nowhere.
+    pub(crate) fn undefined(&mut self, at: At, message: impl Into<String>, advice: impl Into<String>) {
         let before = self.list.len();
         self.warning(at, message, advice);
-        self.left_out.extend(before..self.list.len());
+        self.undefined.extend(before..self.list.len());
     }
 
     /// Whether anything was said about this place.
@@ -127,9 +127,9 @@ impl Diagnostics {
         self.said.iter().any(|(said, _)| *said == at)
     }
 
-    /// So much is left out that nothing remains: then the reasons are errors.
+    /// So much is left out that nothing remains: then names that are defined nowhere are errors.
     pub(crate) fn nothing_remains(&mut self) {
-        for index in std::mem::take(&mut self.left_out) {
+        for index in std::mem::take(&mut self.undefined) {
             self.list[index].severity = Severity::Error;
         }
     }

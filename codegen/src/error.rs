@@ -21,7 +21,7 @@ pub enum Error {
     /// A file doesn't say what it has to.
     #[error("definitions that can't be parsed\n{}", Listed(.0))]
     Parse(Vec<Diagnostic>),
-    /// Names that stand for nothing, types that make no sense, or no operation that can be served.
+    /// Names that stand for nothing, types that make no sense.
     #[error("definitions that can't be resolved\n{}", Listed(.0))]
     Resolve(Vec<Diagnostic>),
     /// Something was left out, and [`Config::strict`](crate::Config::strict) doesn't allow that.

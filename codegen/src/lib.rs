@@ -91,8 +91,7 @@
 //!
 //! is told as [`Diagnostic`]s: file, line, column, what, and what to do. A stage finds all it can before the run
 //! ends. What can't be served (a binding, an operation, a construct) is a warning that names it, and is left out;
-//! the rest is generated, unless [`Config::strict`] says that nothing may be left out. Where no operation remains of
-//! definitions that have some, the reasons are errors.
+//! the rest is generated, unless [`Config::strict`] says that nothing may be left out.
 //!
 //! # What can be served
 //!

@@ -8,32 +8,23 @@ use crate::diagnostic::{At, Diagnostics};
 impl Missing {
     /// Says what is left out because of it.
     pub(super) fn report(&self, what: &str, diagnostics: &mut Diagnostics) {
-        diagnostics.left_out(self.at, format!("{what} is left out: {}", self.what), self.advice.clone());
+        diagnostics.undefined(self.at, format!("{what} is left out: {}", self.what), self.advice.clone());
     }
 }
 
 /// Leaves out every operation that can't do without a name that is defined nowhere, and what only those need.
 ///
 /// `missing` is every such name: each is reported, also where nothing that is generated comes near it. Where no
-/// operation remains of definitions that have some (`wants_operations`), or no type of schemas, they are errors, and
-/// so is what can't be served.
+/// operation remains of definitions that have some (`wants_operations`), or no type of schemas, they are errors.
 pub(super) fn leave_out(
     model: &mut Model,
     missing: Vec<Missing>,
     wants_operations: bool,
     diagnostics: &mut Diagnostics,
 ) {
-    if !missing.is_empty() {
-        without(model, missing, diagnostics);
+    if missing.is_empty() {
+        return;
     }
-    let operations = model.services.iter().any(|service| !service.operations.is_empty());
-    if !operations && (wants_operations || model.structures.is_empty()) {
-        diagnostics.nothing_remains();
-    }
-}
-
-/// Leaves out what can't do without the `missing`.
-fn without(model: &mut Model, missing: Vec<Missing>, diagnostics: &mut Diagnostics) {
     let causes = causes(&model.structures);
     let mut told = HashSet::new();
     alternatives(model, &causes, &mut told, diagnostics);
@@ -51,6 +42,10 @@ fn without(model: &mut Model, missing: Vec<Missing>, diagnostics: &mut Diagnosti
         }
     }
     model.retain(causes.iter().map(Option::is_none).collect());
+    let operations = model.services.iter().any(|service| !service.operations.is_empty());
+    if !operations && (wants_operations || model.structures.is_empty()) {
+        diagnostics.nothing_remains();
+    }
 }
 
 /// For each structure the name that it can't do without and that is missing.

@@ -180,7 +180,7 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
             port_type.operations.iter().filter(|operation| operation.name == bound.name).collect();
         if named.is_empty() {
             let (name, port_type) = (&bound.name, &port_type.name.local);
-            self.types.diagnostics.left_out(
+            self.types.diagnostics.undefined(
                 bound.at,
                 format!("operation `{name}` is left out: port type `{port_type}` has no operation `{name}`"),
                 "declare it there, or remove it from the binding",
@@ -465,7 +465,7 @@ impl<'a, 't, 'd> Resolver<'a, 't, 'd> {
 
     fn leave_out(&mut self, at: At, what: String, reason: &str) {
         let advice = "take it out of the definition if it isn't wanted";
-        self.types.diagnostics.left_out(at, format!("{what} is left out: {reason}"), advice);
+        self.types.diagnostics.warning(at, format!("{what} is left out: {reason}"), advice);
     }
 }
 

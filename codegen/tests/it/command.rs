@@ -23,17 +23,3 @@ fn each_command_does_what_its_name_says() {
     let name = json[0]["name"].as_str().expect("a name");
     assert!(table.contains(name), "{name}: {table}");
 }
-
-#[test]
-fn a_definition_of_which_nothing_can_be_served_is_a_failure_that_says_why() {
-    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/broken-unserved/input.wsdl");
-    for arguments in [["check"], ["generate"], ["describe"]] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_soapstone-codegen"));
-        let output = command.args(arguments).arg(&case).output().expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]), "{arguments:?}: {said}");
-        for what in ["binding `Get`", "operation `greet`", "operation `notify`"] {
-            assert!(said.contains(&format!("error: {what} is left out")), "{arguments:?}: {said}");
-        }
-    }
-}
