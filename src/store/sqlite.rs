@@ -67,7 +67,7 @@ pub struct StoreSettings {
     pub queue: usize,
     /// How many verbs one commit carries at most; 512.
     pub batch_max: usize,
-    /// How many events may be accepted before they are filed, if nobody asks for them earlier; 4 096.
+    /// How many events and attempts may wait for being filed, if nobody asks for them earlier; 4 096.
     pub inbox_max: usize,
     /// How large the file is that they are in until then, in bytes; 16 MiB. It has all of it from the beginning.
     pub inbox_bytes: u64,

@@ -81,7 +81,8 @@ impl<B: Frail> Model<'_, B> {
         let worlds = possible.iter().chain(&self.ghosts);
         for one in worlds.flat_map(|world| &world.all).filter(|one| one.flies()) {
             if let Some(detail) = self.bench.store().delivery(one.id).await.expect("an answer") {
-                found.stands.insert(one.id, (detail.delivery.attempts, detail.delivery.tries));
+                let Delivery { attempts, tries, state, .. } = detail.delivery;
+                found.stands.insert(one.id, (attempts, tries, state));
             }
         }
         found

@@ -78,7 +78,7 @@ impl<B: Frail> Model<'_, B> {
         for id in &due {
             let one = self.world.all.iter_mut().find(|one| one.id == *id).expect("it");
             if let State::Pending { due } = one.state {
-                (one.claimed, one.unsure) = (Some((due, events)), None);
+                (one.claimed, one.unsure) = (Some((due, events)), vec![]);
             }
             one.state = State::InFlight { since: self.now };
             let Ok(claimed) = &answer else {
@@ -109,7 +109,7 @@ impl<B: Frail> Model<'_, B> {
             world.end(&record, self.now);
         }
         if answer.is_err() {
-            self.world.all[at].unsure = Some(record.clone());
+            self.world.all[at].unsure.push(record.clone());
         }
         if self.calm {
             let answer = self.bench.store().record(stale).await;

@@ -31,8 +31,8 @@ pub(super) struct Modelled {
     pub(super) settled: usize,
     /// When it was claimed last: since when it had been due, and how many events there were.
     pub(super) claimed: Option<(Timestamp, usize)>,
-    /// How it ended, where nobody heard whether that was recorded: it may turn out to be when the store is opened again.
-    pub(super) unsure: Option<Record>,
+    /// How it ended, where nobody heard whether that was recorded: one may turn out to be when the store is opened again.
+    pub(super) unsure: Vec<Record>,
 }
 
 impl Modelled {
@@ -60,8 +60,8 @@ impl Modelled {
 /// What the store has when it is opened again.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Of those that were in flight: how many attempts, and how many of them count.
-    pub(super) stands: HashMap<DeliveryId, (u32, u32)>,
+    /// Of those that were in flight: how many attempts, how many of them count, and the state.
+    pub(super) stands: HashMap<DeliveryId, (u32, u32, State)>,
     /// Whether claims may be forgotten.
     pub(super) forgets: bool,
 }
@@ -183,7 +183,7 @@ impl World {
             since: due,
             settled: 0,
             claimed: None,
-            unsure: None,
+            unsure: vec![],
         });
         self.supersede(lane, due);
     }
@@ -215,17 +215,21 @@ impl World {
     fn interrupt(&mut self, now: Timestamp, found: &Found) {
         let (mut lanes, mut forgotten, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for (at, one) in self.all.iter_mut().enumerate().filter(|(_, one)| one.flies()) {
-            match (found.stands.get(&one.id), &one.unsure) {
-                (Some((attempts, _)), _) if found.forgets && *attempts == one.attempts => {
+            if let Some((attempts, tries, state)) = found.stands.get(&one.id) {
+                if found.forgets && *attempts == one.attempts {
                     forgotten.push(at);
                     continue;
                 }
                 // an interruption doesn't count
-                (Some((_, tries)), Some(record)) if *tries == record.tries => {
+                let recorded = one.unsure.iter().find(|unsure| {
+                    let superseded =
+                        matches!(state, State::Superseded { at, .. } if *at == unsure.attempt.ended_at);
+                    *tries == unsure.tries && (*state == unsure.state || superseded)
+                });
+                if let Some(record) = recorded {
                     ended.push(record.clone());
                     continue;
                 }
-                _ => {}
             }
             one.state = State::Pending { due: now };
             one.attempts += 1;
