@@ -26,7 +26,7 @@ pub(super) struct Batch {
     flying: RefCell<Vec<(DeliveryId, Flying)>>,
     taken: RefCell<HashMap<i64, Timestamp>>,
     /// Attempts that a gateway that died has recorded and not filed, those of each delivery in their order.
-    left: RefCell<HashMap<DeliveryId, VecDeque<Arc<Record>>>>,
+    left: RefCell<HashMap<i64, VecDeque<Arc<Record>>>>,
     /// The attempts that this transaction has filed before what came before them.
     caught_up: RefCell<HashSet<i64>>,
     /// Whether its transactions wait for the disk.
@@ -178,14 +178,21 @@ impl Batch {
         self.taken.borrow().get(&seq).copied()
     }
 
-    /// These were left behind.
-    pub(super) fn leave(&self, attempts: HashMap<DeliveryId, VecDeque<Arc<Record>>>) {
+    /// These attempts were left behind, by the number of their delivery.
+    pub(super) fn leave(&self, attempts: HashMap<i64, VecDeque<Arc<Record>>>) {
         self.left.replace(attempts);
     }
 
-    /// What was left behind of this delivery and comes next.
-    pub(super) fn next_attempt(&self, delivery: DeliveryId) -> Option<Arc<Record>> {
-        self.left.borrow_mut().get_mut(&delivery)?.pop_front()
+    /// The next attempt that was left behind of this delivery.
+    pub(super) fn next_left(&self, seq: i64) -> Option<Arc<Record>> {
+        self.left.borrow().get(&seq)?.front().cloned()
+    }
+
+    /// That one is dealt with.
+    pub(super) fn drop_left(&self, seq: i64) {
+        if let Some(attempts) = self.left.borrow_mut().get_mut(&seq) {
+            attempts.pop_front();
+        }
     }
 
     /// The attempt with this number is filed, though what came before it isn't.

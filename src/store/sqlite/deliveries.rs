@@ -154,6 +154,11 @@ impl Placed {
         })
     }
 
+    /// A claim isn't waited for, and the power may have taken it; an attempt that was recorded of it proves that it was made.
+    fn lacks_claim_of(&self, record: &Record) -> bool {
+        matches!(self.state, State::Pending { .. }) && self.claims + 1 == record.claim
+    }
+
     pub(super) fn lane(&self) -> Lane<'_> {
         Lane { handler: &self.handler, kind: &self.subject_kind, id: &self.subject_id }
     }
@@ -243,33 +248,33 @@ pub(super) fn record(db: &Batch, record: &Record) -> Result<(), StoreError> {
 /// doesn't fit what is there can only be a mistake in the gateway.
 pub(super) fn catch_up(db: &Batch, record: &Record) -> Result<(), StoreError> {
     let id = record.delivery;
-    let Some(placed) = placed(db, id)? else {
+    db.drop_left(row::delivery_seq(id));
+    let Some(mut placed) = placed(db, id)? else {
         tracing::error!(delivery = %id, "an attempt was recorded of a delivery that isn't there");
         return Ok(());
     };
+    if placed.lacks_claim_of(record) {
+        let since = record.attempt.started_at;
+        take(db, placed.place.seq, &placed.handler, since)?;
+        placed.claims += 1;
+        placed.state = State::InFlight { since };
+    }
     let fits = placed.claims == record.claim && placed.attempts + 1 == record.attempt.number;
     if fits && matches!(placed.state, State::InFlight { .. }) {
-        keep(db, &placed, record)?;
-    } else if !is_recorded(db, placed.place.seq, record)? {
+        return keep(db, &placed, record);
+    }
+    if !is_recorded(db, placed.place.seq, record)? {
         let (number, state) = (record.attempt.number, placed.state.word());
         tracing::error!(delivery = %id, number, state, "an attempt was recorded that doesn't fit its delivery");
     }
-    match db.next_attempt(id) {
-        Some(next) => claim_again(db, &next),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
-/// A claim isn't waited for, and the power may have taken it; an attempt that was recorded of it proves that it was made. It has
-/// to be made again before anything else is filed, since what came meanwhile came into a lane whose head was on its way.
+/// Makes the claim again that an attempt was recorded of, if the power has taken it.
 pub(super) fn claim_again(db: &Batch, record: &Record) -> Result<(), StoreError> {
-    match placed(db, record.delivery)? {
-        Some(Placed { place, claims, handler, state: State::Pending { .. }, .. })
-            if claims + 1 == record.claim =>
-        {
-            take(db, place.seq, &handler, record.attempt.started_at)
-        }
-        _ => Ok(()),
+    match placed(db, record.delivery)?.filter(|placed| placed.lacks_claim_of(record)) {
+        Some(placed) => take(db, placed.place.seq, &placed.handler, record.attempt.started_at),
+        None => Ok(()),
     }
 }
 

@@ -70,21 +70,18 @@ pub(super) fn file_late(db: &Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Files what a gateway left behind that died. Claims that the power took are made again where an attempt proves them.
+/// Files what a gateway left behind that died.
 pub(super) fn file_what_is_left(db: &Batch) -> Result<(), StoreError> {
-    let mut taken = unfiled_claims(db)?;
     let mut left: HashMap<_, VecDeque<_>> = HashMap::new();
     for (_, record) in db.inbox.late() {
-        left.entry(record.delivery).or_default().push_back(record);
+        left.entry(row::delivery_seq(record.delivery)).or_default().push_back(record);
     }
-    for (delivery, attempts) in &mut left {
-        let Some(first) = attempts.pop_front() else { continue };
-        deliveries::claim_again(db, &first)?;
-        taken.entry(row::delivery_seq(*delivery)).or_insert(first.attempt.started_at);
-    }
-    db.inbox.fly(taken, Vec::new());
     db.leave(left);
-    file(db)
+    db.inbox.fly(unfiled_claims(db)?, Vec::new());
+    file(db)?;
+    db.leave(HashMap::new());
+    db.inbox.is_open();
+    Ok(())
 }
 
 fn file_part(db: &Batch, to: i64, limit: usize) -> Result<(), StoreError> {

@@ -55,6 +55,8 @@ struct Unfiled {
     durable: i64,
     /// The highest of what is filed: only what isn't higher can have been there before.
     highest: Highest,
+    /// What is added was left behind by a gateway that died.
+    opening: bool,
     /// What this program has claimed and not recorded, whether it is filed or not.
     flying: HashMap<DeliveryId, Flying>,
 }
@@ -121,17 +123,24 @@ impl Inbox {
             db.query_row("SELECT max(i_event) FROM event WHERE i_event IS NOT NULL", [], |row| row.get(0))?;
         let id: Option<[u8; 16]> = db.query_row("SELECT max(id) FROM event", [], |row| row.get(0))?;
         let highest = Highest { i_event, id: id.map(|id| EventId(uuid::Uuid::from_bytes(id))) };
-        let unfiled = Unfiled { filed, begun: filed, durable: filed, highest, ..Unfiled::default() };
+        let unfiled =
+            Unfiled { filed, begun: filed, durable: filed, highest, opening: true, ..Unfiled::default() };
         Ok(Self(Mutex::new(unfiled)))
     }
 
     /// Takes the tables' word, after a load has filled them.
     pub(super) fn believe(&self, tables: Self) {
         *self.lock() = tables.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.is_open();
     }
 
     fn lock(&self) -> MutexGuard<'_, Unfiled> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is added from now on happens in this program's life.
+    pub(super) fn is_open(&self) {
+        self.lock().opening = false;
     }
 
     /// How many entries wait to be filed.
@@ -331,7 +340,9 @@ impl Unfiled {
     fn add_attempt(&mut self, number: i64, record: &Arc<Record>) {
         self.statuses += usize::from(record.status.is_some());
         let seq = row::delivery_seq(record.delivery);
-        let at_once = matches!(record.state, State::Delivered { .. })
+        // whether it was alone in its lane then, nobody knows any more
+        let at_once = !self.opening
+            && matches!(record.state, State::Delivered { .. })
             && (record.claim, record.attempt.number) == (1, 1);
         if at_once && seq / row::DELIVERIES > self.begun {
             self.delivered.insert(seq, Arc::clone(record));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::batch::Batch;
-use super::row;
+use super::{deliveries, row};
 use crate::delivery::{DeliveryId, State};
 use crate::event::EventId;
 use crate::handler::Order;
@@ -110,6 +110,13 @@ pub(super) fn enter(
     Ok(if heads { Entry::Head } else { Entry::Waits })
 }
 
+/// Those that wait, in order.
+fn waiting(db: &Batch, lane: Lane<'_>) -> Result<Vec<Present>, StoreError> {
+    let mut waiting = db.prepare_cached(WAITING)?;
+    let found = waiting.query_map(params![lane.handler, lane.kind, lane.id], Present::read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 /// Where the order is latest: those that wait and are older are superseded by `me`; answers one that is newer.
 fn supersede_older(
     db: &Batch,
@@ -118,10 +125,18 @@ fn supersede_older(
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<Option<DeliveryId>, StoreError> {
-    let waiting = db
-        .prepare_cached(WAITING)?
-        .query_map(params![lane.handler, lane.kind, lane.id], Present::read)?
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut waiting = waiting(db, lane)?;
+    // Nobody who is on the way is superseded: those are, by what was recorded of them later.
+    let mut proven = false;
+    for one in &waiting {
+        if let Some(record) = db.next_left(one.place.seq).filter(|record| record.attempt.started_at <= now) {
+            deliveries::claim_again(db, &record)?;
+            proven = true;
+        }
+    }
+    if proven {
+        waiting = self::waiting(db, lane)?;
+    }
     if let Some(newest) = waiting.last().filter(|last| me.is_before(last.place)) {
         return Ok(Some(id_of(db, newest.place.seq)?));
     }

@@ -199,3 +199,25 @@ async fn a_newer_one_takes_no_attempt_away_that_was_recorded_whose_claim_the_pow
         recorded_and_a_newer_one_came(filed, delivered).await;
     }
 }
+
+#[tokio::test]
+async fn what_the_power_takes_does_not_let_an_older_one_overtake() {
+    let temp = Temp::new();
+    let left = tempfile::tempdir().expect("a folder");
+    temp.store.ready().await.expect("ready");
+    keep(&temp, left.path(), &["store.db", "store.db-wal"]);
+    let latest = |seconds| with("a", Order::Latest, seconds);
+    for seconds in [1, 2] {
+        temp.store.accept(event(None, 1, at(seconds)), latest(seconds)).await.expect("accepted");
+    }
+    let newer = claim(&temp.store, 3, 9).await;
+    assert_eq!(newer.len(), 1);
+    temp.store.record(delivered(&newer[0])).await.expect("recorded");
+    keep(&temp, left.path(), &["store.db-inbox"]);
+
+    let store = open(left.path(), at(9)).expect("a store");
+    assert_eq!(stands(&store, &newer[0]).await.1, [Outcome::Delivered]);
+    assert!(claim(&store, 9, 9).await.is_empty());
+    let backlog = store.backlog().await.expect("an answer").remove(0);
+    assert_eq!((backlog.superseded, backlog.delivered, backlog.pending), (1, 1, 0));
+}
