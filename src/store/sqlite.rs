@@ -11,6 +11,7 @@
 
 mod acceptor;
 mod batch;
+mod claim;
 mod control;
 mod deliveries;
 mod dump;
@@ -25,6 +26,7 @@ mod place;
 mod prune;
 mod query;
 mod readers;
+mod record;
 mod row;
 mod schema;
 mod statuses;
@@ -265,12 +267,13 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError> {
-        self.writer.run_lazily(move |db| deliveries::claim(db, now, &wants)).await
+        self.writer.run_lazily(move |db| claim::claim(db, now, &wants)).await
     }
 
     async fn record(&self, record: Record) -> Result<(), StoreError> {
+        let record = Arc::new(record);
         if let Some(flying) = self.inbox.depart(&record) {
-            match self.acceptor.keep(record.clone()).await {
+            match self.acceptor.keep(Arc::clone(&record)).await {
                 Ok(Kept::Here) => return Ok(()),
                 Ok(Kept::TooLong) => {}
                 Err(error) => {
@@ -280,24 +283,24 @@ impl Store for SqliteStore {
             }
         }
         self.inbox.land(record.delivery);
-        self.writer.run(move |db| deliveries::record(db, &record)).await
+        self.writer.run(move |db| record::record(db, &record)).await
     }
 
     async fn release(&self, delivery: DeliveryId, claim: u32, due: Timestamp) -> Result<(), StoreError> {
         self.inbox.land(delivery);
-        self.writer.run(move |db| deliveries::release(db, delivery, claim, due)).await
+        self.writer.run(move |db| claim::release(db, delivery, claim, due)).await
     }
 
     async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
-        self.writer.run(move |db| deliveries::settle(db, &settle)).await
+        self.writer.run(move |db| record::settle(db, &settle)).await
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
-        self.readers.run(move |db| deliveries::overdue(db, now, limit)).await
+        self.readers.run(move |db| claim::overdue(db, now, limit)).await
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.run(deliveries::next_deadline).await
+        self.readers.run(claim::next_deadline).await
     }
 
     async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
@@ -309,7 +312,7 @@ impl Store for SqliteStore {
     }
 
     async fn next_due(&self, wants: Vec<Want>) -> Result<Option<Timestamp>, StoreError> {
-        self.writer.run_lazily(move |db| deliveries::next_due(db, &wants)).await
+        self.writer.run_lazily(move |db| claim::next_due(db, &wants)).await
     }
 
     async fn put_status(&self, status: Status) -> Result<(), StoreError> {

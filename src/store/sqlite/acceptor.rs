@@ -41,22 +41,21 @@ pub(super) struct Desk {
 }
 
 enum Message {
-    Offer(Offer),
-    Attempt(Offered),
+    Accept(NewEvent),
+    Keep(NewAttempt),
     Probe(oneshot::Sender<Result<(), StoreError>>),
     /// Numbers go on after this one.
     GoOn(i64),
     Stop,
 }
 
-struct Offer {
+struct NewEvent {
     event: Arc<Addressed>,
     entry: Vec<u8>,
     caller: oneshot::Sender<Result<Accepted, StoreError>>,
 }
 
-/// An attempt that is to be kept.
-struct Offered {
+struct NewAttempt {
     attempt: Arc<Record>,
     entry: Vec<u8>,
     caller: oneshot::Sender<Result<Kept, StoreError>>,
@@ -98,16 +97,15 @@ impl Acceptor {
         let event = Arc::new(event);
         let entry = Entry::Accepted(Arc::clone(&event)).encode()?;
         let (caller, answer) = oneshot::channel();
-        self.send(Message::Offer(Offer { event, entry, caller })).await?;
+        self.send(Message::Accept(NewEvent { event, entry, caller })).await?;
         answer.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// Waits until the attempt is durable.
-    pub(super) async fn keep(&self, attempt: Record) -> Result<Kept, StoreError> {
-        let attempt = Arc::new(attempt);
+    pub(super) async fn keep(&self, attempt: Arc<Record>) -> Result<Kept, StoreError> {
         let entry = Entry::Recorded(Arc::clone(&attempt)).encode()?;
         let (caller, answer) = oneshot::channel();
-        self.send(Message::Attempt(Offered { attempt, entry, caller })).await?;
+        self.send(Message::Keep(NewAttempt { attempt, entry, caller })).await?;
         answer.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
@@ -173,8 +171,8 @@ impl Run {
         while messages.blocking_recv_many(&mut batch, self.settings.batch_max.max(1)) > 0 {
             for message in batch.drain(..) {
                 match message {
-                    Message::Offer(offer) => self.offer(offer),
-                    Message::Attempt(attempt) => self.attempt(attempt),
+                    Message::Accept(event) => self.accept(event),
+                    Message::Keep(attempt) => self.keep(attempt),
                     Message::Probe(caller) => {
                         // a caller that has gone away needs no answer
                         let _ = caller.send(self.desk.journal.probe().map_err(failed));
@@ -189,7 +187,7 @@ impl Run {
         }
     }
 
-    fn offer(&mut self, Offer { event, entry, caller }: Offer) {
+    fn accept(&mut self, NewEvent { event, entry, caller }: NewEvent) {
         if caller.is_closed() {
             return;
         }
@@ -226,7 +224,7 @@ impl Run {
         self.staged.push(Staged::New { number, event, caller });
     }
 
-    fn attempt(&mut self, Offered { attempt, entry, caller }: Offered) {
+    fn keep(&mut self, NewAttempt { attempt, entry, caller }: NewAttempt) {
         if !self.desk.journal.could_hold(entry.len()) {
             return answer(caller, Ok(Kept::TooLong));
         }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::filing;
 use super::inbox::{Flying, Inbox, Waiting};
 use super::writer::checkpoint;
 use crate::delivery::DeliveryId;
@@ -27,7 +26,7 @@ pub(super) struct Batch {
     taken: RefCell<HashMap<i64, Timestamp>>,
     /// Attempts that a gateway that died has recorded and not filed, those of each delivery in their order.
     left: RefCell<HashMap<i64, VecDeque<Arc<Record>>>>,
-    /// The attempts that this transaction has filed before what came before them.
+    /// The attempts that this transaction has filed by themselves, perhaps before what came before them.
     caught_up: RefCell<HashSet<i64>>,
     /// Whether its transactions wait for the disk.
     synced: Cell<bool>,
@@ -98,11 +97,6 @@ impl Batch {
     fn start_log_anew(&self) -> Result<(), StoreError> {
         // somebody reads from it
         if checkpoint(self, "TRUNCATE")? > 0 { Err(StoreError::Unavailable) } else { Ok(()) }
-    }
-
-    /// Files some of the inbox without waiting for the disk: all of it is still in the journal.
-    pub(super) fn file_lazily(&self, limit: usize) -> Result<(), StoreError> {
-        self.transaction(false, |db| filing::file_some(db, limit))
     }
 
     /// Whether this transaction waits for the disk.
@@ -195,13 +189,10 @@ impl Batch {
         }
     }
 
-    /// The attempt with this number is filed, though what came before it isn't.
-    pub(super) fn catch_up(&self, number: i64) {
-        self.caught_up.borrow_mut().insert(number);
-    }
-
-    pub(super) fn is_caught_up(&self, number: i64) -> bool {
-        self.caught_up.borrow().contains(&number)
+    /// The attempt with this number is about to be filed, perhaps before what came before it; false if this transaction has
+    /// filed it already.
+    pub(super) fn begins_to_catch_up(&self, number: i64) -> bool {
+        self.caught_up.borrow_mut().insert(number)
     }
 
     /// It is on its way, and whoever has it may record what comes of it.

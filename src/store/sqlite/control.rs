@@ -173,19 +173,25 @@ pub(super) fn delivery(db: &Connection, id: DeliveryId) -> Result<Option<Deliver
 }
 
 pub(super) fn lasts(db: &Connection, handler: &str, subjects: &[Subject]) -> Result<Vec<Last>, StoreError> {
-    let mut last = db.prepare_cached(
-        "SELECT pb_data, at FROM last_delivered WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3",
-    )?;
     let mut lasts = Vec::new();
     for subject in subjects {
-        let found = last
-            .query_row(params![handler, subject.kind.as_str(), subject.id], |row| {
-                Ok((row.get(0)?, row::time(row.get(1)?)?))
-            })
-            .optional()?;
+        let found = last(db, handler, subject)?;
         lasts.extend(found.map(|(pb_data, at)| Last { subject: subject.clone(), pb_data, at }));
     }
     Ok(lasts)
+}
+
+/// What was delivered last, and when.
+pub(super) fn last(
+    db: &Connection,
+    handler: &str,
+    subject: &Subject,
+) -> Result<Option<(String, Timestamp)>, StoreError> {
+    let mut last = db.prepare_cached(
+        "SELECT pb_data, at FROM last_delivered WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3",
+    )?;
+    let values = params![handler, subject.kind.as_str(), subject.id];
+    Ok(last.query_row(values, |row| Ok((row.get(0)?, row::time(row.get(1)?)?))).optional()?)
 }
 
 /// After a subject, by kind and id.

@@ -13,6 +13,7 @@ use super::entry::Addressed;
 use super::lane::{self, Lane};
 use super::{filing, row};
 use crate::delivery::{Delivery, State};
+use crate::event::Subject;
 use crate::store::{Claimed, StoreError};
 
 /// A delivery that nothing holds up.
@@ -45,6 +46,10 @@ pub(super) fn free(db: &Batch, handler: &str, now: Timestamp, limit: usize) -> R
 }
 
 impl Free {
+    pub(super) fn subject(&self) -> &Subject {
+        &self.event.0.subject
+    }
+
     /// As it is claimed at that time, for the first time.
     pub(super) fn claimed(&self, handler: &str, now: Timestamp, last: Option<String>) -> Claimed {
         let event = self.event.0.clone();

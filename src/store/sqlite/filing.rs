@@ -6,13 +6,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::batch::Batch;
-use super::deliveries;
 use super::entry::Addressed;
 use super::inbox::{Progress, ToFile};
 use super::lane::{self, Lane, Place};
-use super::row;
+use super::{claim, record, row};
 use crate::event::{Event, EventId};
-use crate::store::{StoreError, Subscription};
+use crate::store::{Record, StoreError, Subscription};
 
 /// By its id as well: an event that is offered once more after an error is the same one.
 pub(super) const SAME_EVENT: &str = "\
@@ -62,12 +61,14 @@ pub(super) fn file_late(db: &Batch) -> Result<(), StoreError> {
         file_part(db, last, usize::MAX)?;
     }
     for (number, record) in late {
-        if !db.is_caught_up(number) {
-            deliveries::catch_up(db, &record)?;
-            db.catch_up(number);
-        }
+        catch_up(db, number, &record)?;
     }
     Ok(())
+}
+
+/// Files the attempt with this number, unless this transaction has.
+fn catch_up(db: &Batch, number: i64, record: &Record) -> Result<(), StoreError> {
+    if db.begins_to_catch_up(number) { record::catch_up(db, record) } else { Ok(()) }
 }
 
 /// Files what a gateway left behind that died.
@@ -80,28 +81,33 @@ pub(super) fn file_what_is_left(db: &Batch) -> Result<(), StoreError> {
     db.inbox.fly(unfiled_claims(db)?, Vec::new());
     file(db)?;
     db.leave(HashMap::new());
-    db.inbox.is_open();
+    db.inbox.opened();
     Ok(())
 }
 
 fn file_part(db: &Batch, to: i64, limit: usize) -> Result<(), StoreError> {
-    let found = db.inbox.to_file(db.filed(), to, limit);
-    let last = match &found {
-        Some((last, _)) => *last,
-        // What was filed lazily becomes durable with the next transaction that syncs, and only one that writes does.
-        None if db.is_synced() && db.filed() != db.inbox.durable() => db.filed(),
-        None => return Ok(()),
-    };
-    db.prepare_cached("UPDATE inbox SET filed = ?1")?.execute([last])?;
+    let Some((last, entries)) = db.inbox.to_file(db.filed(), to, limit) else { return confirm(db) };
+    write_filed(db, last)?;
     db.prepare_cached("DELETE FROM unfiled_claim WHERE delivery < ?1")?
         .execute([(last + 1) * row::DELIVERIES])?;
-    for entry in found.iter().flat_map(|(_, entries)| entries) {
+    for entry in entries {
         match entry {
-            ToFile::Event(seq, event, progress) => file_event(db, *seq, event, progress)?,
-            ToFile::Attempt(record) => deliveries::catch_up(db, record)?,
+            ToFile::Event(seq, event, progress) => file_event(db, seq, &event, &progress)?,
+            ToFile::Attempt(number, record) => catch_up(db, number, &record)?,
         }
     }
-    db.set_filed(last);
+    Ok(())
+}
+
+/// What was filed lazily becomes durable with the next transaction that syncs, and only one that writes does: so this writes,
+/// if that is needed.
+pub(super) fn confirm(db: &Batch) -> Result<(), StoreError> {
+    if db.is_synced() && db.filed() != db.inbox.durable() { write_filed(db, db.filed()) } else { Ok(()) }
+}
+
+fn write_filed(db: &Batch, number: i64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE inbox SET filed = ?1")?.execute([number])?;
+    db.set_filed(number);
     Ok(())
 }
 
@@ -146,7 +152,7 @@ fn file_event(
         match progress {
             Progress::None => file_delivery(db, lane, place, event, db.taken(seq))?,
             Progress::Taken(at) => file_delivery(db, lane, place, event, Some(*at))?,
-            Progress::Delivered(record) => deliveries::insert_delivered(db, lane, place, event, record)?,
+            Progress::Delivered(record) => record::insert_delivered(db, lane, place, event, record)?,
         }
     }
     Ok(())
@@ -161,7 +167,7 @@ fn file_delivery(
 ) -> Result<(), StoreError> {
     lane::insert(db, lane, place, event.id, event.received_at, event.received_at)?;
     match taken {
-        Some(at) => deliveries::take(db, place.seq, lane.handler, at),
+        Some(at) => claim::take(db, place.seq, lane.handler, at),
         None => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::batch::Batch;
-use super::{deliveries, row};
+use super::{record, row};
 use crate::delivery::{DeliveryId, State};
 use crate::event::EventId;
 use crate::handler::Order;
@@ -130,7 +130,7 @@ fn supersede_older(
     let mut proven = false;
     for one in &waiting {
         if let Some(record) = db.next_left(one.place.seq).filter(|record| record.attempt.started_at <= now) {
-            deliveries::claim_again(db, &record)?;
+            record::claim_again(db, &record)?;
             proven = true;
         }
     }
@@ -238,7 +238,7 @@ const INSERT: &str = "\
     INSERT OR FAIL INTO delivery
         (seq, handler, subject_kind, subject_id, mode, rank, state, at, reason, attempts, tries, claims, accepted_at, since,
          open, head)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
 /// Puts a new delivery into its lane, due at `due`.
 pub(super) fn insert(
@@ -254,7 +254,34 @@ pub(super) fn insert(
         Entry::Superseded(by) => State::Superseded { at: due, by },
         Entry::Head | Entry::Waits => State::Pending { due },
     };
-    let (at, reason) = row::state_columns(&state);
+    let put = Put {
+        state: &state,
+        attempts: 0,
+        tries: 0,
+        claims: 0,
+        accepted_at,
+        since: due,
+        open: !matches!(entry, Entry::Superseded(_)),
+        head: entry == Entry::Head,
+    };
+    self::put(db, lane, me, &put)
+}
+
+/// A delivery that isn't in the tables, as it is to be put down.
+pub(super) struct Put<'a> {
+    pub(super) state: &'a State,
+    pub(super) attempts: u32,
+    pub(super) tries: u32,
+    pub(super) claims: u32,
+    pub(super) accepted_at: Timestamp,
+    pub(super) since: Timestamp,
+    pub(super) open: bool,
+    pub(super) head: bool,
+}
+
+/// Puts it down at its place, whatever else is in the lane.
+pub(super) fn put(db: &Batch, lane: Lane<'_>, me: Place, put: &Put<'_>) -> Result<(), StoreError> {
+    let (at, reason) = row::state_columns(put.state);
     db.prepare_cached(INSERT)?.execute(params![
         me.seq,
         lane.handler,
@@ -262,14 +289,17 @@ pub(super) fn insert(
         lane.id,
         row::mode(me.order),
         me.rank,
-        state.word(),
+        put.state.word(),
         at,
         reason,
-        row::micros(accepted_at),
-        row::micros(due),
-        !matches!(entry, Entry::Superseded(_)),
-        entry == Entry::Head,
+        put.attempts,
+        put.tries,
+        put.claims,
+        row::micros(put.accepted_at),
+        row::micros(put.since),
+        put.open,
+        put.head,
     ])?;
-    db.count(lane.handler, state.word(), 1);
+    db.count(lane.handler, put.state.word(), 1);
     Ok(())
 }

@@ -195,7 +195,7 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
             batch.file = file_lazily(&db, settings);
         }
         if std::mem::take(&mut batch.sync)
-            && let Err(error) = db.transaction(true, |db| filing::file_some(db, 0))
+            && let Err(error) = db.transaction(true, filing::confirm)
         {
             tracing::warn!(%error, "what is filed is not on the disk; it is tried again when the journal is full");
         }
@@ -218,7 +218,8 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
 
 /// Files a part of the inbox, so that nobody waits long meanwhile; answers whether more is to be filed.
 fn file_lazily(db: &Batch, settings: &StoreSettings) -> bool {
-    match db.file_lazily(settings.batch_max) {
+    // all of it is still in the journal
+    match db.transaction(false, |db| filing::file_some(db, settings.batch_max)) {
         Ok(()) => db.inbox.len() > settings.inbox_max / 2,
         Err(error) => {
             tracing::warn!(%error, "what came last is not filed; it is tried again when it is asked for");

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::{control, deliveries, filing, lane, query, statuses};
+use super::super::{claim, control, deliveries, filing, lane, query, statuses};
 use super::Temp;
 
 fn plan(db: &Connection, sql: &str) -> Result<String, rusqlite::Error> {
@@ -28,11 +28,11 @@ async fn every_verb_goes_by_an_index() {
         (lane::WAITING.to_owned(), "delivery_lane"),
         (lane::HOLD.to_owned(), "delivery_lane"),
         (lane::HEADED.to_owned(), "delivery_lane"),
-        (deliveries::OVERDUE.to_owned(), "awaiting_deadline"),
-        (deliveries::NEXT_DEADLINE.to_owned(), "awaiting_deadline"),
-        (deliveries::DUE.to_owned(), "delivery_due"),
+        (claim::OVERDUE.to_owned(), "awaiting_deadline"),
+        (claim::NEXT_DEADLINE.to_owned(), "awaiting_deadline"),
+        (claim::DUE.to_owned(), "delivery_due"),
         (deliveries::INTERRUPTED.to_owned(), "delivery_waiting"),
-        (deliveries::NEXT_DUE.to_owned(), "delivery_due"),
+        (claim::NEXT_DUE.to_owned(), "delivery_due"),
         (statuses::due_sql(), "status_due"),
         (statuses::NEXT_DUE.to_owned(), "status_due"),
         (control::DELIVERED.to_owned(), "sqlite_autoindex_last_delivered_1"),
