@@ -208,15 +208,10 @@ pub(super) async fn lasts(
     Ok(lanes.iter().zip(subjects).filter_map(last).collect())
 }
 
-/// The rows of all handlers lie together, by their lanes: of those after this place, so many are looked at.
-pub(super) const AFTER: &str = "\
-    SELECT lane, handler = $3 FROM last_delivered WHERE lane > $1 ORDER BY lane LIMIT $2";
-
+/// After the lane with this id.
 pub(super) const DELIVERED: &str = "\
-    SELECT subject_kind, subject_id, pb_data, at FROM last_delivered WHERE lane = ANY ($1::uuid[]) ORDER BY lane";
-
-/// So many times as many as a page has.
-const LOOKED_AT: usize = 8;
+    SELECT lane, subject_kind, subject_id, pb_data, at FROM last_delivered
+    WHERE handler = $1 AND lane > $2 ORDER BY lane LIMIT $3";
 
 pub(super) async fn delivered(
     mut session: Session,
@@ -225,26 +220,14 @@ pub(super) async fn delivered(
     limit: usize,
 ) -> Result<LastPage, Fault> {
     let after = after.and_then(|after| after.parse::<Uuid>().ok()).unwrap_or_default();
-    let look_at = limit.saturating_mul(LOOKED_AT);
-    let looked_at = session.rows(AFTER, &[&after, &row::limit(look_at), &text(handler)]).await?;
-    let (mut lanes, mut place, mut more) = (Vec::new(), after, looked_at.len() >= look_at);
-    for row in &looked_at {
-        if lanes.len() >= limit {
-            more = true;
-            break;
-        }
-        place = row.try_get(0)?;
-        if row.try_get(1)? {
-            lanes.push(place);
-        }
-    }
-    let rows = session.rows(DELIVERED, &[&lanes]).await?;
-    let last = |row| {
+    let rows = session.rows(DELIVERED, &[&text(handler), &after, &row::limit(limit)]).await?;
+    let (mut lasts, mut next) = (Vec::with_capacity(rows.len()), None);
+    for row in &rows {
         let mut columns = Columns::of(row);
-        Ok(Last { subject: columns.subject()?, pb_data: columns.text()?, at: columns.time()? })
-    };
-    let lasts = rows.iter().map(last).collect::<Result<_, Fault>>()?;
-    Ok(LastPage { lasts, next: (more && limit > 0).then(|| place.to_string()) })
+        next = Some(columns.next::<Uuid>()?.to_string());
+        lasts.push(Last { subject: columns.subject()?, pb_data: columns.text()?, at: columns.time()? });
+    }
+    Ok(LastPage { next: next.filter(|_| rows.len() >= limit), lasts })
 }
 
 pub(super) async fn breakers(mut session: Session) -> Result<Vec<Breaker>, Fault> {
