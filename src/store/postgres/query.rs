@@ -16,8 +16,8 @@ use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, Page, Sel
 
 /// A statement that is put together, with its values.
 #[derive(Default)]
-struct Statement {
-    sql: String,
+pub(super) struct Statement {
+    pub(super) sql: String,
     values: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
@@ -190,12 +190,24 @@ pub(super) async fn deliveries(
     after: Option<DeliveryId>,
     limit: usize,
 ) -> Result<Vec<Delivery>, Fault> {
-    let mut statement = Statement::new(concat!(
-        "SELECT ",
-        delivery_columns!(),
-        " FROM delivery d JOIN event e ON e.seq = d.seq / 1024"
-    ));
-    statement.and(" WHERE d.seq > ?", after.map_or(-1, delivery_seq));
+    let statement = selected(select, after.map_or(-1, delivery_seq), row::limit(limit));
+    statement.rows(&mut session).await?.iter().map(|row| Ok(Columns::of(row).delivery()?.1)).collect()
+}
+
+pub(super) fn selected(select: &Select, after: i64, limit: i64) -> Statement {
+    let mut statement = Statement::new(concat!("SELECT ", delivery_columns!(), " FROM ("));
+    // where the state says it, each handler's first are looked up and merged
+    let by_handler =
+        select.handler.is_none() && select.state.as_ref().is_some_and(|state| state != "delivered");
+    if by_handler {
+        statement.sql.push_str(
+            "SELECT s.seq FROM (SELECT handler FROM tally UNION SELECT handler FROM tally_change) h CROSS JOIN LATERAL (",
+        );
+    }
+    statement.and("SELECT d.seq FROM delivery d JOIN event e ON e.seq = d.seq / 1024 WHERE d.seq > ?", after);
+    if by_handler {
+        statement.sql.push_str(" AND d.handler = h.handler");
+    }
     if let Some(handler) = &select.handler {
         statement.and_text(" AND d.handler = ?", handler);
     }
@@ -206,10 +218,12 @@ pub(super) async fn deliveries(
         }
     }
     if let Some(event_type) = &select.event_type {
-        statement.and_text(" AND e.event_type = ?", event_type);
+        statement.and_text(OF_TYPE, event_type);
     }
     if let Some(subject) = &select.subject {
         statement.and_text(OF_SUBJECT, subject);
+    }
+    if select.event_type.is_some() || select.subject.is_some() {
         statement.sql.push_str(" AND d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023");
     }
     if let Some(until) = select.until {
@@ -225,8 +239,14 @@ pub(super) async fn deliveries(
         );
         statement.and(" AND d.accepted_at >= ?", micros(from));
     }
-    statement.and(" ORDER BY d.seq LIMIT ?", row::limit(limit));
-    statement.rows(&mut session).await?.iter().map(|row| Ok(Columns::of(row).delivery()?.1)).collect()
+    statement.and(" ORDER BY d.seq LIMIT ?", limit);
+    if by_handler {
+        statement.and(") s ORDER BY s.seq LIMIT ?", limit);
+    }
+    statement
+        .sql
+        .push_str(") w JOIN delivery d ON d.seq = w.seq JOIN event e ON e.seq = d.seq / 1024 ORDER BY d.seq");
+    statement
 }
 
 const TALLY: &str = "\

@@ -114,17 +114,45 @@ pub(super) fn deliveries(
     after: Option<DeliveryId>,
     limit: usize,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let mut sql = String::from(concat!(
-        "SELECT ",
-        delivery_columns!(),
-        " FROM delivery d CROSS JOIN event e ON e.seq = d.seq / 1024 WHERE d.seq > ?"
-    ));
-    let after = after.map_or(-1, row::delivery_seq);
-    let mut values = vec![Value::Integer(after.max(first_since(db, select.from)?))];
+    let after = after.map_or(-1, row::delivery_seq).max(first_since(db, select.from)?);
+    let handlers = match (&select.handler, &select.state) {
+        // the index on what isn't delivered goes by handler, so each handler's first are looked up and merged
+        (None, Some(state)) if state != "delivered" => {
+            let mut all = db.prepare_cached("SELECT handler FROM tally WHERE state = ?1 AND count > 0")?;
+            let found = all.query_map([state], |row| row.get(0))?;
+            found.collect::<Result<Vec<Option<String>>, _>>()?
+        }
+        (handler, _) => vec![handler.clone()],
+    };
+    let mut found = Vec::new();
+    for handler in handlers {
+        let (sql, values) = selected(&Select { handler, ..select.clone() }, after, limit);
+        let mut statement = db.prepare_cached(&sql)?;
+        let rows = statement.query_map(params_from_iter(values), row::delivery)?;
+        found.extend(rows.collect::<Result<Vec<_>, _>>()?);
+    }
+    found.sort_by_key(|(seq, _)| *seq);
+    Ok(found.into_iter().take(limit).map(|(_, delivery)| delivery).collect())
+}
+
+/// Goes by the events if they are few, else by the deliveries.
+pub(super) fn selected(select: &Select, after: i64, limit: usize) -> (String, Vec<Value>) {
+    let mut sql = String::from(concat!("SELECT ", delivery_columns!()));
+    let mut values = Vec::new();
     let mut and = |condition: &str, value: Value| {
         sql.push_str(condition);
         values.push(value);
     };
+    let by_events = select.event_type.is_some() || select.subject.is_some();
+    if by_events {
+        let join = " FROM event e CROSS JOIN delivery d ON d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023
+            WHERE e.seq >= ?";
+        and(join, Value::Integer(after / row::DELIVERIES));
+        and(" AND d.seq > ?", Value::Integer(after));
+    } else {
+        let join = " FROM delivery d CROSS JOIN event e ON e.seq = d.seq / 1024 WHERE d.seq > ?";
+        and(join, Value::Integer(after));
+    }
     if let Some(handler) = &select.handler {
         and(" AND d.handler = ?", Value::Text(handler.clone()));
     }
@@ -139,7 +167,7 @@ pub(super) fn deliveries(
         and(" AND e.event_type = ?", Value::Text(event_type.clone()));
     }
     if let Some(subject) = &select.subject {
-        and(" AND d.subject_id = ?", Value::Text(subject.clone()));
+        and(" AND e.subject_id = ?", Value::Text(subject.clone()));
     }
     if let Some(until) = select.until {
         and(" AND e.received_at < ?", Value::Integer(row::micros(until)));
@@ -147,10 +175,9 @@ pub(super) fn deliveries(
     if let Some(from) = select.from {
         and(" AND e.received_at >= ?", Value::Integer(row::micros(from)));
     }
-    and(" ORDER BY d.seq LIMIT ?", Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
-    let mut statement = db.prepare_cached(&sql)?;
-    let found = statement.query_map(params_from_iter(values), row::delivery)?;
-    found.map(|found| Ok(found?.1)).collect()
+    let order = if by_events { " ORDER BY e.seq, d.seq LIMIT ?" } else { " ORDER BY d.seq LIMIT ?" };
+    and(order, Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    (sql, values)
 }
 
 /// A number before all deliveries of events accepted since then. Ids go by the time, so it needn't be looked for; clocks that

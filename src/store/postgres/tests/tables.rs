@@ -99,6 +99,21 @@ async fn every_verb_goes_by_an_index() {
         let long: Vec<_> = scans.filter(|line| !few.iter().any(|few| line.contains(few))).collect();
         assert!(long.is_empty(), "{long:?}\n{plan}");
     }
+    // what is selected, too
+    let select = |state: Option<&str>, event_type: Option<&str>| Select {
+        state: state.map(str::to_owned),
+        event_type: event_type.map(str::to_owned),
+        ..Select::default()
+    };
+    let selects = [
+        (select(Some("parked"), None), "delivery_waiting"),
+        (select(None, Some("Subscriber/Closed")), "event_type"),
+        (select(Some("pending"), Some("Subscriber/Closed")), "delivery_waiting"),
+    ];
+    for (number, (select, index)) in selects.into_iter().enumerate() {
+        let plan = explained(&mut session, &format!("s{number}"), &query::selected(&select, -1, 9).sql).await;
+        assert!(plan.contains(index), "{plan}");
+    }
     // The longest due come first without all others being sorted.
     let plan = explained(&mut session, "due", claim::DUE).await;
     let lateral = plan.split("LockRows").nth(1).expect("a lock");

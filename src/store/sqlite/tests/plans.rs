@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::super::{claim, control, deliveries, filing, lane, query, statuses};
 use super::Temp;
+use crate::store::Select;
 
 fn plan(db: &Connection, sql: &str) -> Result<String, rusqlite::Error> {
     let mut explained = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
@@ -22,7 +23,14 @@ async fn every_verb_goes_by_an_index() {
     let filtered = |condition: &str| {
         format!("SELECT e.seq FROM event e WHERE e.seq < ? AND {condition} ORDER BY e.seq DESC LIMIT ?")
     };
+    let selected = |handler: Option<&str>, state: Option<&str>, event_type: Option<&str>| {
+        let owned = |word: Option<&str>| word.map(str::to_owned);
+        let (handler, state, event_type) = (owned(handler), owned(state), owned(event_type));
+        control::selected(&Select { handler, state, event_type, ..Select::default() }, -1, 9).0
+    };
     let cases = [
+        (selected(Some("a"), Some("parked"), None), "delivery_waiting"),
+        (selected(None, None, Some("Subscriber/Closed")), "event_type"),
         (filing::SAME_EVENT.to_owned(), "event_same"),
         (lane::FIRST.to_owned(), "delivery_lane"),
         (lane::WAITING.to_owned(), "delivery_lane"),
