@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod conformance;
 mod control;
+mod dump;
 mod number;
 pub mod open;
 pub mod postgres;

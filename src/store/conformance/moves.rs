@@ -55,6 +55,10 @@ async fn fill(bench: &impl Bench) {
         };
         store.record(record).await.expect("recorded");
     }
+    // one that is parked holds back another, though that comes before it
+    store.accept(event(None, 1, at(1)), with("c", Order::Strict, 9)).await.expect("accepted");
+    store.record(parked(&claim_one(bench, "c", 9).await)).await.expect("recorded");
+    store.accept(event(None, 1, at(1)), with("c", Order::Strict, 3)).await.expect("accepted");
     store.put_status(status(StatusValue::Failed, 1)).await.expect("put");
     store.put_breaker(Breaker { version: 1, ..Breaker::closed("portabilling") }).await.expect("put");
     store.put_note("walk".into(), "5".into()).await.expect("put");
@@ -85,7 +89,7 @@ pub(crate) async fn everything_moves_to_another_store_and_back(mut bench: impl B
     let next = |claimed: Vec<Claimed>| {
         claimed.into_iter().map(|one| (one.delivery, one.claim, one.event)).collect::<Vec<_>>()
     };
-    for handler in ["a", "b"] {
+    for handler in ["a", "b", "c"] {
         let (one, two) = tokio::join!(
             bench.store().claim(at(70), want(handler, 99)),
             other.claim(at(70), want(handler, 99))
@@ -122,6 +126,7 @@ pub(crate) async fn everything_moves_in(bench: impl Bench) {
         sum(other.backlog().await.expect("an answer")),
         sum(bench.store().backlog().await.expect("an answer"))
     );
+    assert_eq!(claim(&bench, "c", 61).await.len(), 0, "what is parked holds it back");
     // numbers go on after the highest
     let made = event(None, 77, at(61));
     assert_eq!(bench.store().accept(made.clone(), to("z")).await, Ok(Accepted::New(made.id)));

@@ -1,8 +1,6 @@
 //! All rows, on their way to another store or from one.
 //!
-//! The tables of all stores have the same names and columns, as far as they say what happened; what only helps to find the
-//! next (lanes, counts, digests) is made anew on arrival. Rows are read in the order in which they lie, which nothing changes
-//! as long as nothing else uses the store.
+//! Rows are read in the order in which they lie, all in one transaction: what others do meanwhile doesn't show.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -17,181 +15,46 @@ use super::lease::Interrupted;
 use super::row::{self, text};
 use crate::event::{Event, EventId, Subject, SubjectKind};
 use crate::handler::Order;
+use crate::store::dump::{self, Bytes, Column, Id, Int, Int2, Int4, TABLES, Table, Text, list, word};
 use crate::store::{DumpCursor, DumpPage, DumpRow, StoreError};
 
-/// A table that is moved.
-struct Table {
-    name: &'static str,
-    columns: &'static [Column],
+/// A column as it is asked for: as a number or a text.
+fn selected(column: Column) -> String {
+    match column {
+        Int(name) | Int2(name) | Int4(name) => format!("t.{name}::int8"),
+        Text(name) => format!("t.{name}"),
+        Id(name) => format!("replace(t.{name}::text, '-', '')"),
+        Bytes(name) => format!("encode(t.{name}, 'hex')"),
+    }
 }
 
-/// A column, by what lies in it.
-#[derive(Clone, Copy)]
-enum Column {
-    Int4(&'static str),
-    Int2(&'static str),
-    Int(&'static str),
-    Text(&'static str),
-    Id(&'static str),
-    Bytes(&'static str),
+/// The other way round, the column of what was given being so named.
+fn inserted(column: Column) -> String {
+    match column {
+        Int(name) | Text(name) => format!("w.{name}"),
+        Int2(name) => format!("w.{name}::int2"),
+        Int4(name) => format!("w.{name}::int4"),
+        Id(name) => format!("w.{name}::uuid"),
+        Bytes(name) => format!("decode(w.{name}, 'hex')"),
+    }
 }
 
-use Column::{Bytes, Id, Int, Int2, Int4, Text};
-
-/// In an order in which what is referred to comes first.
-const TABLES: &[Table] = &[
-    Table {
-        name: "event",
-        columns: &[
-            Int("seq"),
-            Id("id"),
-            Text("source"),
-            Int("i_env"),
-            Int("i_event"),
-            Text("event_type"),
-            Text("subject_kind"),
-            Text("subject_id"),
-            Int("event_time"),
-            Int("received_at"),
-            Text("body"),
-        ],
-    },
-    Table {
-        name: "delivery",
-        columns: &[
-            Int("seq"),
-            Text("handler"),
-            Text("subject_kind"),
-            Text("subject_id"),
-            Int2("mode"),
-            Text("state"),
-            Int("at"),
-            Text("reason"),
-            Int4("attempts"),
-            Int("accepted_at"),
-            Int("rank"),
-            Int4("tries"),
-            Int("since"),
-            Int4("claims"),
-        ],
-    },
-    Table {
-        name: "attempt",
-        columns: &[
-            Int("delivery"),
-            Int4("number"),
-            Int("started_at"),
-            Int("ended_at"),
-            Text("outcome"),
-            Text("reason"),
-            Int("after"),
-            Text("request"),
-            Text("response"),
-            Text("class"),
-            Int("within"),
-            Int4("claim"),
-            Int("settled_at"),
-            Text("settled_outcome"),
-            Text("settled_class"),
-            Text("settled_reason"),
-            Int("settled_after"),
-            Text("settled_body"),
-        ],
-    },
-    Table { name: "awaiting", columns: &[Int("delivery"), Int4("claim"), Int("deadline"), Text("pb_data")] },
-    Table {
-        name: "last_delivered",
-        columns: &[Text("handler"), Text("subject_kind"), Text("subject_id"), Text("pb_data"), Int("at")],
-    },
-    Table {
-        name: "status",
-        columns: &[
-            Int("i_account"),
-            Text("service_group"),
-            Text("value"),
-            Text("message"),
-            Int("at"),
-            Int("version"),
-            Int4("attempts"),
-            Int("due"),
-            Text("reason"),
-            Int("written_at"),
-        ],
-    },
-    Table {
-        name: "sample",
-        columns: &[Int("seq"), Text("source"), Int("received_at"), Text("reason"), Bytes("body")],
-    },
-    Table { name: "pause", columns: &[Text("scope"), Text("name"), Int("at"), Text("reason")] },
-    Table {
-        name: "breaker",
-        columns: &[
-            Text("name"),
-            Text("state"),
-            Int("since"),
-            Int("until"),
-            Int4("openings"),
-            Text("reason"),
-            Int("version"),
-        ],
-    },
-    Table { name: "note", columns: &[Text("name"), Text("text")] },
-];
-
-impl Column {
-    const fn name(self) -> &'static str {
-        match self {
-            Int(name) | Int2(name) | Int4(name) | Text(name) | Id(name) | Bytes(name) => name,
-        }
-    }
-
-    /// As a number or a text, bytes as hexadecimal digits.
-    fn selected(self) -> String {
-        match self {
-            Int(name) | Int2(name) | Int4(name) => format!("t.{name}::int8"),
-            Text(name) => format!("t.{name}"),
-            Id(name) => format!("replace(t.{name}::text, '-', '')"),
-            Bytes(name) => format!("encode(t.{name}, 'hex')"),
-        }
-    }
-
-    /// The other way round, the column of what was given being so named.
-    fn inserted(self) -> String {
-        match self {
-            Int(name) | Text(name) => format!("w.{name}"),
-            Int2(name) => format!("w.{name}::int2"),
-            Int4(name) => format!("w.{name}::int4"),
-            Id(name) => format!("w.{name}::uuid"),
-            Bytes(name) => format!("decode(w.{name}, 'hex')"),
-        }
-    }
-
-    const fn is_number(self) -> bool {
-        matches!(self, Int(_) | Int2(_) | Int4(_))
-    }
-
-    /// These columns of the rows.
-    fn values(self, rows: &[DumpRow]) -> Result<Values, StoreError> {
-        let values = rows.iter().map(|row| row.columns.get(self.name()).unwrap_or(&Value::Null));
-        let wrong = || StoreError::Rejected(format!("{} isn't what such a column holds", self.name()));
-        if self.is_number() {
-            let number = |value: &Value| match value {
-                Value::Null => Ok(None),
-                value => value.as_i64().map(Some).ok_or_else(wrong),
-            };
-            return Ok(Box::new(values.map(number).collect::<Result<Vec<_>, _>>()?));
-        }
-        let word = |value: &Value| match value {
+/// These columns of the rows.
+fn values(column: Column, rows: &[DumpRow]) -> Result<Values, StoreError> {
+    let values = rows.iter().map(|row| column.of(row));
+    if column.is_number() {
+        let number = |value: &Value| match value {
             Value::Null => Ok(None),
-            Value::String(word) => Ok(Some(text(word).into_owned())),
-            _ => Err(wrong()),
+            value => value.as_i64().map(Some).ok_or_else(|| column.wrong()),
         };
-        Ok(Box::new(values.map(word).collect::<Result<Vec<_>, _>>()?))
+        return Ok(Box::new(values.map(number).collect::<Result<Vec<_>, _>>()?));
     }
-}
-
-fn list(columns: &[Column], each: impl Fn(Column) -> String) -> String {
-    columns.iter().map(|column| each(*column)).collect::<Vec<_>>().join(", ")
+    let word = |value: &Value| match value {
+        Value::Null => Ok(None),
+        Value::String(word) => Ok(Some(text(word).into_owned())),
+        _ => Err(column.wrong()),
+    };
+    Ok(Box::new(values.map(word).collect::<Result<Vec<_>, _>>()?))
 }
 
 /// By the planner's counts, and for tables that it hasn't counted yet, by counting.
@@ -213,8 +76,26 @@ pub(super) async fn size(mut session: Session) -> Result<u64, Fault> {
 /// How many blocks are looked at together.
 const BLOCKS: i64 = 16;
 
-pub(super) async fn dump(
-    mut session: Session,
+const OTHERS: &str = "\
+    SELECT string_agg(name, ', ') FROM gateway WHERE id <> $1 AND lease_until > clock_timestamp()";
+
+/// Begins to see all as it is now, and goes on to; refuses while other gateways work.
+pub(super) async fn begin(session: &mut Session, me: Uuid) -> Result<(), Fault> {
+    session.begin_to_look();
+    // pages are asked for at the pace of whoever writes them
+    session.rows("SET LOCAL idle_in_transaction_session_timeout = 0", &[]).await?;
+    let others = session.row(OTHERS, &[&me]).await?;
+    match others.map(|row| row::Columns::of(&row).maybe_text()).transpose()?.flatten() {
+        None => Ok(()),
+        Some(names) => Err(Fault::Store(StoreError::Rejected(format!(
+            "{names} works on this database: stop that gateway first (one that was killed counts as stopped when its lease has run out)"
+        )))),
+    }
+}
+
+/// The next page, in a session that has begun.
+pub(super) async fn page(
+    session: &mut Session,
     after: Option<DumpCursor>,
     limit: usize,
 ) -> Result<DumpPage, Fault> {
@@ -229,7 +110,7 @@ pub(super) async fn dump(
         let blocks: i64 = session.row(&sql, &[]).await?.map_or(Ok(0), |row| row.try_get(0))?;
         while at.after >> PLACES < blocks {
             let room = limit - rows.len();
-            let found = part(&mut session, table, at.after, room, &mut rows).await?;
+            let found = part(session, table, at.after, room, &mut rows).await?;
             // no more in these blocks unless there was no room
             at.after = match found {
                 Some(last) if rows.len() >= limit => last,
@@ -260,7 +141,7 @@ async fn part(
         "SELECT split_part(trim(both '()' from t.ctid::text), ',', 1)::int8,
             split_part(trim(both '()' from t.ctid::text), ',', 2)::int8, {}
          FROM {} t WHERE t.ctid > $1::text::tid AND t.ctid < $2::text::tid ORDER BY t.ctid LIMIT $3",
-        list(table.columns, Column::selected),
+        list(table.columns, selected),
         table.name
     );
     let (from, to) = (format!("({block},{place})"), format!("({},0)", block + BLOCKS));
@@ -290,17 +171,15 @@ fn extra(table: &str, rows: &[DumpRow]) -> Result<(&'static str, &'static str, V
     Ok(match table {
         "event" => (", same", "uuid", vec![Box::new(rows.iter().map(same).collect::<Result<Vec<_>, _>>()?)]),
         "delivery" => {
-            let open = rows.iter().map(holds).collect::<Result<Vec<_>, _>>()?;
+            let open = rows
+                .iter()
+                .map(|row| dump::holds(row, row::mode(Order::Strict).into()))
+                .collect::<Result<Vec<_>, _>>()?;
             (", lane, open", "uuid,bool", vec![Box::new(lanes(rows)?), Box::new(open)])
         }
         "last_delivered" => (", lane", "uuid", vec![Box::new(lanes(rows)?)]),
         _ => ("", "", Vec::new()),
     })
-}
-
-fn word<'r>(row: &'r DumpRow, column: &str) -> Result<&'r str, StoreError> {
-    let found = row.columns.get(column).and_then(Value::as_str);
-    found.ok_or_else(|| StoreError::Rejected(format!("a row of {} without {column}", row.table)))
 }
 
 fn lanes(rows: &[DumpRow]) -> Result<Vec<Uuid>, StoreError> {
@@ -328,28 +207,15 @@ fn same(row: &DumpRow) -> Result<Option<Uuid>, StoreError> {
     }))
 }
 
-/// Whether this delivery holds its place in its lane.
-fn holds(row: &DumpRow) -> Result<bool, StoreError> {
-    let strict = row.columns.get("mode").and_then(Value::as_i64) == Some(row::mode(Order::Strict).into());
-    Ok(match word(row, "state")? {
-        "pending" | "in_flight" | "awaiting" => true,
-        "parked" => strict,
-        _ => false,
-    })
-}
-
 pub(super) async fn load(mut session: Session, rows: &[DumpRow]) -> Result<(), Fault> {
     session.begin();
     for part in rows.chunk_by(|one, other| one.table == other.table) {
         let name = &part[0].table;
-        let table = TABLES
-            .iter()
-            .find(|table| table.name == name)
-            .ok_or_else(|| StoreError::Rejected(format!("there is no table {name:?}")))?;
+        let table = Table::named(name)?;
         let (more, types, extra) = extra(table.name, part)?;
         let mut values = Vec::new();
         for column in table.columns {
-            values.push(column.values(part)?);
+            values.push(self::values(*column, part)?);
         }
         values.extend(extra);
         let types = table
@@ -361,7 +227,7 @@ pub(super) async fn load(mut session: Session, rows: &[DumpRow]) -> Result<(), F
         let sql = format!(
             "INSERT INTO {name} ({names}{more}) SELECT {inserted}{more} FROM unnest({places}) AS w ({names}{more})",
             names = list(table.columns, |column| column.name().to_owned()),
-            inserted = list(table.columns, Column::inserted),
+            inserted = list(table.columns, inserted),
             places = places.join(", "),
         );
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as _).collect();
@@ -401,14 +267,11 @@ pub(super) async fn loaded(db: &Db, now: Timestamp) -> Result<(), Fault> {
     for sql in MAKE {
         session.rows(sql, &[]).await?;
     }
-    session.commit(&[]).await?;
-    recover(db, now).await
+    recover(session, now).await
 }
 
-/// What was in flight in the other store is tried again.
-async fn recover(db: &Db, now: Timestamp) -> Result<(), Fault> {
-    let mut session = db.session().await?;
-    session.begin();
+/// What was in flight in the other store is tried again. Ends the transaction.
+async fn recover(mut session: Session, now: Timestamp) -> Result<(), Fault> {
     let found = session
         .rows(
             "SELECT d.seq FROM lane l JOIN delivery d ON d.seq = l.held WHERE d.state = 'in_flight' AND d.gateway IS NULL",

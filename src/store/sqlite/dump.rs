@@ -1,7 +1,6 @@
 //! All rows, on their way to another store or from one.
 //!
-//! The tables of all stores have the same names and columns, as far as they say what happened; what only helps to find the
-//! next (who is the head, how many there are) is made anew on arrival.
+//! Rows are read by their numbers; what helps to find the next (who is the head, how many there are) is made anew on arrival.
 
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, params_from_iter};
@@ -10,103 +9,11 @@ use serde_json::{Map, Value};
 use super::batch::Batch;
 use super::{deliveries, row, statuses};
 use crate::handler::Order;
+use crate::store::dump::{self, Bytes, Column, Id, TABLES, Table, list};
 use crate::store::{DumpCursor, DumpPage, DumpRow, StoreError};
 
-/// A table that is moved.
-struct Table {
-    name: &'static str,
-    /// Its columns, those of bytes with a `*` after the name.
-    columns: &'static [&'static str],
-}
-
-/// In an order in which what is referred to comes first.
-const TABLES: &[Table] = &[
-    Table {
-        name: "event",
-        columns: &[
-            "seq",
-            "id*",
-            "source",
-            "i_env",
-            "i_event",
-            "event_type",
-            "subject_kind",
-            "subject_id",
-            "event_time",
-            "received_at",
-            "body",
-        ],
-    },
-    Table {
-        name: "delivery",
-        columns: &[
-            "seq",
-            "handler",
-            "subject_kind",
-            "subject_id",
-            "mode",
-            "state",
-            "at",
-            "reason",
-            "attempts",
-            "accepted_at",
-            "rank",
-            "tries",
-            "since",
-            "claims",
-        ],
-    },
-    Table {
-        name: "attempt",
-        columns: &[
-            "delivery",
-            "number",
-            "started_at",
-            "ended_at",
-            "outcome",
-            "reason",
-            "after",
-            "request",
-            "response",
-            "class",
-            "within",
-            "claim",
-            "settled_at",
-            "settled_outcome",
-            "settled_class",
-            "settled_reason",
-            "settled_after",
-            "settled_body",
-        ],
-    },
-    Table { name: "awaiting", columns: &["delivery", "claim", "deadline", "pb_data"] },
-    Table { name: "last_delivered", columns: &["handler", "subject_kind", "subject_id", "pb_data", "at"] },
-    Table {
-        name: "status",
-        columns: &[
-            "i_account",
-            "service_group",
-            "value",
-            "message",
-            "at",
-            "version",
-            "attempts",
-            "due",
-            "reason",
-            "written_at",
-        ],
-    },
-    Table { name: "sample", columns: &["seq", "source", "received_at", "reason", "body*"] },
-    Table { name: "pause", columns: &["scope", "name", "at", "reason"] },
-    Table { name: "breaker", columns: &["name", "state", "since", "until", "openings", "reason", "version"] },
-    Table { name: "note", columns: &["name", "text"] },
-];
-
-impl Table {
-    fn names(&self) -> String {
-        let names: Vec<_> = self.columns.iter().map(|column| column.trim_end_matches('*')).collect();
-        names.join(", ")
-    }
+fn names(table: &Table) -> String {
+    list(table.columns, |column| column.name().to_owned())
 }
 
 pub(super) fn size(db: &Connection) -> Result<u64, StoreError> {
@@ -153,7 +60,7 @@ fn part(
 ) -> Result<Option<i64>, StoreError> {
     let sql = format!(
         "SELECT rowid, {} FROM {} WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
-        table.names(),
+        names(table),
         table.name
     );
     let mut statement = db.prepare_cached(&sql)?;
@@ -172,7 +79,7 @@ fn part(
                 ValueRef::Blob(bytes) => hex(bytes).into(),
                 ValueRef::Real(_) => return Err(row::strange("a number", "with a fraction").into()),
             };
-            columns.insert(column.trim_end_matches('*').to_owned(), value);
+            columns.insert(column.name().to_owned(), value);
         }
         rows.push(DumpRow { table: table.name.to_owned(), columns });
     }
@@ -181,17 +88,14 @@ fn part(
 
 pub(super) fn load(db: &Batch, rows: &[DumpRow]) -> Result<(), StoreError> {
     for row in rows {
-        let table = TABLES
-            .iter()
-            .find(|table| table.name == row.table)
-            .ok_or_else(|| StoreError::Rejected(format!("there is no table {:?}", row.table)))?;
+        let table = Table::named(&row.table)?;
         let mut values = Vec::with_capacity(table.columns.len() + 1);
         for column in table.columns {
-            values.push(sql_value(column, &row.columns)?);
+            values.push(sql_value(*column, row)?);
         }
         let (extra, places) = match table.name {
             "delivery" => {
-                values.push(Sql::Integer(holds(&row.columns)?.into()));
+                values.push(Sql::Integer(dump::holds(row, row::mode(Order::Strict))?.into()));
                 (", open, head", ", ?, 0")
             }
             _ => ("", ""),
@@ -199,7 +103,7 @@ pub(super) fn load(db: &Batch, rows: &[DumpRow]) -> Result<(), StoreError> {
         let sql = format!(
             "INSERT INTO {} ({}{extra}) VALUES ({}{places})",
             table.name,
-            table.names(),
+            names(table),
             vec!["?"; table.columns.len()].join(", ")
         );
         db.prepare_cached(&sql)?.execute(params_from_iter(values))?;
@@ -207,26 +111,14 @@ pub(super) fn load(db: &Batch, rows: &[DumpRow]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn sql_value(column: &str, columns: &Map<String, Value>) -> Result<Sql, StoreError> {
-    let name = column.trim_end_matches('*');
-    let wrong = || StoreError::Rejected(format!("{name} isn't what such a column holds"));
-    Ok(match columns.get(name) {
-        None | Some(Value::Null) => Sql::Null,
-        Some(Value::Number(number)) => Sql::Integer(number.as_i64().ok_or_else(wrong)?),
-        Some(Value::String(text)) if column.ends_with('*') => Sql::Blob(unhex(text).ok_or_else(wrong)?),
-        Some(Value::String(text)) => Sql::Text(text.clone()),
-        Some(_) => return Err(wrong()),
-    })
-}
-
-/// Whether this delivery holds its place in its lane.
-fn holds(columns: &Map<String, Value>) -> Result<bool, StoreError> {
-    let order =
-        columns.get("mode").and_then(Value::as_i64).map(row::order).transpose()?.unwrap_or(Order::Skip);
-    Ok(match columns.get("state").and_then(Value::as_str) {
-        Some("pending" | "in_flight" | "awaiting") => true,
-        Some("parked") => order == Order::Strict,
-        _ => false,
+fn sql_value(column: Column, row: &DumpRow) -> Result<Sql, StoreError> {
+    let wrong = || column.wrong();
+    Ok(match (column, column.of(row)) {
+        (_, Value::Null) => Sql::Null,
+        (_, Value::Number(number)) => Sql::Integer(number.as_i64().ok_or_else(wrong)?),
+        (Id(_) | Bytes(_), Value::String(text)) => Sql::Blob(unhex(text).ok_or_else(wrong)?),
+        (_, Value::String(text)) => Sql::Text(text.clone()),
+        _ => return Err(wrong()),
     })
 }
 
@@ -236,7 +128,7 @@ pub(super) fn loaded(db: &Batch, now: jiff::Timestamp) -> Result<(), StoreError>
         "UPDATE inbox SET filed = max(filed, coalesce((SELECT max(seq) FROM event), 0));
          DELETE FROM tally;
          INSERT INTO tally SELECT handler, state, count(*) FROM delivery GROUP BY handler, state;
-         UPDATE delivery SET head = 1 WHERE open = 1 AND state IN ('in_flight', 'awaiting');",
+         UPDATE delivery SET head = 1 WHERE open = 1 AND state <> 'pending';",
     )?;
     super::pauses::look(db)?;
     let orphans: i64 = db.query_row(
