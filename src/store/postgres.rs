@@ -32,8 +32,8 @@ pub(crate) mod tests;
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -49,7 +49,7 @@ use self::batcher::{Batcher, Limits};
 use self::connect::{Address, Db, Session};
 use self::fault::Fault;
 use self::keeper::Keeper;
-use self::lease::{Lease, Taken};
+use self::lease::{Lease, Taken, Tries};
 use self::row::{micros, text};
 pub use self::schema::{Step, apply, plan};
 pub use self::settings::PostgresSettings;
@@ -88,6 +88,8 @@ pub struct PostgresStore {
     recorder: Batcher<Record, ()>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// What a dump is read in.
+    dumping: Mutex<Option<Session>>,
     closed: AtomicBool,
 }
 
@@ -118,6 +120,7 @@ impl PostgresStore {
             channel: format!("soapstone_{}", settings.schema),
             heartbeat: settings.heartbeat,
             nudge_every: settings.nudge_every,
+            patience: settings.patience,
             nudge: Arc::default(),
             news: Notify::new(),
             // until the first heartbeat has counted
@@ -127,6 +130,7 @@ impl PostgresStore {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(Arc::clone(&keeper).keep(stop.clone()));
+        tasks.spawn(Arc::clone(&keeper).tidy_up(stop.clone()));
         tasks.spawn(Arc::clone(&keeper).call(stop.clone()));
         tasks.close();
         // that there are two now
@@ -154,6 +158,7 @@ impl PostgresStore {
             recorder,
             stop,
             tasks,
+            dumping: Mutex::default(),
             closed: AtomicBool::new(false),
         })
     }
@@ -195,29 +200,39 @@ impl PostgresStore {
         self.db.again(false, || async { once(self.db.session().await?).await }).await
     }
 
-    /// Tries a claim; `once` gets this gateway's id, the claim's own mark, and whether it may have been done already.
-    async fn claiming<T, F>(&self, once: impl Fn(Session, Taken, bool) -> F) -> Result<T, StoreError>
+    /// Tries a claim. Each try has a mark of its own, since one whose answer got lost may still be carried out: what those before
+    /// have taken is looked for first. What nobody finds in the end is given back later.
+    async fn claiming<T, L, F>(
+        &self,
+        look: impl Fn(Session, Taken) -> L,
+        claim: impl Fn(Session, Taken) -> F,
+    ) -> Result<Vec<T>, StoreError>
     where
-        F: Future<Output = Result<T, Fault>>,
+        L: Future<Output = Result<Vec<T>, Fault>>,
+        F: Future<Output = Result<Vec<T>, Fault>>,
     {
-        let mark = Uuid::new_v4();
-        let tried = AtomicBool::new(false);
-        let claimed = self
-            .db
+        let tries = Tries::of(&self.lease);
+        self.db
             .again(true, || async {
+                for before in tries.unanswered() {
+                    let found = look(self.db.session().await?, before).await?;
+                    if !found.is_empty() {
+                        tries.answered(before);
+                        return Ok(found);
+                    }
+                }
                 let session = self.db.session().await?;
-                let taken = Taken { gateway: self.lease.id(), mark };
-                let claimed = once(session, taken, tried.swap(true, Ordering::Relaxed)).await;
+                let taken = tries.next();
+                let claimed = claim(session, taken).await;
+                if !matches!(claimed, Err(Fault::Uncertain(_))) {
+                    tries.answered(taken);
+                }
                 if let Err(Fault::Lease) = claimed {
                     self.lease.renew(&***self.db.session().await?).await?;
                 }
                 claimed
             })
-            .await;
-        if claimed.is_err() && tried.into_inner() {
-            self.lease.lose(Taken { gateway: self.lease.id(), mark });
-        }
-        claimed
+            .await
     }
 }
 
@@ -251,19 +266,7 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, now: Timestamp, wants: Vec<Want>) -> Result<Vec<Claimed>, StoreError> {
-        self.claiming(|mut session, Taken { gateway, mark }, again| {
-            let wants = &wants;
-            async move {
-                if again {
-                    let taken = claim::taken(&mut session, gateway, mark).await?;
-                    if !taken.is_empty() {
-                        return Ok(taken);
-                    }
-                }
-                claim::claim(session, now, wants, gateway, mark).await
-            }
-        })
-        .await
+        self.claiming(claim::taken, |session, taken| claim::claim(session, now, &wants, taken)).await
     }
 
     async fn release(&self, delivery: DeliveryId, claim: u32, due: Timestamp) -> Result<(), StoreError> {
@@ -311,16 +314,7 @@ impl Store for PostgresStore {
     }
 
     async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {
-        self.claiming(|mut session, Taken { gateway, mark }, again| async move {
-            if again {
-                let taken = statuses::taken(&mut session, gateway, mark).await?;
-                if !taken.is_empty() {
-                    return Ok(taken);
-                }
-            }
-            statuses::claim(&mut session, now, limit, gateway, mark).await
-        })
-        .await
+        self.claiming(statuses::taken, |session, taken| statuses::claim(session, now, limit, taken)).await
     }
 
     async fn finish_status(&self, job: &StatusJob, end: StatusEnd, now: Timestamp) -> Result<(), StoreError> {
@@ -480,7 +474,24 @@ impl Control for PostgresStore {
     }
 
     async fn dump(&self, after: Option<DumpCursor>, limit: usize) -> Result<DumpPage, StoreError> {
-        self.again(|session| dump::dump(session, after.clone(), limit)).await
+        // one transaction for all pages; whoever begins anew has another
+        let begun = self.dumping.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (mut session, after) = match (begun, after) {
+            (Some(session), Some(after)) => (session, Some(after)),
+            (None, Some(_)) => {
+                return Err(StoreError::Failed("what was read until now is lost: begin anew".into()));
+            }
+            (_, None) => {
+                let mut session = self.db.session().await?;
+                dump::begin(&mut session, self.lease.id()).await?;
+                (session, None)
+            }
+        };
+        let page = dump::page(&mut session, after, limit).await?;
+        if page.next.is_some() {
+            *self.dumping.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+        }
+        Ok(page)
     }
 
     async fn dump_size(&self) -> Result<u64, StoreError> {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::connect::Session;
 use super::fault::Fault;
 use super::lane::ADVANCE;
+use super::lease::Taken;
 use super::row::{self, Columns, delivery_columns, event_columns, micros, text};
 use crate::store::{Claimed, Want};
 
@@ -82,13 +83,11 @@ pub(super) const TAKEN: &str = concat!(
     WHERE d.gateway = $1 AND d.taken = $2 ORDER BY d.seq"
 );
 
-/// `taken` is this claim's own mark.
 pub(super) async fn claim(
     mut session: Session,
     now: Timestamp,
     wants: &[Want],
-    gateway: Uuid,
-    taken: Uuid,
+    Taken { gateway, mark }: Taken,
 ) -> Result<Vec<Claimed>, Fault> {
     let (handlers, (connectors, places)): (Vec<_>, (Vec<_>, Vec<_>)) = wants
         .iter()
@@ -105,7 +104,7 @@ pub(super) async fn claim(
         session.commit(&[]).await?;
         return Ok(Vec::new());
     }
-    let rows = session.rows(TAKE, &[&heads, &micros(now), &gateway, &taken]).await?;
+    let rows = session.rows(TAKE, &[&heads, &micros(now), &gateway, &mark]).await?;
     let mut claimed: HashMap<_, _> =
         rows.iter().map(|row| Columns::of(row).claimed()).collect::<Result<_, _>>()?;
     if claimed.len() < heads.len() {
@@ -121,8 +120,11 @@ pub(super) async fn claim(
     Ok(heads.iter().filter_map(|seq| claimed.remove(seq)).collect())
 }
 
-pub(super) async fn taken(session: &mut Session, gateway: Uuid, taken: Uuid) -> Result<Vec<Claimed>, Fault> {
-    let rows = session.rows(TAKEN, &[&gateway, &taken]).await?;
+pub(super) async fn taken(
+    mut session: Session,
+    Taken { gateway, mark }: Taken,
+) -> Result<Vec<Claimed>, Fault> {
+    let rows = session.rows(TAKEN, &[&gateway, &mark]).await?;
     rows.iter().map(|row| Ok(Columns::of(row).claimed()?.1)).collect()
 }
 

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Row};
+use tokio_postgres::{AsyncMessage, Client, Config, Notification, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::PostgresSettings;
@@ -36,6 +36,8 @@ pub(super) struct Db {
 pub(super) struct Address {
     pub(super) config: Config,
     pub(super) tls: MakeRustlsConnect,
+    /// How long a connection may take until it can be used.
+    patience: Duration,
 }
 
 impl Address {
@@ -46,17 +48,36 @@ impl Address {
                 settings.schema
             )));
         }
-        Ok(Self { config: config(settings)?, tls: MakeRustlsConnect::new(tls(settings)?) })
+        let tls = MakeRustlsConnect::new(tls(settings)?);
+        Ok(Self { config: config(settings)?, tls, patience: settings.connect_timeout })
     }
 }
 
 impl Address {
     /// A connection outside of the pool; a task of its own drives it until it is dropped.
     pub(super) async fn connect(&self) -> Result<Client, StoreError> {
-        let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(Fault::from)?;
+        self.connect_and_hear(|_| {}).await
+    }
+
+    /// The same, and what is called on the channels that it listens on.
+    pub(super) async fn connect_and_hear(
+        &self,
+        hear: impl Fn(Notification) + Send + 'static,
+    ) -> Result<Client, StoreError> {
+        // the configuration's own limit is for the way to the server; one that doesn't answer then would be waited for
+        let connected = tokio::time::timeout(self.patience, self.config.connect(self.tls.clone())).await;
+        let (client, mut connection) =
+            connected.map_err(|_| StoreError::Unavailable)?.map_err(Fault::from)?;
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = chain(&error), "a connection to the database has ended");
+            while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+                match message {
+                    Ok(AsyncMessage::Notification(call)) => hear(call),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::debug!(error = chain(&error), "a connection to the database has ended");
+                        return;
+                    }
+                }
             }
         });
         Ok(client)

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::TryFutureExt;
 use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio_postgres::{AsyncMessage, Client};
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::{Address, Db};
@@ -30,6 +31,8 @@ pub(super) struct Keeper {
     pub(super) heartbeat: Duration,
     /// The shortest time between two calls of this gateway.
     pub(super) nudge_every: Duration,
+    /// How long a call may take.
+    pub(super) patience: Duration,
     /// Others have called.
     pub(super) nudge: Arc<Notify>,
     /// This gateway has something to tell.
@@ -79,9 +82,6 @@ impl Keeper {
             }
             let renewed = tokio::time::timeout(self.heartbeat, self.renew(&client)).await;
             renewed.map_err(|_| StoreError::Unavailable)?.map_err(StoreError::from)?;
-            if let Err(error) = self.tidy(Timestamp::now()).await {
-                tracing::warn!(error = chain(&error), "the store couldn't be tidied; the next time");
-            }
         }
     }
 
@@ -90,6 +90,23 @@ impl Keeper {
         let gateways = client.query_one("SELECT count(*) FROM gateway", &[]).await?;
         self.company.store(gateways.try_get::<_, i64>(0)? > 1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Tidies now and then until `stop`. However long that takes, the lease doesn't wait for it.
+    pub(super) async fn tidy_up(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.heartbeat) => {}
+            }
+            let tidied = tokio::select! {
+                () = stop.cancelled() => return,
+                tidied = self.tidy(Timestamp::now()) => tidied,
+            };
+            if let Err(error) = tidied {
+                tracing::warn!(error = chain(&error), "the store couldn't be tidied; the next time");
+            }
+        }
     }
 
     /// Takes over, gives back, sums up.
@@ -116,22 +133,11 @@ impl Keeper {
     }
 
     async fn listen(self: &Arc<Self>) -> Result<Client, StoreError> {
-        let connected = self.address.config.connect(self.address.tls.clone()).await;
-        let (client, mut connection) = connected.map_err(Fault::from)?;
         let keeper = Arc::clone(self);
-        tokio::spawn(async move {
-            while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-                match message {
-                    Ok(AsyncMessage::Notification(call)) => keeper.hear(call.payload()),
-                    Ok(_) => {}
-                    Err(error) => {
-                        tracing::debug!(error = chain(&error), "the connection that listens has ended");
-                        return;
-                    }
-                }
-            }
-        });
-        client.batch_execute(&format!("LISTEN {}", self.channel)).await.map_err(Fault::from)?;
+        let client = self.address.connect_and_hear(move |call| keeper.hear(call.payload())).await?;
+        let listen = format!("LISTEN {}", self.channel);
+        let listens = client.batch_execute(&listen).map_err(Fault::from);
+        tokio::time::timeout(self.patience, listens).await.map_err(|_| StoreError::Unavailable)??;
         // something may have been said before
         self.nudge.notify_one();
         Ok(client)
@@ -161,8 +167,9 @@ impl Keeper {
             let called = async {
                 self.db.session().await?.write("SELECT pg_notify($1, $2)", &[&self.channel, &self.me]).await
             };
-            if let Err(fault) = called.await {
-                tracing::debug!(?fault, "the other gateways weren't nudged; they look by themselves");
+            let called = tokio::time::timeout(self.patience, called).await;
+            if !matches!(called, Ok(Ok(_))) {
+                tracing::debug!(?called, "the other gateways weren't nudged; they look by themselves");
             }
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -4,6 +4,7 @@
 //! records is refused, since its claims have ended; nothing is claimed but under a live lease, and as long as a claim goes on
 //! nobody can end that lease.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +25,9 @@ pub(super) struct Lease {
     name: String,
     length: f64,
     id: Mutex<Uuid>,
-    /// Claims whose answers got lost: what they took, if they took anything, isn't being worked on.
-    adrift: Mutex<Vec<Taken>>,
+    /// Claims whose answers got lost: what they took, if they took anything, isn't being worked on. When they may have been
+    /// carried out at the latest nobody can say, so they stay.
+    adrift: Mutex<VecDeque<Taken>>,
 }
 
 /// What one claim took.
@@ -43,8 +45,43 @@ pub(super) struct TakenOver {
     pub(super) statuses: u64,
 }
 
-/// More than that are never adrift: claims are made one after another, with pauses after a failure.
+/// How many are remembered: claims are made one after another, with pauses after a failure.
 const ADRIFT_MAX: usize = 4096;
+
+/// The tries of one claim that have no answer. When it has ended, or is dropped, they are adrift.
+pub(super) struct Tries<'l> {
+    lease: &'l Lease,
+    unanswered: Mutex<Vec<Taken>>,
+}
+
+impl<'l> Tries<'l> {
+    pub(super) fn of(lease: &'l Lease) -> Self {
+        Self { lease, unanswered: Mutex::default() }
+    }
+
+    /// One more.
+    pub(super) fn next(&self) -> Taken {
+        let taken = Taken { gateway: self.lease.id(), mark: Uuid::new_v4() };
+        lock(&self.unanswered).push(taken);
+        taken
+    }
+
+    pub(super) fn unanswered(&self) -> Vec<Taken> {
+        lock(&self.unanswered).clone()
+    }
+
+    /// What it has taken is in hand, or it has taken nothing.
+    pub(super) fn answered(&self, taken: Taken) {
+        lock(&self.unanswered).retain(|one| *one != taken);
+    }
+}
+
+impl Drop for Tries<'_> {
+    fn drop(&mut self) {
+        let unanswered = std::mem::take(&mut *lock(&self.unanswered));
+        unanswered.into_iter().for_each(|taken| self.lease.lose(taken));
+    }
+}
 
 const REGISTER: &str = "\
     INSERT INTO gateway (id, name, lease_until) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')";
@@ -92,19 +129,25 @@ impl Lease {
     /// Nobody knows whether this claim took anything.
     pub(super) fn lose(&self, taken: Taken) {
         let mut adrift = lock(&self.adrift);
-        if adrift.len() < ADRIFT_MAX {
-            adrift.push(taken);
+        adrift.push_back(taken);
+        if adrift.len() > ADRIFT_MAX {
+            adrift.pop_front();
         }
     }
 
     /// Gives back what claims took whose answers got lost: nothing has been attempted.
     pub(super) async fn salvage(&self, db: &Db) -> Result<(), StoreError> {
-        let adrift = lock(&self.adrift).clone();
-        for taken in adrift {
-            db.again(true, || async { give_back(db.session().await?, taken).await }).await?;
-            lock(&self.adrift).retain(|one| *one != taken);
+        let gateway = self.id();
+        let marks: Vec<Uuid> = {
+            let mut adrift = lock(&self.adrift);
+            // what another id of ours had in hand is taken over
+            adrift.retain(|taken| taken.gateway == gateway);
+            adrift.iter().map(|taken| taken.mark).collect()
+        };
+        if marks.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        db.again(true, || async { give_back(db.session().await?, gateway, &marks).await }).await
     }
 }
 
@@ -112,10 +155,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn give_back(mut session: Session, Taken { gateway, mark }: Taken) -> Result<(), Fault> {
+async fn give_back(mut session: Session, gateway: Uuid, marks: &[Uuid]) -> Result<(), Fault> {
     session.begin();
     let found = session
-        .rows("SELECT seq FROM delivery WHERE gateway = $1 AND taken = $2", &[&gateway, &mark])
+        .rows("SELECT seq FROM delivery WHERE gateway = $1 AND taken = ANY ($2)", &[&gateway, &marks])
         .await?;
     let seqs: Vec<i64> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let placed = lane::lock_seqs(&mut session, &seqs, Into::Present).await?;
@@ -134,8 +177,8 @@ async fn give_back(mut session: Session, Taken { gateway, mark }: Taken) -> Resu
     }
     session
         .rows(
-            "UPDATE status SET writing = NULL, gateway = NULL, taken = NULL WHERE gateway = $1 AND taken = $2",
-            &[&gateway, &mark],
+            "UPDATE status SET writing = NULL, gateway = NULL, taken = NULL WHERE gateway = $1 AND taken = ANY ($2)",
+            &[&gateway, &marks],
         )
         .await?;
     changes.commit(session).await

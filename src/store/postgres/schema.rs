@@ -87,7 +87,11 @@ async fn version(client: &Client, schema: &str) -> Result<i64, Fault> {
 }
 
 async fn apply_next(client: &Client, schema: &str) -> Result<Option<Step>, Fault> {
-    client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;
+    // with a large store a step takes as long as it takes, and so long others wait for it
+    let begin = format!(
+        "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})"
+    );
+    client.batch_execute(&begin).await?;
     let next = missing(version(client, schema).await?)?.into_iter().next();
     if let Some(Step { version, sql }) = &next {
         let sql = format!(

@@ -34,7 +34,7 @@ pub struct PostgresSettings {
     pub patience: Duration,
     /// How long a new connection may take; 5 s.
     pub connect_timeout: Duration,
-    /// How long a verb may take, all tries together; 30 s.
+    /// How long one try of a verb may take; 30 s.
     pub verb_max: Duration,
     /// How often a verb is tried that fails because the database is busy or the connection broke; 4.
     pub tries: u32,

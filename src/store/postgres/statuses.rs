@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::connect::Session;
 use super::fault::Fault;
+use super::lease::Taken;
 use super::row::{self, Columns, micros, text};
 use crate::store::{Status, StatusEnd, StatusJob};
 
@@ -88,23 +89,21 @@ pub(super) const TAKEN: &str = "\
     WHERE gateway = $1 AND taken = $2 ORDER BY due";
 
 pub(super) async fn claim(
-    session: &mut Session,
+    mut session: Session,
     now: Timestamp,
     limit: usize,
-    gateway: Uuid,
-    taken: Uuid,
+    Taken { gateway, mark }: Taken,
 ) -> Result<Vec<StatusJob>, Fault> {
-    let rows = session.write_rows(CLAIM, &[&micros(now), &row::limit(limit), &gateway, &taken]).await?;
+    let rows = session.write_rows(CLAIM, &[&micros(now), &row::limit(limit), &gateway, &mark]).await?;
     let Some((_, found)) = rows.split_first() else { return Err(Fault::Lease) };
     found.iter().map(job).collect()
 }
 
 pub(super) async fn taken(
-    session: &mut Session,
-    gateway: Uuid,
-    taken: Uuid,
+    mut session: Session,
+    Taken { gateway, mark }: Taken,
 ) -> Result<Vec<StatusJob>, Fault> {
-    session.rows(TAKEN, &[&gateway, &taken]).await?.iter().map(job).collect()
+    session.rows(TAKEN, &[&gateway, &mark]).await?.iter().map(job).collect()
 }
 
 fn job(row: &tokio_postgres::Row) -> Result<StatusJob, Fault> {

@@ -196,13 +196,39 @@ async fn what_a_lost_claim_took_is_given_back() {
     // a claim whose answer nobody has seen
     let taken = Taken { gateway: gateway.store.lease.id(), mark: Uuid::new_v4() };
     let session = async || gateway.store.db.session().await.expect("a session");
-    let claimed = claim::claim(session().await, at(3), &want("a", 1), taken.gateway, taken.mark)
-        .await
-        .expect("claimed");
-    statuses::claim(&mut session().await, at(3), 9, taken.gateway, taken.mark).await.expect("claimed");
+    let claimed = claim::claim(session().await, at(3), &want("a", 1), taken).await.expect("claimed");
+    statuses::claim(session().await, at(3), 9, taken).await.expect("claimed");
     gateway.store.lease.lose(taken);
     gateway.store.keeper.tidy(at(4)).await.expect("tidied");
     let again = claim_one(gateway, "a", 4).await;
     assert_eq!((again.delivery.id, again.claim, again.delivery.attempts), (claimed[0].delivery.id, 2, 0));
     assert_eq!(gateway.store().claim_statuses(at(4), 9).await.expect("claimed").len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_exported_is_one_state_of_things_and_nobody_else_is_at_work() {
+    let Some(several) = Several::new(2).await else { return };
+    let [one, other] = &several.gateways[..] else { panic!("two") };
+    for account in 0..40 {
+        other.store().accept(event(None, account, at(1)), to("a")).await.expect("accepted");
+    }
+    let refused = one.store().dump(None, 7).await.expect_err("the other is there");
+    assert!(refused.to_string().contains("1 works on this database: stop that gateway first"), "{refused}");
+    several.let_lease_run_out(1).await;
+    let first = one.store().dump(None, 7).await.expect("dumped");
+    // it wasn't dead after all, and moves rows to other places
+    let claimed = other.store().claim(at(3), want("a", 40)).await.expect("claimed");
+    let records = claimed.iter().map(|one| other.store().record(delivered(one)));
+    futures::future::try_join_all(records).await.expect("recorded");
+    let (mut rows, mut next) = (first.rows, first.next);
+    while next.is_some() {
+        let page = one.store().dump(next, 7).await.expect("dumped");
+        rows.extend(page.rows);
+        next = page.next;
+    }
+    let of = |table: &str| rows.iter().filter(|row| row.table == table).collect::<Vec<_>>();
+    assert_eq!((of("event").len(), of("delivery").len(), of("attempt").len()), (40, 40, 0));
+    assert!(of("delivery").iter().all(|row| row.columns["state"] == "pending"));
+    let after = one.store().dump(Some(DumpCursor { table: 1, after: 0 }), 7).await;
+    assert!(after.is_err_and(|error| error.to_string().contains("begin anew")));
 }

@@ -49,6 +49,38 @@ async fn a_connection_that_breaks_in_the_middle_of_a_commit_loses_and_doubles_no
 }
 
 #[tokio::test]
+async fn what_a_claim_took_that_the_server_carried_out_late_is_given_back() {
+    let Some(server) = server::server() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let wire = Arc::new(Wire::default());
+    Arc::clone(&wire).serve(folder.path(), server.socket());
+    let url = format!("host={} port=5432 user=soapstone dbname=postgres", folder.path().display());
+    let hour = Duration::from_secs(3600);
+    let settings = PostgresSettings { url: url.into(), heartbeat: hour, lease: hour, ..settings(server) };
+    let own = Own::new(settings).await;
+    for account in 1..=2 {
+        let made = event(None, account, at(account.into()));
+        own.store().accept(made, to("a")).await.expect("accepted");
+    }
+    wire.arm(Cut::Late, 1);
+    // while the commit is under way the next try goes round what it has taken
+    let other = own.store().claim(at(3), want("a", 1)).await.expect("claimed").remove(0);
+    assert_eq!(other.event.subject.id, "2");
+    own.store.keeper.tidy(at(4)).await.expect("tidied");
+    wire.let_on();
+    wire.disarm().await;
+    assert_eq!(own.store().claim(at(5), want("a", 9)).await.map(|claimed| claimed.len()), Ok(0));
+    own.store.keeper.tidy(at(5)).await.expect("tidied");
+    let claimed = claim_one(&own, "a", 5).await;
+    assert_eq!((claimed.event.subject.id.as_str(), claimed.claim, claimed.delivery.attempts), ("1", 2, 0));
+    // what is in hand stays there
+    own.store.keeper.tidy(at(6)).await.expect("tidied");
+    for one in [claimed, other] {
+        own.store().record(delivered(&one)).await.expect("recorded");
+    }
+}
+
+#[tokio::test]
 async fn connections_that_an_administrator_ends_are_made_anew() {
     let Some(server) = server::server() else { return };
     let own = Own::new(settings(server)).await;

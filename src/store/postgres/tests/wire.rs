@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
 
 /// Where it is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(super) enum Cut {
     InCommit,
     /// It is carried out, and the answer gets lost.
     AfterCommit,
+    /// The client hears no more, and the server carries it out when [`Wire::let_on`] says so.
+    Late,
     /// In the middle of what is sent after so many packets.
     After(u32),
 }
@@ -26,6 +29,7 @@ pub(super) struct Wire {
     next: Mutex<Option<(Cut, u32)>>,
     /// How often it was cut.
     cuts: AtomicUsize,
+    late: Notify,
     /// Sessions of the server that have yet to notice.
     ending: AtomicUsize,
 }
@@ -46,6 +50,11 @@ impl Wire {
 
     pub(super) fn cuts(&self) -> usize {
         self.cuts.load(Ordering::SeqCst)
+    }
+
+    /// What is late reaches the server.
+    pub(super) fn let_on(&self) {
+        self.late.notify_one();
     }
 
     /// It isn't cut any more; waits until the server has noticed all cuts.
@@ -120,13 +129,19 @@ impl Wire {
         let sent = match cut {
             Cut::BeforeCommit => 0,
             Cut::InCommit | Cut::After(_) => asked.len() / 2,
-            Cut::AfterCommit => asked.len(),
+            Cut::AfterCommit | Cut::Late => asked.len(),
         };
         self.ending.fetch_add(1, Ordering::SeqCst);
+        let client = Some(client).filter(|_| cut != Cut::Late);
+        if client.is_none() {
+            self.late.notified().await;
+        }
         let mut answered = Vec::new();
         if server.write_all(&asked[..sent]).await.is_ok() {
             // the answer shows that it is carried out, or that there was nothing to carry out
-            while cut == Cut::AfterCommit && !says(&answered, b"COMMIT\0") && !says(&answered, b"ROLLBACK\0")
+            while matches!(cut, Cut::AfterCommit | Cut::Late)
+                && !says(&answered, b"COMMIT\0")
+                && !says(&answered, b"ROLLBACK\0")
             {
                 let Ok(1..) = server.read_buf(&mut answered).await else { break };
             }
