@@ -163,10 +163,7 @@ impl SqliteStore {
             inbox.add([(number, Entry::decode(&entry)?)]);
         }
         let db = Batch::new(db, Arc::clone(&inbox));
-        db.transaction(true, |db| {
-            pauses::look(db)?;
-            filing::file_what_is_left(db)
-        })?;
+        db.transaction(true, filing::file_what_is_left)?;
         // by the tally, which is written with a commit
         let (deliveries, statuses) =
             db.transaction(true, |db| Ok((deliveries::recover(db, now)?, statuses::recover(db)?)))?;

@@ -33,8 +33,8 @@ pub(super) struct Batch {
     /// A transaction failed, perhaps since a sync failed: what that should have brought to the disk the next one needn't bring
     /// there, without it nothing after it in the log would be found, and what failed may be found in its place.
     doubtful: Cell<bool>,
-    /// Whether some subject may be paused: else nobody need look. Never no if one is.
-    pub(super) subjects_paused: Cell<bool>,
+    /// Whether some subject is paused, once that was looked at.
+    subjects_paused: Cell<Option<bool>>,
 }
 
 struct Change {
@@ -64,7 +64,7 @@ impl Batch {
             caught_up: RefCell::default(),
             synced: Cell::new(true),
             doubtful: Cell::new(false),
-            subjects_paused: Cell::new(true),
+            subjects_paused: Cell::default(),
         }
     }
 
@@ -129,6 +129,10 @@ impl Batch {
             self.simple("COMMIT")?;
             Ok(done)
         });
+        if ended.is_err() {
+            // what was seen may be undone
+            self.look_at_pauses();
+        }
         if matches!(ended, Err(StoreError::Failed(_))) {
             self.doubtful.set(true);
         }
@@ -193,6 +197,22 @@ impl Batch {
     /// filed it already.
     pub(super) fn begins_to_catch_up(&self, number: i64) -> bool {
         self.caught_up.borrow_mut().insert(number)
+    }
+
+    /// Whether some subject is paused: else nobody need ask for each.
+    pub(super) fn subjects_paused(&self) -> Result<bool, StoreError> {
+        if let Some(paused) = self.subjects_paused.get() {
+            return Ok(paused);
+        }
+        let mut any = self.prepare_cached("SELECT EXISTS (SELECT 1 FROM pause WHERE scope = 'subject')")?;
+        let paused = any.query_row([], |row| row.get(0))?;
+        self.subjects_paused.set(Some(paused));
+        Ok(paused)
+    }
+
+    /// That may have changed.
+    pub(super) fn look_at_pauses(&self) {
+        self.subjects_paused.set(None);
     }
 
     /// It is on its way, and whoever has it may record what comes of it.

@@ -130,7 +130,7 @@ pub(super) fn loaded(db: &Batch, now: jiff::Timestamp) -> Result<(), StoreError>
          INSERT INTO tally SELECT handler, state, count(*) FROM delivery GROUP BY handler, state;
          UPDATE delivery SET head = 1 WHERE open = 1 AND state <> 'pending';",
     )?;
-    super::pauses::look(db)?;
+    db.look_at_pauses();
     let orphans: i64 = db.query_row(
         "SELECT count(*) FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.seq = d.seq / 1024)",
         [],

@@ -26,7 +26,7 @@ pub(super) struct Free {
 /// What of this handler's can be claimed without being filed, the longest due first. If something else has to be filed to
 /// know, all is.
 pub(super) fn free(db: &Batch, handler: &str, now: Timestamp, limit: usize) -> Result<Vec<Free>, StoreError> {
-    if db.subjects_paused.get() {
+    if db.subjects_paused()? {
         filing::file(db)?;
         return Ok(Vec::new());
     }

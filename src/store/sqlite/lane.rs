@@ -217,7 +217,7 @@ fn set_head(db: &Batch, seq: i64, head: bool) -> Result<(), StoreError> {
 }
 
 fn is_paused(db: &Batch, lane: Lane<'_>) -> Result<bool, StoreError> {
-    if !db.subjects_paused.get() {
+    if !db.subjects_paused()? {
         return Ok(false);
     }
     let mut paused = db.prepare_cached(

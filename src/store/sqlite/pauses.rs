@@ -34,13 +34,6 @@ impl Pauses {
     }
 }
 
-/// Looks whether some subject is paused at all.
-pub(super) fn look(db: &Batch) -> Result<(), StoreError> {
-    let mut any = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM pause WHERE scope = 'subject')")?;
-    db.subjects_paused.set(any.query_row([], |row| row.get(0))?);
-    Ok(())
-}
-
 pub(super) fn pause(db: &Batch, pause: &Pause) -> Result<(), StoreError> {
     let (scope, name) = pause.scope.words();
     db.prepare_cached(
@@ -49,7 +42,7 @@ pub(super) fn pause(db: &Batch, pause: &Pause) -> Result<(), StoreError> {
     )?
     .execute(params![scope, name, row::micros(pause.at), pause.reason])?;
     if let Scope::Subject(subject) = &pause.scope {
-        db.subjects_paused.set(true);
+        db.look_at_pauses();
         lanes(db, subject, lane::hold)?;
     }
     Ok(())
@@ -64,6 +57,7 @@ pub(super) fn resume(db: &Batch, scope: &Scope) -> Result<bool, StoreError> {
     if let Scope::Subject(subject) = scope
         && ended > 0
     {
+        db.look_at_pauses();
         lanes(db, subject, lane::let_go)?;
     }
     Ok(ended > 0)

@@ -56,6 +56,20 @@ async fn what_is_delivered_before_it_is_filed_is_filed_once() {
 }
 
 #[tokio::test]
+async fn once_no_subject_is_paused_any_more_deliveries_go_before_they_are_filed_again() {
+    let temp = Temp::new();
+    let scope = Scope::Subject(crate::store::conformance::subject(1));
+    temp.store.pause(Pause { scope: scope.clone(), at: at(1), reason: None }).await.expect("paused");
+    accept(&temp.store, 2, 1).await;
+    assert_eq!(claim(&temp.store, 2, 9).await.len(), 1);
+    assert_eq!(deliveries_in_tables(&temp).await, 1);
+    assert!(temp.store.resume(scope).await.expect("resumed"));
+    accept(&temp.store, 3, 1).await;
+    assert_eq!(claim(&temp.store, 2, 9).await.len(), 1);
+    assert_eq!(deliveries_in_tables(&temp).await, 1);
+}
+
+#[tokio::test]
 async fn only_what_has_to_be_is_filed_before_it_is_claimed() {
     let temp = Temp::new();
     accept(&temp.store, 1, 1).await;
