@@ -72,9 +72,9 @@ impl Event {
         self.subject.i_account()
     }
 
-    /// Whether it tells of the end of what it is about ([`tells_of_an_end`]).
+    /// Whether it tells of the end of what it is about ([`SubjectKind::is_ended_by`]).
     pub fn is_an_end(&self) -> bool {
-        tells_of_an_end(&self.event_type)
+        self.subject.kind.is_ended_by(&self.event_type)
     }
 
     /// Its place among the events of its subject: when it happened, but no later than it was accepted (a clock that is ahead
@@ -122,17 +122,43 @@ impl SubjectKind {
         }
     }
 
+    /// Whether events of this type tell of the end of what they are about, being of this kind: `Subscriber/Deleted` and
+    /// `Account/Status/Closed` (ESPF: closed is for good) of that of an account, but neither `Account/ProductAddon/Deleted` nor
+    /// `SIM/Deleted`, which only are about the same account. Compared without case (`espf.md`: spelling differs).
+    ///
+    /// ```
+    /// use soapstone::event::SubjectKind;
+    ///
+    /// assert!(SubjectKind::Account.is_ended_by("Subscriber/Deleted"));
+    /// assert!(!SubjectKind::Account.is_ended_by("SIM/Deleted"));
+    /// assert!(SubjectKind::Sim.is_ended_by("SIM/Deleted"));
+    /// ```
+    pub fn is_ended_by(self, event_type: &str) -> bool {
+        let Some((entity, what)) = event_type.split_once('/') else { return false };
+        let entities: &[&str] = match self {
+            Self::Account => &["subscriber", "account"],
+            Self::Customer => &["customer"],
+            Self::Did => &["did"],
+            Self::Invoice => &["invoice"],
+            Self::Sim => &["sim"],
+            Self::Product => &["product"],
+            // its kind is in the type, and nowhere else
+            Self::Other => &[],
+        };
+        let about_it = self == Self::Other || entities.iter().any(|one| entity.eq_ignore_ascii_case(one));
+        about_it && ["deleted", "status/closed"].iter().any(|end| what.eq_ignore_ascii_case(end))
+    }
+
+    /// Whether there may be another under the same id after its end: a telephone number can be put into the inventory again,
+    /// PortaBilling's own numbers aren't given twice.
+    pub(crate) const fn comes_back(self) -> bool {
+        matches!(self, Self::Did | Self::Other)
+    }
+
     /// The kind that [`Self::as_str`] calls `word`.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
-}
-
-/// Whether events of this type tell of the end of what they are about: `Subscriber/Deleted`, `Account/Status/Closed` (ESPF: closed
-/// is for good). Compared without case.
-pub fn tells_of_an_end(event_type: &str) -> bool {
-    let event_type = event_type.to_ascii_lowercase();
-    ["/deleted", "/status/closed"].iter().any(|end| event_type.ends_with(end))
 }
 
 /// A version 7 UUID of the time given: the clock is the caller's, only the random part is made here.

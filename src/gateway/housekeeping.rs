@@ -37,6 +37,7 @@ async fn prune(store: &dyn Control, retention: &Retention, now: Timestamp) -> Re
     let step = Prune {
         events_before: before(now, retention.events),
         bodies_before: before(now, retention.bodies),
+        now,
         limit: usize::try_from(retention.step).unwrap_or(usize::MAX),
     };
     let mut all = Pruned::default();

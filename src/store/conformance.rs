@@ -105,6 +105,8 @@ macro_rules! conformance {
             control::notes_are_kept,
             control::what_is_old_is_forgotten_unless_it_is_needed,
             control::what_was_delivered_last_goes_with_its_subject,
+            control::what_comes_back_keeps_what_was_delivered_last,
+            control::what_comes_from_the_future_keeps_nothing_from_being_forgotten,
             walks::a_note_is_swapped_by_whoever_is_first,
             walks::what_was_delivered_is_found_page_by_page,
             moves::everything_moves_to_another_store_and_back,

@@ -200,8 +200,31 @@ pub struct Prune {
     pub events_before: Timestamp,
     /// Of attempts that ended before, what was asked and answered is forgotten.
     pub bodies_before: Timestamp,
+    /// What says that it happened later is from a clock that was wrong, and doesn't stand for what comes after it.
+    pub now: Timestamp,
     /// At most so many events and so many attempts are looked at.
     pub limit: usize,
+}
+
+impl Prune {
+    /// Which of these rows are from before a time. They are some in the order in which they came, with their times: after one that
+    /// isn't so old, and isn't from the future either, none is.
+    pub(super) fn old(&self, rows: &[(i64, Timestamp)], before: Timestamp) -> Part {
+        let old = rows.iter().filter(|(_, at)| *at < before).map(|(seq, _)| *seq).collect();
+        let young = rows.iter().position(|(_, at)| (before..=self.now).contains(at));
+        let seen = rows[..young.unwrap_or(rows.len())].last().map(|(seq, _)| *seq);
+        Part { old, seen, more: young.is_none() && rows.len() >= self.limit }
+    }
+}
+
+/// A part of the rows that are looked at.
+pub(super) struct Part {
+    /// Those that are old enough.
+    pub(super) old: Vec<i64>,
+    /// All up to this one need not be looked at again soon.
+    pub(super) seen: Option<i64>,
+    /// Whether there may be more.
+    pub(super) more: bool,
 }
 
 /// What was forgotten.

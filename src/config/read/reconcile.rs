@@ -7,7 +7,6 @@ use super::super::effective::NEVER_DELIVERED;
 use super::super::reader::Section;
 use super::super::{Reconciling, defaults};
 use super::MINUTE;
-use crate::event::tells_of_an_end;
 use crate::handler::{self, Fetch, Made, NeverDelivered, Reconcile, Walked};
 use crate::reconcile::compared;
 
@@ -95,7 +94,7 @@ fn types(
             problem("can't be reconciled by events of type", "name a type of accounts or customers");
             continue;
         };
-        match (tells_of_an_end(event_type), key) {
+        match (walked.kind().is_ended_by(event_type), key) {
             _ if !wants(event_type) => {
                 problem("gets no events of type", "give a type that its `events` name");
             }

@@ -254,7 +254,7 @@ pub(crate) async fn notes_are_kept(mut bench: impl Bench) {
 }
 
 fn before(events: i64, bodies: i64, limit: usize) -> Prune {
-    Prune { events_before: at(events), bodies_before: at(bodies), limit }
+    Prune { events_before: at(events), bodies_before: at(bodies), now: at(100), limit }
 }
 
 pub(crate) async fn what_is_old_is_forgotten_unless_it_is_needed(mut bench: impl Bench) {
@@ -311,10 +311,16 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_needed(mut bench: impl
 }
 
 pub(crate) async fn what_was_delivered_last_goes_with_its_subject(bench: impl Bench) {
-    for (number, (account, event_type)) in
-        [(1, "A/B"), (1, "A/Deleted"), (2, "A/Deleted"), (2, "A/B"), (3, "A/B"), (4, "A/Status/Closed")]
-            .into_iter()
-            .enumerate()
+    for (number, (account, event_type)) in [
+        (1, "Subscriber/Updated"),
+        (1, "Subscriber/Deleted"),
+        (2, "Subscriber/Deleted"),
+        (2, "Subscriber/Updated"),
+        (3, "SIM/Deleted"),
+        (4, "Account/Status/Closed"),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let seconds = i64::try_from(number).expect("few");
         let made = Event { event_type: event_type.into(), ..event(None, account, at(seconds)) };
@@ -330,7 +336,57 @@ pub(crate) async fn what_was_delivered_last_goes_with_its_subject(bench: impl Be
     assert_eq!(bench.store().lasts("b".into(), subjects.clone()).await.expect("an answer"), []);
     let pruned = bench.store().prune(before(99, 0, 99)).await.expect("pruned");
     assert_eq!(pruned.events, 6);
-    // those of the first and the fourth were about their end; the second has come back since, and of the third nothing says
-    // that it is gone
-    assert_eq!(lasts().await.expect("an answer"), [last(2, "3"), last(3, "4")]);
+    // an account doesn't come back, whatever is said after its end; of the third nothing says that it is gone
+    assert_eq!(lasts().await.expect("an answer"), [last(3, "4")]);
+}
+
+pub(crate) async fn what_comes_back_keeps_what_was_delivered_last(bench: impl Bench) {
+    for (seconds, (number, event_type)) in
+        (1..).zip([("1", "DID/Deleted"), ("1", "DID/New"), ("2", "DID/New"), ("2", "DID/Deleted")])
+    {
+        let subject = Subject { kind: SubjectKind::Did, id: number.into() };
+        let made = Event { event_type: event_type.into(), subject, ..event(None, 1, at(seconds)) };
+        bench.store().accept(made, to("a")).await.expect("accepted");
+        let claimed = claim_one(&bench, "a", seconds).await;
+        bench
+            .store()
+            .record(Record { last: Some("x".into()), ..delivered(&claimed) })
+            .await
+            .expect("recorded");
+    }
+    assert_eq!(bench.store().prune(before(99, 0, 99)).await.expect("pruned").events, 4);
+    let left = bench.store().delivered("a".into(), None, 9).await.expect("an answer").lasts;
+    assert_eq!(left.iter().map(|last| last.subject.id.as_str()).collect::<Vec<_>>(), ["1"]);
+}
+
+pub(crate) async fn what_comes_from_the_future_keeps_nothing_from_being_forgotten(bench: impl Bench) {
+    // a clock that was years ahead, and is put right
+    for (account, seconds) in (1..).zip([1, 999, 999, 999, 2, 3, 90, 4]) {
+        let made = event(None, account, at(seconds));
+        bench.store().accept(made, to("a")).await.expect("accepted");
+        let claimed = claim_one(&bench, "a", 999).await;
+        let mut record = delivered(&claimed);
+        record.attempt.ended_at = at(seconds);
+        bench.store().record(record).await.expect("recorded");
+    }
+    let (mut events, mut bodies) = (0, 0);
+    loop {
+        let pruned = bench.store().prune(before(80, 80, 2)).await.expect("pruned");
+        (events, bodies) = (events + pruned.events, bodies + pruned.bodies);
+        if !pruned.more {
+            break;
+        }
+    }
+    // behind one that is young all are
+    assert!((3..=4).contains(&events), "{events}");
+    let left = bench.store().events(Page { limit: 9, ..Page::default() }).await.expect("an answer");
+    let bodies_left = {
+        let mut count = 0;
+        for one in &left {
+            let (_, attempts) = delivery_of(&bench, one.event.id).await;
+            count += attempts.iter().filter(|attempt| attempt.request.is_some()).count();
+        }
+        count
+    };
+    assert!(bodies_left <= 5, "{bodies_left} of {}: {bodies}", left.len());
 }

@@ -2,13 +2,16 @@
 //!
 //! Events lie in the order of their acceptance, so it goes on where it stopped: the place is kept as a note.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::changes::COUNT;
 use super::connect::Session;
 use super::control::{PUT_NOTE, note};
 use super::fault::Fault;
-use super::row::{self, micros};
+use super::row::{self, Columns, micros};
+use crate::event::SubjectKind;
+use crate::store::control::Part;
+use crate::store::number::DELIVERIES;
 use crate::store::{Prune, Pruned};
 
 const PLACE: &str = "prune.events";
@@ -44,18 +47,19 @@ async fn bodies(session: &mut Session, prune: &Prune) -> Result<(u64, bool), Fau
 
 const LOCK_EVENTS: &str = "SELECT 1 FROM event WHERE seq = ANY ($1) ORDER BY seq FOR UPDATE";
 
-const DELIVERIES: &str = "\
+const LOCK_DELIVERIES: &str = "\
     SELECT d.seq, d.handler, d.state, d.open FROM unnest($1::int8[]) AS w (seq)
     JOIN delivery d ON d.seq BETWEEN w.seq * 1024 AND w.seq * 1024 + 1023 ORDER BY d.seq FOR UPDATE OF d";
 
-/// What was delivered last lives as long as its subject: until an event says that it has been deleted or closed, and none came after.
+/// What was delivered last lives as long as its subject: until an event says that that is gone. One that can come back has
+/// done so if an event came after.
 const FORGET_LASTS: &str = "\
     DELETE FROM last_delivered l USING (
-        SELECT d.lane FROM unnest($1::int8[]) AS w (seq) JOIN event e ON e.seq = w.seq
+        SELECT d.lane FROM unnest($1::int8[], $2::bool[]) AS w (seq, comes_back) JOIN event e ON e.seq = w.seq
         JOIN delivery d ON d.seq BETWEEN w.seq * 1024 AND w.seq * 1024 + 1023
-        WHERE (e.event_type LIKE '%/Deleted' OR e.event_type LIKE '%/Status/Closed') AND NOT EXISTS (
+        WHERE NOT (w.comes_back AND EXISTS (
             SELECT 1 FROM event n WHERE hashtextextended(n.subject_id, 0) = hashtextextended(e.subject_id, 0)
-                AND n.seq > e.seq AND n.subject_id = e.subject_id AND n.subject_kind = e.subject_kind)) gone
+                AND n.seq > e.seq AND n.subject_id = e.subject_id AND n.subject_kind = e.subject_kind))) gone
     WHERE l.lane = gone.lane";
 
 /// Those that are still needed stay behind, and are looked at again when the rest has been done. Ends the transaction.
@@ -63,31 +67,33 @@ async fn events(mut session: Session, prune: &Prune) -> Result<(u64, bool), Faul
     let from: i64 = note(&mut session, PLACE).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
     let found = session
         .rows(
-            "SELECT seq, received_at FROM event WHERE seq > $1 ORDER BY seq LIMIT $2",
+            "SELECT seq, received_at, event_type, subject_kind FROM event WHERE seq > $1 ORDER BY seq LIMIT $2",
             &[&from, &row::limit(prune.limit)],
         )
         .await?;
-    let before = micros(prune.events_before);
-    let mut old = Vec::new();
+    let (mut times, mut ends) = (Vec::with_capacity(found.len()), HashMap::new());
     for row in &found {
-        if row.try_get::<_, i64>(1)? >= before {
-            break;
-        }
-        old.push(row.try_get::<_, i64>(0)?);
+        let mut columns = Columns::of(row);
+        let seq: i64 = columns.next()?;
+        times.push((seq, columns.time()?));
+        let (event_type, kind) = (columns.text()?, columns.text()?);
+        let kind = SubjectKind::from_word(&kind).filter(|kind| kind.is_ended_by(&event_type));
+        ends.extend(kind.map(|kind| (seq, kind.comes_back())));
     }
-    let more = !old.is_empty() && old.len() >= prune.limit;
-    let place = if more { old.last().copied().unwrap_or(0) } else { 0 };
+    let Part { old, seen, more } = prune.old(&times, prune.events_before);
     let forgettable = Forgettable::look(&mut session, &old).await?;
+    let ends = forgettable.events.iter().filter_map(|seq| Some((*seq, *ends.get(seq)?)));
+    let (ended, come_back): (Vec<_>, Vec<_>) = ends.unzip();
     let (handlers, (states, by)): (Vec<_>, (Vec<_>, Vec<_>)) =
         forgettable.tally.iter().map(|((handler, state), by)| (handler, (state, *by))).unzip();
     session
         .commit(&[
-            (FORGET_LASTS, &[&forgettable.events]),
+            (FORGET_LASTS, &[&ended, &come_back]),
             ("DELETE FROM attempt WHERE delivery = ANY ($1)", &[&forgettable.deliveries]),
             ("DELETE FROM delivery WHERE seq = ANY ($1)", &[&forgettable.deliveries]),
             ("DELETE FROM event WHERE seq = ANY ($1)", &[&forgettable.events]),
             (COUNT, &[&handlers, &states, &by]),
-            (PUT_NOTE, &[&PLACE, &place.to_string()]),
+            (PUT_NOTE, &[&PLACE, &seen.filter(|_| more).unwrap_or(0).to_string()]),
         ])
         .await?;
     Ok((forgettable.events.len() as u64, more))
@@ -103,19 +109,19 @@ struct Forgettable {
 impl Forgettable {
     async fn look(session: &mut Session, old: &[i64]) -> Result<Self, Fault> {
         session.rows(LOCK_EVENTS, &[&old]).await?;
-        let rows = session.rows(DELIVERIES, &[&old]).await?;
+        let rows = session.rows(LOCK_DELIVERIES, &[&old]).await?;
         let (mut needed, mut all) = (HashSet::new(), Vec::with_capacity(rows.len()));
         for row in &rows {
             let seq: i64 = row.try_get(0)?;
             if row.try_get(3)? {
-                needed.insert(seq / crate::store::number::DELIVERIES);
+                needed.insert(seq / DELIVERIES);
             }
             all.push((seq, (row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?)));
         }
         let events = old.iter().copied().filter(|seq| !needed.contains(seq)).collect();
         let (mut deliveries, mut tally) = (Vec::new(), BTreeMap::new());
         for (seq, of) in all {
-            if !needed.contains(&(seq / crate::store::number::DELIVERIES)) {
+            if !needed.contains(&(seq / DELIVERIES)) {
                 deliveries.push(seq);
                 *tally.entry(of).or_insert(0) -= 1;
             }

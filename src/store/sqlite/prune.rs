@@ -3,11 +3,13 @@
 //! Events lie in the order of their acceptance, and attempts in that of their end, so it goes on where it stopped: the places
 //! are kept as notes.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::batch::Batch;
 use super::control::{note, put_note};
 use super::{filing, row};
+use crate::event::SubjectKind;
+use crate::store::control::Part;
 use crate::store::{Prune, Pruned, StoreError};
 
 const EVENTS: &str = "prune.events";
@@ -30,17 +32,14 @@ fn events(db: &Batch, prune: &Prune) -> Result<(u64, bool), StoreError> {
     let limit = i64::try_from(prune.limit).unwrap_or(i64::MAX);
     let found = db
         .prepare_cached("SELECT seq, received_at FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2")?
-        .query_map([from, limit], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?
+        .query_map([from, limit], |row| Ok((row.get(0)?, row::time(row.get(1)?)?)))?
         .collect::<Result<Vec<_>, _>>()?;
-    let before = row::micros(prune.events_before);
-    let full = found.len() >= prune.limit;
-    let old = found.into_iter().take_while(|(_, received_at)| *received_at < before).collect::<Vec<_>>();
-    let more = full && old.len() >= prune.limit;
+    let Part { old, seen, more } = prune.old(&found, prune.events_before);
     let mut forgotten = 0;
-    for (seq, _) in &old {
-        forgotten += u64::from(forget(db, *seq)?);
+    for seq in old {
+        forgotten += u64::from(forget(db, seq)?);
     }
-    let next = if more { old.last().map_or(0, |(seq, _)| *seq) } else { 0 };
+    let next = seen.filter(|_| more).unwrap_or(0);
     if next != from {
         put_note(db, EVENTS, &next.to_string())?;
     }
@@ -74,18 +73,20 @@ fn forget(db: &Batch, event: i64) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// What was delivered last lives as long as its subject: until an event says that it has been deleted or closed, and none came after.
+/// What was delivered last lives as long as its subject: until an event says that that is gone. One that can come back has
+/// done so if an event came after.
 fn forget_last(db: &Connection, event: i64, handlers: &[&str]) -> Result<(), StoreError> {
-    let gone = db
-        .prepare_cached(
-            "SELECT e.subject_kind, e.subject_id FROM event e
-             WHERE e.seq = ?1 AND (e.event_type LIKE '%/Deleted' OR e.event_type LIKE '%/Status/Closed') AND NOT EXISTS (
-                SELECT 1 FROM event n WHERE n.subject_id = e.subject_id AND n.seq > e.seq
-                    AND n.subject_kind = e.subject_kind)",
-        )?
-        .query_row([event], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
-        .optional()?;
-    let Some((kind, id)) = gone else { return Ok(()) };
+    let (event_type, kind, id): (String, String, String) = db
+        .prepare_cached("SELECT event_type, subject_kind, subject_id FROM event WHERE seq = ?1")?
+        .query_row([event], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let ends = SubjectKind::from_word(&kind).filter(|kind| kind.is_ended_by(&event_type));
+    let Some(subject) = ends else { return Ok(()) };
+    let mut newer = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM event WHERE subject_id = ?1 AND seq > ?2 AND subject_kind = ?3)",
+    )?;
+    if subject.comes_back() && newer.query_row(params![id, event, kind], |row| row.get(0))? {
+        return Ok(());
+    }
     for handler in handlers {
         db.prepare_cached(
             "DELETE FROM last_delivered WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3",
@@ -104,14 +105,11 @@ fn bodies(db: &Batch, prune: &Prune) -> Result<(u64, bool), StoreError> {
     let limit = i64::try_from(prune.limit).unwrap_or(i64::MAX);
     let found = db
         .prepare_cached("SELECT rowid, ended_at FROM attempt WHERE rowid > ?1 ORDER BY rowid LIMIT ?2")?
-        .query_map([from, limit], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?
+        .query_map([from, limit], |row| Ok((row.get(0)?, row::time(row.get(1)?)?)))?
         .collect::<Result<Vec<_>, _>>()?;
-    let before = row::micros(prune.bodies_before);
-    let full = found.len() >= prune.limit;
-    let old = found.into_iter().take_while(|(_, ended_at)| *ended_at < before).collect::<Vec<_>>();
-    let more = full && old.len() >= prune.limit;
+    let Part { old, seen, more } = prune.old(&found, prune.bodies_before);
     let mut forgotten = 0;
-    for (rowid, _) in &old {
+    for rowid in &old {
         let changed = db
             .prepare_cached(
                 "UPDATE attempt SET request = NULL, response = NULL, settled_body = NULL
@@ -120,7 +118,7 @@ fn bodies(db: &Batch, prune: &Prune) -> Result<(u64, bool), StoreError> {
             .execute([rowid])?;
         forgotten += u64::try_from(changed).unwrap_or(0);
     }
-    let next = old.last().map_or(from, |(rowid, _)| *rowid);
+    let next = seen.unwrap_or(from);
     if next != kept {
         put_note(db, BODIES, &next.to_string())?;
     }
