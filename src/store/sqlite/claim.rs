@@ -33,10 +33,8 @@ pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Cl
     let pauses = Pauses::load(db)?;
     let mut claimed = Vec::new();
     for want in wants.iter().filter(|want| pauses.let_through(want)) {
-        // first, since it may have to file what then is found in the tables
-        let free = express::free(db, &want.handler, now, want.limit)?;
-        let mut filed = due(db, now, want)?.into_iter().peekable();
-        let mut free = free.into_iter().peekable();
+        let (filed, free) = due(db, now, want)?;
+        let (mut filed, mut free) = (filed.into_iter().peekable(), free.into_iter().peekable());
         for _ in 0..want.limit {
             let first = match (filed.peek(), free.peek()) {
                 (Some(filed), Some(free)) => (filed.0, filed.1) <= (free.due, free.seq),
@@ -59,8 +57,29 @@ pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Cl
     Ok(claimed)
 }
 
-/// What is due in the tables for one handler: since when, its number, and itself.
-fn due(db: &Connection, now: Timestamp, want: &Want) -> Result<Vec<(i64, i64, Claimed)>, StoreError> {
+/// What is due for one handler: in the tables, and before it is filed.
+fn due(db: &Batch, now: Timestamp, want: &Want) -> Result<(Vec<Filed>, Vec<express::Free>), StoreError> {
+    filing::file_late(db)?;
+    let filed = filed(db, now, want)?;
+    // a backlog comes before all that has just arrived, and then nobody need know what of that is free
+    let last = filed.last().filter(|_| filed.len() >= want.limit);
+    let until = last.map_or(row::micros(now), |(due, ..)| *due);
+    let free = express::free(db, &want.handler, until, want.limit)?;
+    // what isn't filed may come before one that is
+    let mixed = filed.iter().any(|(.., one)| db.inbox.is_in(&want.handler, &one.delivery.subject));
+    match free {
+        Some(free) if !mixed => Ok((filed, free)),
+        _ => {
+            filing::file(db)?;
+            Ok((self::filed(db, now, want)?, Vec::new()))
+        }
+    }
+}
+
+/// One that is due in the tables: since when, its number, and itself.
+type Filed = (i64, i64, Claimed);
+
+fn filed(db: &Connection, now: Timestamp, want: &Want) -> Result<Vec<Filed>, StoreError> {
     let limit = i64::try_from(want.limit).unwrap_or(i64::MAX);
     let mut due = db.prepare_cached(DUE)?;
     let found = due.query_map(params![want.handler, row::micros(now), limit], |found| {
@@ -99,17 +118,13 @@ fn claimed_from(found: &Row<'_>) -> rusqlite::Result<(i64, Claimed)> {
     Ok((seq, Claimed { delivery, claim, event, last }))
 }
 
-pub(super) const NEXT_DUE: &str =
-    "SELECT min(at) FROM delivery WHERE handler = ?1 AND head = 1 AND state = 'pending'";
-
 pub(super) fn next_due(db: &Batch, wants: &[Want]) -> Result<Option<Timestamp>, StoreError> {
     let pauses = Pauses::load(db)?;
     let mut soonest: Option<i64> = None;
     for want in wants.iter().filter(|want| pauses.let_through(want)) {
-        let free = express::free(db, &want.handler, Timestamp::MAX, 1)?;
-        let mut next = db.prepare_cached(NEXT_DUE)?;
-        let at: Option<i64> = next.query_row([&want.handler], |row| row.get(0))?;
-        soonest = soonest.into_iter().chain(at).chain(free.first().map(|free| free.due)).min();
+        let (filed, free) = due(db, Timestamp::MAX, &Want { limit: 1, ..want.clone() })?;
+        let filed = filed.first().map(|(due, ..)| *due);
+        soonest = soonest.into_iter().chain(filed).chain(free.first().map(|free| free.due)).min();
     }
     Ok(soonest.map(row::time).transpose()?)
 }

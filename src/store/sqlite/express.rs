@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::entry::Addressed;
 use super::lane::{self, Lane};
-use super::{filing, row};
+use super::row;
 use crate::delivery::{Delivery, State};
 use crate::event::Subject;
 use crate::store::{Claimed, StoreError};
@@ -23,26 +23,27 @@ pub(super) struct Free {
     event: Arc<Addressed>,
 }
 
-/// What of this handler's can be claimed without being filed, the longest due first. If something else has to be filed to
-/// know, all is.
-pub(super) fn free(db: &Batch, handler: &str, now: Timestamp, limit: usize) -> Result<Vec<Free>, StoreError> {
+/// What of this handler's is due until that time and can be claimed without being filed, the longest due first. None if that
+/// can't be said before all is filed.
+pub(super) fn free(
+    db: &Batch,
+    handler: &str,
+    until: i64,
+    limit: usize,
+) -> Result<Option<Vec<Free>>, StoreError> {
     if db.subjects_paused()? {
-        filing::file(db)?;
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    filing::file_late(db)?;
-    let waiting = db.waiting(handler, row::micros(now), limit);
-    let mut free = Vec::with_capacity(waiting.len());
-    for one in waiting {
+    let mut free = Vec::new();
+    for one in db.waiting(handler, until, limit) {
         let subject = &one.event.0.subject;
         let lane = Lane { handler, kind: subject.kind.as_str(), id: &subject.id };
         if !one.alone || lane::is_held(db, lane)? {
-            filing::file(db)?;
-            return Ok(Vec::new());
+            return Ok(None);
         }
         free.push(Free { due: one.due, seq: one.seq, event: one.event });
     }
-    Ok(free)
+    Ok(Some(free))
 }
 
 impl Free {

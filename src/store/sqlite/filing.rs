@@ -10,6 +10,7 @@ use super::entry::Addressed;
 use super::inbox::{Progress, ToFile};
 use super::lane::{self, Lane, Place};
 use super::{claim, record, row};
+use crate::delivery::State;
 use crate::event::{Event, EventId};
 use crate::store::{Record, StoreError, Subscription};
 
@@ -52,12 +53,15 @@ pub(super) fn file_some(db: &Batch, limit: usize) -> Result<(), StoreError> {
 }
 
 /// Files the attempts that others wait for, and leaves alone what comes between them: it will wait behind what they are about,
-/// and once events are filed before they are claimed, so are those that come next. After a crash they are found again in the
-/// journal, and in the tables.
+/// and once events are filed before they are claimed, so are those that come next. Only one that is to be made again may have
+/// to give way to what came before that was said. After a crash they are found again in the journal, and in the tables.
 pub(super) fn file_late(db: &Batch) -> Result<(), StoreError> {
     let late = db.inbox.late();
-    let events = late.iter().map(|(_, record)| row::delivery_seq(record.delivery) / row::DELIVERIES);
-    if let Some(last) = events.max().filter(|last| *last > db.filed()) {
+    let needs = late.iter().map(|(number, record)| match record.state {
+        State::Pending { .. } => *number,
+        _ => row::delivery_seq(record.delivery) / row::DELIVERIES,
+    });
+    if let Some(last) = needs.max().filter(|last| *last > db.filed()) {
         file_part(db, last, usize::MAX)?;
     }
     for (number, record) in late {

@@ -19,7 +19,7 @@ use self::unfiled::{Highest, Numbered, Unfiled, is_same};
 use super::entry::{Addressed, Entry};
 use super::row;
 use crate::delivery::{DeliveryId, State};
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, Subject};
 use crate::store::{Record, StoreError};
 
 /// Shared by the thread that accepts and the one that files.
@@ -228,6 +228,12 @@ impl Inbox {
         let due = waiting.iter().take_while(|(due, _)| *due <= now);
         let free = due.filter(|(_, seq)| seq / row::DELIVERIES > after && !skip.contains_key(seq));
         free.filter_map(|(due, seq)| unfiled.candidate(*due, *seq, handler)).take(limit).collect()
+    }
+
+    /// Whether there is anything in here of this lane, or seems to be.
+    pub(super) fn is_in(&self, handler: &str, subject: &Subject) -> bool {
+        let unfiled = self.lock();
+        unfiled.count_in(handler, subject) > 0
     }
 
     /// These were claimed, the first of them for the first time, before they were filed.

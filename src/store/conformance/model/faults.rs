@@ -29,7 +29,10 @@ fn same<T: PartialEq + fmt::Debug>(what: &str, found: &T, expected: &T) -> Resul
 impl<B: Frail> Model<'_, B> {
     /// Takes a step during which something goes wrong, or after it.
     pub(super) async fn trouble(&mut self, trouble: Trouble, step: Step, tally: &mut Tally) {
-        self.learn(&step).await;
+        // of a claim whose answer gets lost nobody is told
+        if step.names() || matches!(step, Step::Claim { .. }) {
+            self.learn().await;
+        }
         let before = self.world.clone();
         let name = self.bench.strike(trouble).await;
         self.calm = false;

@@ -80,10 +80,9 @@ impl Step {
         matches!(self, Self::Accept { .. } | Self::Burst { .. })
     }
 
-    /// It names deliveries, or is told of them.
+    /// It names deliveries that nobody need have been told of.
     pub(super) fn names(&self) -> bool {
-        !self.arrives()
-            && !matches!(self, Self::Pause { .. } | Self::Resume { .. } | Self::Wait { .. } | Self::Crash)
+        matches!(self, Self::Replay { .. } | Self::Cancel { .. } | Self::Subscribe { .. })
     }
 }
 

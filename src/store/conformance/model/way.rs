@@ -28,10 +28,7 @@ impl<B: Frail> Model<'_, B> {
     }
 
     /// Takes the store's ids, as far as they are needed: whoever looks has what was accepted filed.
-    pub(super) async fn learn(&mut self, step: &Step) {
-        if !step.names() {
-            return;
-        }
+    pub(super) async fn learn(&mut self) {
         for event in 0..self.world.events.len() {
             if !self.world.is_known(event) {
                 self.learn_of(event).await;
@@ -64,19 +61,24 @@ impl<B: Frail> Model<'_, B> {
             assert_eq!(next, heads.first().map(|(due, ..)| *due));
         }
         let due = heads.into_iter().take_while(|(due, ..)| *due <= self.now).take(limit);
-        let due: Vec<_> = due.map(|(_, _, id)| id).collect();
+        let due: Vec<_> = due.map(|(_, seq)| seq).collect();
         let answer = self.bench.store().claim(self.now, want).await;
         if let Ok(claimed) = &answer {
-            let mut claimed: Vec<_> = claimed.iter().map(|one| one.delivery.id).collect();
+            for one in claimed {
+                self.world.learn_of(&one.delivery);
+                self.ghosts.iter_mut().for_each(|ghost| ghost.learn_of(&one.delivery));
+            }
+            let seqs = claimed.iter().filter_map(|one| self.world.seq_of(&one.delivery));
+            let mut claimed: Vec<_> = seqs.collect();
             // one that is answered only when it is asked again doesn't know any more what was due longest
             if !self.calm {
-                claimed.sort_by_key(|id| due.iter().position(|one| one == id));
+                claimed.sort_by_key(|seq| due.iter().position(|one| one == seq));
             }
             assert_eq!(claimed, due);
         }
         let events = self.world.events.len();
-        for id in &due {
-            let one = self.world.all.iter_mut().find(|one| one.id == *id).expect("it");
+        for seq in &due {
+            let one = self.world.all.iter_mut().find(|one| one.seq == *seq).expect("it");
             if let State::Pending { due } = one.state {
                 (one.claimed, one.unsure) = (Some((due, events)), vec![]);
             }
@@ -86,7 +88,7 @@ impl<B: Frail> Model<'_, B> {
                 continue;
             };
             let Claimed { delivery, claim, last, .. } =
-                claimed.iter().find(|one| one.delivery.id == *id).expect("claimed");
+                claimed.iter().find(|claimed| claimed.delivery.id == one.id).expect("claimed");
             let claims = one.claims + 1..=one.claims + 1 + one.doubtful;
             assert!(claims.contains(claim), "{claim} isn't in {claims:?}");
             (one.claims, one.doubtful) = (*claim, 0);

@@ -7,9 +7,10 @@ use proptest::sample::Index;
 use uuid::Uuid;
 
 use super::{HANDLERS, LaneOf};
-use crate::delivery::{DeliveryId, State};
+use crate::delivery::{Delivery, DeliveryId, State};
 use crate::event::Event;
 use crate::handler::Order;
+use crate::store::number::{DELIVERIES, delivery_seq};
 use crate::store::{Record, Status};
 
 /// A delivery.
@@ -139,14 +140,14 @@ impl World {
     }
 
     /// Those that may be claimed, whenever they are due: the heads of lanes that nobody holds.
-    pub(super) fn heads(&self, handler: usize) -> Vec<(Timestamp, (usize, usize), DeliveryId)> {
+    pub(super) fn heads(&self, handler: usize) -> Vec<(Timestamp, (usize, usize))> {
         let free = (0..3).map(|account| (handler, account)).filter(|lane| {
             !self.is_paused(*lane) && self.lane(*lane).all(|one| !one.is_open() || one.waits())
         });
         let mut heads: Vec<_> = free
             .filter_map(|lane| self.lane(lane).filter(|one| one.is_open()).min_by_key(|one| one.place()))
             .filter_map(|head| match head.state {
-                State::Pending { due } => Some((due, head.seq, head.id)),
+                State::Pending { due } => Some((due, head.seq)),
                 _ => None,
             })
             .collect();
@@ -198,7 +199,24 @@ impl World {
         let mut places: Vec<_> = self.of_event(event).map(|one| (one.seq.1, one.id)).collect();
         places.sort_unstable();
         let known: HashMap<_, _> = places.into_iter().map(|(_, id)| id).zip(ids).collect();
-        let learn = |id: &mut DeliveryId| *id = known.get(id).copied().unwrap_or(*id);
+        self.rename(|id| known.get(&id).copied());
+    }
+
+    /// That is what the store calls one of them.
+    pub(super) fn learn_of(&mut self, delivery: &Delivery) {
+        if let Some(seq) = self.seq_of(delivery) {
+            self.rename(|id| (id == unknown(seq)).then_some(delivery.id));
+        }
+    }
+
+    /// Which of them that is.
+    pub(super) fn seq_of(&self, Delivery { id, event, .. }: &Delivery) -> Option<(usize, usize)> {
+        let event = self.events.iter().position(|(one, _)| one.id == *event)?;
+        Some((event, usize::try_from(delivery_seq(*id) % DELIVERIES).ok()?))
+    }
+
+    fn rename(&mut self, new: impl Fn(DeliveryId) -> Option<DeliveryId>) {
+        let learn = |id: &mut DeliveryId| *id = new(*id).unwrap_or(*id);
         for one in &mut self.all {
             learn(&mut one.id);
             if let State::Superseded { by, .. } = &mut one.state {

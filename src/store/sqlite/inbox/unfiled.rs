@@ -110,6 +110,11 @@ impl Unfiled {
         self.hasher.hash_one((handler, subject.kind.as_str(), &subject.id))
     }
 
+    /// How many deliveries of this lane there are, or seem to be.
+    pub(super) fn count_in(&self, handler: &str, subject: &Subject) -> u32 {
+        self.lanes.get(&self.lane(handler, subject)).copied().unwrap_or(0)
+    }
+
     /// Where the entries after this number begin.
     pub(super) fn first_after(&self, number: i64) -> usize {
         self.entries.partition_point(|one| one.number <= number)
@@ -128,7 +133,7 @@ impl Unfiled {
 
     pub(super) fn candidate(&self, due: i64, seq: i64, handler: &str) -> Option<Waiting> {
         let event = self.event(seq / row::DELIVERIES)?;
-        let alone = self.lanes.get(&self.lane(handler, &event.0.subject)) == Some(&1);
+        let alone = self.count_in(handler, &event.0.subject) == 1;
         Some(Waiting { due, seq, event: Arc::clone(event), alone })
     }
 

@@ -40,7 +40,6 @@ async fn every_verb_goes_by_an_index() {
         (claim::NEXT_DEADLINE.to_owned(), "awaiting_deadline"),
         (claim::DUE.to_owned(), "delivery_due"),
         (deliveries::INTERRUPTED.to_owned(), "delivery_waiting"),
-        (claim::NEXT_DUE.to_owned(), "delivery_due"),
         (statuses::due_sql(), "status_due"),
         (statuses::NEXT_DUE.to_owned(), "status_due"),
         (control::DELIVERED.to_owned(), "sqlite_autoindex_last_delivered_1"),
