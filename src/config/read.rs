@@ -203,6 +203,7 @@ fn store(section: &Section<'_>) -> Option<StoreSettings> {
         queue: section.count("queue", default.queue, 1..=1_000_000),
         batch_max: section.count("batch_max", default.batch_max, 1..=100_000),
         inbox_max: section.count("inbox_max", default.inbox_max, 1..=100_000),
+        part_max: section.count("part_max", default.part_max, 1..=10_000),
         inbox_size: section.size("inbox_size", default.inbox_size, MIB..=1024 * MIB),
         patience: section.duration("patience", default.patience, MILLISECOND..=HOUR),
         readers: section.count("readers", default.readers, 1..=1000),

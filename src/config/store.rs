@@ -21,6 +21,8 @@ pub struct StoreSettings {
     pub batch_max: u64,
     /// How many events may be accepted before they get their indexes and deliveries, if nobody asks for them earlier.
     pub inbox_max: u64,
+    /// How many entries get them together then: whoever claims meanwhile waits for these.
+    pub part_max: u64,
     /// How large the file is that they are in until then, in bytes.
     #[serde(serialize_with = "serialize_size")]
     pub inbox_size: u64,
@@ -120,6 +122,7 @@ impl StoreSettings {
             queue: default.queue as u64,
             batch_max: default.batch_max as u64,
             inbox_max: default.inbox_max as u64,
+            part_max: default.part_max as u64,
             inbox_size: default.inbox_bytes,
             patience: default.patience,
             readers: default.readers as u64,
@@ -177,6 +180,7 @@ impl StoreSettings {
             queue: size(self.queue),
             batch_max: size(self.batch_max),
             inbox_max: size(self.inbox_max),
+            part_max: size(self.part_max),
             inbox_bytes: self.inbox_size,
             patience: self.patience,
             readers: size(self.readers),

@@ -287,13 +287,17 @@ impl Run {
         self.staged.drain(..).for_each(|staged| staged.answer(committed.clone()));
     }
 
-    /// Has the inbox filed once there is enough of it, and brought to the disk before the journal needs its room.
+    /// Has the inbox filed once there is enough of it, attempts that others wait for, and what is filed brought to the disk
+    /// before the journal needs its room.
     fn nudge(&mut self) {
         let enough = self.desk.inbox.len() >= self.settings.inbox_max;
         if enough && !self.nudged {
             self.desk.writer.file_soon();
         }
         self.nudged = enough;
+        if self.desk.inbox.has_late() {
+            self.desk.writer.catch_up_soon();
+        }
         let room = self.desk.journal.needs_filing(self.desk.inbox.durable());
         if room && !self.asked_for_room {
             self.desk.writer.sync_soon();

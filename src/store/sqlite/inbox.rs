@@ -108,6 +108,11 @@ impl Inbox {
         unfiled.late.iter().filter_map(attempt).collect()
     }
 
+    /// Whether there are any.
+    pub(super) fn has_late(&self) -> bool {
+        !self.lock().late.is_empty()
+    }
+
     /// Those are in the tables, though what came before them isn't.
     pub(super) fn caught_up(&self, numbers: &HashSet<i64>) {
         let mut unfiled = self.lock();

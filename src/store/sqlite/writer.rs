@@ -41,6 +41,8 @@ enum Message {
     Work(Box<dyn Work>),
     /// The inbox is to be filed, though nobody waits for it.
     File,
+    /// Attempts that others wait for are to be filed, if there is time.
+    CatchUp,
     /// What was filed lazily is to be on the disk.
     Sync,
     Stop,
@@ -108,6 +110,11 @@ impl Queue {
     /// Has the inbox filed. If there is no place in the queue there is much to do already, and a claim files as well.
     pub(super) fn file_soon(&self) {
         drop(self.0.try_send(Message::File));
+    }
+
+    /// Has attempts filed that others wait for, so that the next claim need not. If there is no place in the queue, it does.
+    pub(super) fn catch_up_soon(&self) {
+        drop(self.0.try_send(Message::CatchUp));
     }
 
     /// Has what is filed brought to the disk. If there is no place in the queue, whoever needs it will wait for it.
@@ -190,7 +197,14 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
 
     let mut batch = Batched::default();
     while gather(&mut inbox, &mut batch, settings.batch_max) {
+        let idle = batch.works.is_empty();
         commit(&db, &mut batch.works);
+        if std::mem::take(&mut batch.catch_up)
+            && idle
+            && let Err(error) = db.transaction(false, filing::file_late)
+        {
+            tracing::warn!(%error, "attempts are not filed; it is tried again with the next claim");
+        }
         if batch.file {
             batch.file = file_lazily(&db, settings);
         }
@@ -219,7 +233,7 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
 /// Files a part of the inbox, so that nobody waits long meanwhile; answers whether more is to be filed.
 fn file_lazily(db: &Batch, settings: &StoreSettings) -> bool {
     // all of it is still in the journal
-    match db.transaction(false, |db| filing::file_some(db, settings.batch_max)) {
+    match db.transaction(false, |db| filing::file_some(db, settings.part_max.max(1))) {
         Ok(()) => db.inbox.len() > settings.inbox_max / 2,
         Err(error) => {
             tracing::warn!(%error, "what came last is not filed; it is tried again when it is asked for");
@@ -233,6 +247,7 @@ fn file_lazily(db: &Batch, settings: &StoreSettings) -> bool {
 struct Batched {
     works: Vec<Box<dyn Work>>,
     file: bool,
+    catch_up: bool,
     sync: bool,
 }
 
@@ -246,6 +261,7 @@ fn gather(inbox: &mut mpsc::Receiver<Message>, batch: &mut Batched, batch_max: u
         match message {
             Message::Work(work) => batch.works.push(work),
             Message::File => batch.file = true,
+            Message::CatchUp => batch.catch_up = true,
             Message::Sync => batch.sync = true,
             // What is already queued is still done; then there is nothing more to receive.
             Message::Stop => inbox.close(),
