@@ -1,9 +1,11 @@
 //! The real gateway, killed at random instants under load and started again on the same store: nothing that was
 //! acknowledged is lost, nothing overtakes, attempts add up.
 //!
-//! `SOAPSTONE_CRASH_ROUNDS` says how often (50), `SOAPSTONE_SEED` which instants; the seed is printed at the start.
+//! `SOAPSTONE_CRASH_ROUNDS` says how often it is killed (50), `SOAPSTONE_FREEZE_ROUNDS` how often one of three is frozen or killed
+//! (6), `SOAPSTONE_SEED` at which instants; the seed is printed at the start.
 
 mod account;
+mod leases;
 mod load;
 #[path = "../../src/store/postgres/tests/server.rs"]
 pub(crate) mod postgres;
@@ -19,6 +21,7 @@ use crate::harness::PATIENCE;
 use crate::whole_way::external::External;
 use crate::whole_way::stage::eventually;
 use account::Account;
+use leases::Leases;
 use load::Load;
 use postgres::Server;
 use process::{Process, Store};
@@ -142,6 +145,7 @@ async fn three_gateways_share_a_database_though_one_is_frozen_past_its_lease_or_
         process.ready().await;
         gateways.push(process);
     }
+    let leases = Leases::watch(&server.url(), "shared").await;
     let intakes: Vec<_> = gateways.iter().map(|process| process.intake).collect();
     let mut load = Load::start(&intakes, Arc::clone(&account));
 
@@ -167,7 +171,14 @@ async fn three_gateways_share_a_database_though_one_is_frozen_past_its_lease_or_
     let repeated = account.check_applied_once_woken();
     account.check_operator(&gateways[1]).await;
     assert!(account.interrupted() > 0, "nothing was taken over: the load is too light");
-    println!("sent again by those who woke up or took over: {repeated}\n{account}");
+    let refused: usize = gateways.iter().map(Process::refused).sum();
+    assert!(refused > 0, "nobody woke up with anything in hand: the load is too light");
+    let (looks, flying) = leases.end().await;
+    assert!(flying > 0, "{looks} looks, and nothing was in flight");
+    println!(
+        "sent again by those who woke up or took over: {repeated}; outcomes of those who woke up refused: {refused}; \
+         {looks} looks into the database, {flying} in flight, each subject in one hand\n{account}"
+    );
 }
 
 /// Waits for the instant: some time after the start, or the n-th acknowledgement, or the n-th request to the external

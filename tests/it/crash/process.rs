@@ -13,6 +13,9 @@ use tempfile::TempDir;
 use crate::harness::free_port;
 use crate::whole_way::stage::eventually;
 
+/// What an outcome is answered whose claim has ended.
+const OVERTAKEN: &str = "has gone on without this claim";
+
 pub(crate) struct Process {
     pub(super) intake: SocketAddr,
     pub(crate) operator: SocketAddr,
@@ -140,6 +143,12 @@ retry = {{ first = "10ms", longest = "50ms", tries = 100000, then = ["1m"], hori
     fn signal(&self, signal: &str) {
         let id = self.child.as_ref().expect("it runs").id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// How many outcomes it couldn't record, since others had taken over.
+    pub(super) fn refused(&self) -> usize {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        log.lines().filter(|line| line.contains(OVERTAKEN)).count()
     }
 
     fn tail(&self) -> String {
