@@ -9,8 +9,9 @@ use portabilling::access_policy::{GetAccessPolicyInfo, GetAccessPolicyInfoReques
 use portabilling::account::{
     GetAccountInfo, GetAccountInfoRequest, GetFullVDCounterInfoRequest, GetFullVdCounterInfo,
 };
-use portabilling::client::{Cause, Client, Error};
+use portabilling::client::{Client, Error};
 use portabilling::customer::{GetCustomerInfo, GetCustomerInfoRequest};
+use portabilling::fault::Class;
 use portabilling::product::{GetProductInfo, GetProductInfoRequest};
 use portabilling::sim_card::{GetCardInfo, GetCardInfoRequest};
 use portabilling::types::{
@@ -311,15 +312,23 @@ impl Named {
     }
 }
 
+/// What a failed question means for whoever asked.
+///
+/// A right that is lacking is the API user's, whatever was asked: what may be seen of objects depends on the realm, and one
+/// that may not be seen is left out of the answer. So nobody is served until somebody gives the right, and that is an outage.
 pub(super) fn failed(error: &Error) -> EnrichError {
-    let after = match &error.cause {
-        Cause::LoginPause(left, _) => Some(*left),
-        _ => None,
+    let lacks_right = error.class() == Some(Class::Permission);
+    let advice = match lacks_right {
+        true => format!(
+            "; the API user lacks the right to {}/{}: give it in PortaBilling",
+            error.service, error.method
+        ),
+        false => String::new(),
     };
     EnrichError {
-        reason: format!("PortaBilling: {}", chain(error)),
-        retryable: error.may_work_later(),
-        outage: error.is_outage(),
-        after,
+        reason: format!("PortaBilling: {}{advice}", chain(error)),
+        retryable: error.may_work_later() || lacks_right,
+        outage: error.is_outage() || lacks_right,
+        after: error.retry_after(),
     }
 }
