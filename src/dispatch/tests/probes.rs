@@ -64,6 +64,20 @@ async fn a_probe_that_has_shown_nothing_is_not_repeated_at_once() {
 }
 
 #[tokio::test]
+async fn a_breaker_that_an_operator_has_closed_lets_through_at_the_next_look() {
+    let mut bench = Bench::new();
+    bench.settings.connectors = fragile();
+    bench.settings.tick = Duration::from_secs(5);
+    let mut running = bench.run(vec![handler("hss")]);
+    open_the_connectors(&mut bench, &mut running).await;
+    let open = bench.store.breakers().await.expect("an answer").remove(0);
+    let closed = open.closed_by_hand(bench.now()).expect("it was open");
+    assert!(bench.store.put_breaker(closed).await.expect("kept"));
+    bench.accept(4, 4, &["hss"]).await;
+    bench.call_after(5).await.answer(Outcome::Delivered);
+}
+
+#[tokio::test]
 async fn portabilling_is_resumed_gently_too() {
     let mut bench = Bench::new();
     bench.settings.portabilling.breaker = fragile()["fake"].breaker;
