@@ -68,7 +68,7 @@ pub enum CallError<D = Nothing> {
         #[source]
         error: ReadError,
         /// The beginning of the answer, for the operator; at most [`RAW_LIMIT`] bytes.
-        raw: String,
+        raw: Box<str>,
         /// How long the server, or a proxy before it, asks to be left alone: see [`retry_after`].
         retry_after: Option<Duration>,
     },
@@ -313,7 +313,7 @@ impl Client {
         });
         read.map_err(|error| {
             let kept = &answer.body()[..answer.body().len().min(RAW_LIMIT)];
-            let raw = String::from_utf8_lossy(kept).into_owned();
+            let raw = String::from_utf8_lossy(kept).into();
             let (status, now) = (answer.status(), Timestamp::now());
             let retry_after = retry_after(status, answer.headers(), now);
             CallError::Unreadable { status, error, raw, retry_after }
