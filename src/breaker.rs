@@ -142,8 +142,15 @@ impl Breaker {
     }
 
     /// Whether a probe may be sent now; whoever manages to keep the answer sends it.
+    ///
+    /// It may be, too, if there is far more left than it is ever open for: then the clock has stepped back.
     pub fn probing(&self, settings: &BreakerSettings, now: Timestamp) -> Option<Self> {
-        let until = self.state.until().filter(|until| *until <= now).and(later(now, settings.probe))?;
+        let longest = settings.longest.max(settings.first).max(settings.probe);
+        let left = Duration::try_from(self.state.until()?.duration_since(now)).unwrap_or_default();
+        if !left.is_zero() && left <= longest.saturating_mul(2) {
+            return None;
+        }
+        let until = later(now, settings.probe)?;
         Some(self.changed(BreakerState::HalfOpen { until }, now))
     }
 
@@ -312,6 +319,8 @@ mod tests {
         let closed =
             open.probing(&SETTINGS, at(30)).and_then(|it| it.worked(&SETTINGS, at(31))).expect("closed");
         let hour = 3600;
+        assert_eq!(open.probing(&SETTINGS, at(-60)), None);
+        assert!(open.probing(&SETTINGS, at(-hour)).is_some(), "nobody waits an hour for it");
         assert_eq!(closed.allows(10, &SETTINGS, at(31 - hour)), 10, "the clock has stepped back");
         assert_eq!(closed.allows(10, &SETTINGS, at(30)), 1, "another gateway's clock is a second ahead");
         assert!(closed.worked(&SETTINGS, at(30)).is_none());
