@@ -131,10 +131,9 @@ impl Breaker {
         match self.state {
             BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => 0,
             BreakerState::Closed => {
-                let passed = Duration::try_from(now.duration_since(self.since)).unwrap_or_default();
-                if self.version == 0 || passed >= settings.slow_start {
+                let Some(passed) = self.passed(settings, now).filter(|_| self.version > 0) else {
                     return max;
-                }
+                };
                 let share = passed.as_secs_f64() / settings.slow_start.as_secs_f64();
                 // truncation is meant: whole slots
                 ((max as f64 * share) as usize).clamp(1, max.max(1))
@@ -143,16 +142,38 @@ impl Breaker {
     }
 
     /// Whether a probe may be sent now; whoever manages to keep the answer sends it.
+    ///
+    /// It may be, too, if there is far more left than it is ever open for: then the clock has stepped back.
     pub fn probing(&self, settings: &BreakerSettings, now: Timestamp) -> Option<Self> {
-        let until = self.state.until().filter(|until| *until <= now).and(later(now, settings.probe))?;
+        let longest = settings.longest.max(settings.first).max(settings.probe);
+        let left = Duration::try_from(self.state.until()?.duration_since(now)).unwrap_or_default();
+        if !left.is_zero() && left <= longest.saturating_mul(2) {
+            return None;
+        }
+        let until = later(now, settings.probe)?;
         Some(self.changed(BreakerState::HalfOpen { until }, now))
     }
 
-    /// There was nothing to probe with after all: the next who has something may.
-    pub fn unprobed(&self, now: Timestamp) -> Option<Self> {
+    /// The probe has shown nothing: there was nothing to probe with after all, or it ended before it came so far. The next
+    /// who has something may, after the first pause: whatever it was may be there still.
+    pub fn unprobed(&self, settings: &BreakerSettings, now: Timestamp) -> Option<Self> {
         match self.state {
-            BreakerState::HalfOpen { .. } => Some(self.changed(BreakerState::Open { until: now }, now)),
+            BreakerState::HalfOpen { .. } => {
+                let until = later(now, settings.first)?;
+                Some(self.changed(BreakerState::Open { until }, now))
+            }
             BreakerState::Closed | BreakerState::Open { .. } => None,
+        }
+    }
+
+    /// An operator knows better: it is closed whatever it has seen, and what was before is forgotten. The backlog resumes
+    /// gently.
+    pub fn closed_by_hand(&self, now: Timestamp) -> Option<Self> {
+        match self.state {
+            BreakerState::Closed => None,
+            BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => {
+                Some(Self { openings: 0, reason: None, ..self.changed(BreakerState::Closed, now) })
+            }
         }
     }
 
@@ -191,17 +212,24 @@ impl Breaker {
             BreakerState::Open { .. } => None,
             BreakerState::HalfOpen { .. } => Some(self.changed(BreakerState::Closed, now)),
             // It has gone well for as long as the slow start: what was before is forgotten.
-            BreakerState::Closed if self.openings > 0 => {
-                let passed = Duration::try_from(now.duration_since(self.since)).unwrap_or_default();
-                (passed >= settings.slow_start).then(|| Self {
-                    openings: 0,
-                    reason: None,
-                    version: self.version + 1,
-                    ..self.clone()
-                })
-            }
+            BreakerState::Closed if self.openings > 0 => self.passed(settings, now).is_none().then(|| Self {
+                openings: 0,
+                reason: None,
+                version: self.version + 1,
+                ..self.clone()
+            }),
             BreakerState::Closed => None,
         }
+    }
+
+    /// How much of the slow start has passed; none once it is over.
+    ///
+    /// A start in the future is that of another gateway whose clock is ahead, and has just been; unless it is further off
+    /// than a slow start takes: then our own clock has stepped back, and nobody knows for how long that would last.
+    fn passed(&self, settings: &BreakerSettings, now: Timestamp) -> Option<Duration> {
+        let passed = now.duration_since(self.since);
+        let over = passed.unsigned_abs() >= settings.slow_start;
+        (!over).then(|| Duration::try_from(passed).unwrap_or_default())
     }
 
     fn changed(&self, state: BreakerState, now: Timestamp) -> Self {
@@ -273,6 +301,39 @@ mod tests {
         assert_eq!(soon.state, BreakerState::Open { until: at(40 + 60) }, "it remembers");
         let forgotten = closed.worked(&SETTINGS, at(91)).expect("forgotten");
         assert_eq!((forgotten.openings, forgotten.reason), (0, None));
+    }
+
+    #[test]
+    fn a_probe_that_has_shown_nothing_is_not_repeated_at_once() {
+        let open = opened(&Breaker::closed("x"), 3, 0).expect("open");
+        let probing = open.probing(&SETTINGS, at(30)).expect("a probe");
+        let unprobed = probing.unprobed(&SETTINGS, at(31)).expect("open again");
+        assert_eq!(unprobed.state, BreakerState::Open { until: at(61) });
+        assert_eq!(unprobed.openings, 1, "it doesn't count as a failure");
+        assert_eq!(open.unprobed(&SETTINGS, at(31)), None);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_does_not_hold_it_up() {
+        let open = opened(&Breaker::closed("x"), 3, 0).expect("open");
+        let closed =
+            open.probing(&SETTINGS, at(30)).and_then(|it| it.worked(&SETTINGS, at(31))).expect("closed");
+        let hour = 3600;
+        assert_eq!(open.probing(&SETTINGS, at(-60)), None);
+        assert!(open.probing(&SETTINGS, at(-hour)).is_some(), "nobody waits an hour for it");
+        assert_eq!(closed.allows(10, &SETTINGS, at(31 - hour)), 10, "the clock has stepped back");
+        assert_eq!(closed.allows(10, &SETTINGS, at(30)), 1, "another gateway's clock is a second ahead");
+        assert!(closed.worked(&SETTINGS, at(30)).is_none());
+        assert!(closed.worked(&SETTINGS, at(31 - hour)).is_some());
+    }
+
+    #[test]
+    fn an_operator_closes_it_by_hand() {
+        let open = opened(&Breaker::closed("x"), 3, 0).expect("open");
+        let closed = open.closed_by_hand(at(5)).expect("closed");
+        assert_eq!((closed.state, closed.openings, closed.version), (BreakerState::Closed, 0, 2));
+        assert_eq!(closed.allows(10, &SETTINGS, at(5)), 1, "it resumes gently");
+        assert_eq!(closed.closed_by_hand(at(6)), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod breaker;
 mod call;
 mod check;
 mod demo;
@@ -59,6 +60,9 @@ enum Command {
     Resume(operate::Scope),
     /// Show what waits, what is paused, and how the circuit breakers stand.
     State(operate::State),
+    /// Close a circuit breaker by hand.
+    #[command(subcommand)]
+    Breaker(breaker::Verb),
     /// Show what a newer program changes in the store's tables, or apply it.
     Migrate(moves::Migrate),
     /// Write all that is in the store to a file; the gateway must be stopped.
@@ -135,6 +139,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Pause(args) => with_runtime("warn", operate::pause(args)),
         Command::Resume(args) => with_runtime("warn", operate::resume(args)),
         Command::State(args) => with_runtime("warn", operate::state(args)),
+        Command::Breaker(verb) => with_runtime("warn", breaker::run(verb)),
         Command::Migrate(args) => with_runtime("warn", moves::migrate(args)),
         Command::Export(args) => with_runtime("warn", moves::export(args)),
         Command::Import(args) => with_runtime("warn", moves::import(args)),

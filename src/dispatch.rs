@@ -12,6 +12,7 @@
 mod flight;
 mod gate;
 mod pace;
+mod probe;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -62,7 +63,8 @@ pub struct DispatchSettings {
     pub announce: bool,
     /// What connectors may be asked at most, by their names; those that aren't named: the defaults.
     pub connectors: BTreeMap<String, GateSettings>,
-    /// What PortaBilling may be asked at most; the number in flight is the client's business.
+    /// What PortaBilling may be asked at most. The number in flight is no more than the handlers that ask it have together;
+    /// how many calls that makes at a time is the client's business.
     pub portabilling: GateSettings,
 }
 
@@ -288,15 +290,18 @@ impl Dispatcher {
         let mut waiting = Vec::new();
         self.claim(flights, now, &mut waiting).await?;
         for (probing, want) in self.probes(now).await? {
-            if self.start(flights, now, &[want], Some(&probing)).await? == 0 {
-                self.gates.give_up_probe(self.told(), &probing, now).await?;
+            if self.start(flights, now, &[want], &probing).await? == 0 {
+                for name in &probing {
+                    self.gates.give_up_probe(self.told(), name, now).await?;
+                }
             }
         }
         let due = match waiting.is_empty() {
             true => None,
             false => self.store.next_due(waiting).await?,
         };
-        Ok(self.until(due).max(self.gates.pause().unwrap_or_default()).min(self.settings.tick))
+        // one that is waiting for a permit isn't among those who wait: it may begin when there is one
+        Ok(self.until(due).min(self.gates.pause().map_or(Duration::MAX, |pause| pause.max(SHORTEST))))
     }
 
     /// Claims for all handlers that have room, as far as the gates let through; `waiting` says for whom. Who comes first
@@ -316,7 +321,7 @@ impl Dispatcher {
             let mut limit = free.min(self.gates.room(&gates, now));
             if taken > 0 && taken + limit > self.gates.room(&gates, now) {
                 // Those before may not take all that they were promised.
-                self.start(flights, now, &std::mem::take(&mut wants), None).await?;
+                self.start(flights, now, &std::mem::take(&mut wants), &[]).await?;
                 promised.clear();
                 limit = free.min(self.gates.room(&gates, now));
             }
@@ -326,16 +331,16 @@ impl Dispatcher {
                 waiting.push(route.want(limit));
             }
         }
-        self.start(flights, now, &wants, None).await.map(drop)
+        self.start(flights, now, &wants, &[]).await.map(drop)
     }
 
-    /// Claims what is wanted, and starts it, as a probe of a breaker or not; answers how many.
+    /// Claims what is wanted, and starts it, as a probe of these breakers; answers how many.
     async fn start(
         self: &Arc<Self>,
         flights: &mut Flights,
         now: Timestamp,
         wants: &[Want],
-        probe: Option<&str>,
+        probing: &[String],
     ) -> Result<usize, StoreError> {
         if wants.is_empty() {
             return Ok(0);
@@ -345,8 +350,7 @@ impl Dispatcher {
         for one in claimed {
             let Some(route) = self.routes.get(&one.delivery.handler) else { continue };
             self.gates.begin(&route.gates());
-            let probe = probe.map(str::to_owned);
-            let flight = flight::fly(Arc::clone(self), Arc::clone(route), one, probe);
+            let flight = flight::fly(Arc::clone(self), Arc::clone(route), one, probing.to_vec());
             flights.start(&route.handler.name, flight);
         }
         Ok(count)
@@ -358,29 +362,6 @@ impl Dispatcher {
             self.observer.breaker_changed(&breaker);
         }
         Ok(())
-    }
-
-    /// One delivery for each breaker whose time is over, if there is one that would go through it and nothing else is shut.
-    async fn probes(&self, now: Timestamp) -> Result<Vec<(String, Want)>, StoreError> {
-        let mut probes = Vec::new();
-        for probing in self.gates.to_probe(now) {
-            let through = |route: &&Arc<Route>| {
-                let gates = route.gates();
-                gates.contains(&probing.name.as_str())
-                    && gates.iter().all(|gate| *gate == probing.name || self.gates.is_closed(gate))
-            };
-            for route in self.routes.values().filter(through) {
-                let want = route.want(1);
-                let due = self.store.next_due(vec![want.clone()]).await?;
-                if due.is_some_and(|due| due <= now) {
-                    if self.gates.change(self.told(), probing.clone()).await? {
-                        probes.push((probing.name.clone(), want));
-                    }
-                    break;
-                }
-            }
-        }
-        Ok(probes)
     }
 
     fn until(&self, due: Option<Timestamp>) -> Duration {
@@ -437,6 +418,11 @@ fn gates(routes: &[Route], settings: &DispatchSettings) -> BTreeMap<String, Gate
     for name in [PORTABILLING, ESPF] {
         gates.insert(name.to_owned(), settings.portabilling.clone());
     }
+    // a slow start is a share of something: of what all of them may have in flight
+    let asking = routes.iter().filter(|route| !route.handler.fetch.is_empty()).count();
+    if let Some(gate) = gates.get_mut(PORTABILLING) {
+        gate.max_in_flight = gate.max_in_flight.min(settings.max_in_flight.saturating_mul(asking).max(1));
+    }
     gates
 }
 
@@ -447,9 +433,11 @@ impl fmt::Debug for Dispatcher {
     }
 }
 
+/// Shorter sleeps would be spinning.
+const SHORTEST: Duration = Duration::from_millis(5);
+
 /// How long to sleep: until `due`, but no longer than a tick, and never so short that it would spin.
 pub(crate) fn until(due: Option<Timestamp>, now: Timestamp, tick: Duration) -> Duration {
-    const SHORTEST: Duration = Duration::from_millis(5);
     match due.map(|due| Duration::try_from(due.duration_since(now))) {
         Some(Ok(pause)) => pause.clamp(SHORTEST.min(tick), tick),
         Some(Err(_)) => SHORTEST.min(tick),
@@ -476,8 +464,9 @@ impl Flights {
 
     /// Whether it is time to look for what nobody nudges for.
     fn looks_around(&mut self, now: Timestamp, every: Duration) -> bool {
-        let passed = self.looked_around.map(|last| Duration::try_from(now.duration_since(last)));
-        let due = passed.is_none_or(|passed| passed.is_ok_and(|passed| passed >= every));
+        let passed = self.looked_around.map(|last| Duration::try_from(now.duration_since(last)).ok());
+        // a clock that has stepped back says nothing of how long it is ago
+        let due = passed.is_none_or(|passed| passed.is_none_or(|passed| passed >= every));
         if due {
             self.looked_around = Some(now);
         }

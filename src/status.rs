@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::breaker::ESPF;
-use crate::delivery::due;
+use crate::delivery::{due, later};
 use crate::dispatch::{
     Clock, Gates, Health, Jitter, Observer, StorePause, Told, random_jitter, until, wall_clock,
 };
@@ -150,11 +150,12 @@ impl StatusWriter {
     /// Claims what there is room for, and starts it; answers how long to wait for more.
     async fn launch(self: &Arc<Self>, writes: &mut JoinSet<()>) -> Result<Duration, StoreError> {
         while writes.try_join_next().is_some() {}
-        let room = self.settings.max_in_flight.max(1).saturating_sub(writes.len());
+        let max = self.settings.max_in_flight.max(1);
         let shut = self.gates.as_ref().filter(|gates| !gates.is_closed(ESPF));
         let room = match shut {
-            Some(gates) if room > 0 => usize::from(self.probes(gates, (self.now)()).await?),
-            _ => room,
+            Some(_) if writes.len() >= max => 0,
+            Some(gates) => usize::from(self.probes(gates, (self.now)()).await?),
+            None => self.allowed(max).saturating_sub(writes.len()),
         };
         if room == 0 {
             return Ok(self.settings.tick);
@@ -170,6 +171,11 @@ impl StatusWriter {
         Ok(until(due, (self.now)(), self.settings.tick))
     }
 
+    /// How many may be written at a time now: after an outage it begins with one.
+    fn allowed(&self, max: usize) -> usize {
+        self.gates.as_ref().map_or(max, |gates| gates.allows(ESPF, max, (self.now)()))
+    }
+
     /// Whether PortaBilling has been left alone for long enough, and there is a status to try it with.
     async fn probes(&self, gates: &Gates, now: Timestamp) -> Result<bool, StoreError> {
         if self.store.next_status_due().await?.is_none_or(|due| due > now) {
@@ -183,22 +189,23 @@ impl StatusWriter {
         status.message = status.message.map(|message| cut(&message, self.settings.message_max).to_owned());
         let result = self.write_within_limit(&status).await;
         let now = (self.now)();
-        self.learn(&result, now).await;
+        let left_alone = self.learn(&result, now).await;
         let reason = result.as_ref().err().map(|error| error.reason.clone());
-        let end = end(result, &job, &self.settings.retry, (self.jitter)(), now);
+        let end = end(result, &job, &self.settings.retry, left_alone, (self.jitter)(), now);
         let again = matches!(end, StatusEnd::Retry { .. });
         self.keep(&job, end, now).await;
         self.observer.status_ended(&status, reason.as_deref(), again);
     }
 
-    /// What the write has shown of PortaBilling, for its breaker.
-    async fn learn(&self, result: &Result<(), SinkError>, now: Timestamp) {
-        let Some(gates) = &self.gates else { return };
+    /// What the write has shown of PortaBilling, for its breaker; answers whether it is to be left alone now.
+    async fn learn(&self, result: &Result<(), SinkError>, now: Timestamp) -> bool {
+        let Some(gates) = &self.gates else { return false };
         let health = match result {
             Err(SinkError { reason, outage: true, after, .. }) => Health::Unwell { reason, after: *after },
             _ => Health::Well,
         };
         gates.learn(self.told(), ESPF, health, now).await;
+        !gates.is_closed(ESPF)
     }
 
     /// Who is told of a breaker that changes.
@@ -247,22 +254,36 @@ impl fmt::Debug for StatusWriter {
 }
 
 /// What becomes of a write-back: pure, as [`crate::delivery::State::next`] is for deliveries.
+///
+/// An outage is no fault of the status. While PortaBilling is left alone (`left_alone`: its breaker isn't closed after this
+/// write) the write isn't counted and the horizon doesn't matter; otherwise the quick tries of the schedule are left to it
+/// whatever its age, which it may have spent waiting behind the breaker.
 pub fn end(
     result: Result<(), SinkError>,
     job: &StatusJob,
     schedule: &RetrySchedule,
+    left_alone: bool,
     jitter: f64,
     now: Timestamp,
 ) -> StatusEnd {
-    match result {
-        Ok(()) => StatusEnd::Written,
-        Err(SinkError { reason, retryable: false, .. }) => StatusEnd::GivenUp { reason },
-        Err(SinkError { reason, after, .. }) => {
-            match due(job.attempts.saturating_add(1), job.status.at, schedule, after, jitter, now) {
-                Some(at) => StatusEnd::Retry { at, reason },
-                None => StatusEnd::GivenUp { reason },
-            }
-        }
+    let SinkError { reason, retryable, outage, after } = match result {
+        Ok(()) => return StatusEnd::Written,
+        Err(error) => error,
+    };
+    if !retryable {
+        return StatusEnd::GivenUp { reason };
+    }
+    if outage && left_alone {
+        // it is the breaker that says when
+        let pause = schedule.first.max(after.unwrap_or_default().min(schedule.longest_pause()));
+        let at = later(now, pause).unwrap_or(now);
+        return StatusEnd::Retry { at, reason, counts: false };
+    }
+    let tries = job.attempts.saturating_add(1);
+    let since = if outage && tries < schedule.tries { now } else { job.status.at };
+    match due(tries, since, schedule, after, jitter, now) {
+        Some(at) => StatusEnd::Retry { at, reason, counts: true },
+        None => StatusEnd::GivenUp { reason },
     }
 }
 

@@ -258,8 +258,25 @@ pub struct StatusJob {
 #[allow(missing_docs)]
 pub enum StatusEnd {
     Written,
-    Retry { at: Timestamp, reason: String },
-    GivenUp { reason: String },
+    Retry {
+        at: Timestamp,
+        reason: String,
+        /// Whether it is one of [`StatusJob::attempts`]: not in an outage, which is no fault of the status.
+        counts: bool,
+    },
+    GivenUp {
+        reason: String,
+    },
+}
+
+impl StatusEnd {
+    /// Whether the write that has ended is one of [`StatusJob::attempts`].
+    pub fn counts(&self) -> bool {
+        match self {
+            Self::Retry { counts, .. } => *counts,
+            Self::Written | Self::GivenUp { .. } => true,
+        }
+    }
 }
 
 /// Which events to list: those that meet all that is given.

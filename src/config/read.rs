@@ -67,7 +67,7 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
         }
     };
     let intakes = intake::all(&root);
-    let connectors = connector::all(&root);
+    let connectors = connector::all(&root, dispatch.attempt_timeout);
     let names: Vec<&str> = connectors.keys().map(String::as_str).collect();
     let handlers = handler::all(&root, &names);
     if callback.is_none()

@@ -20,7 +20,8 @@ use std::time::Duration;
 pub struct Dispatch {
     /// The most deliveries under way at a time, per handler.
     pub max_in_flight: u64,
-    /// How long one attempt may take, PortaBilling's answers and the external system's included.
+    /// How long one attempt may take, PortaBilling's answers and the external system's included; longer than each connector's
+    /// own time-out.
     #[serde(serialize_with = "serialize_duration")]
     pub attempt_timeout: Duration,
     /// How often it looks for work by itself, should nothing have told it.

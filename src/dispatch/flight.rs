@@ -46,27 +46,44 @@ impl Drop for Through<'_> {
     }
 }
 
-pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Claimed, probe: Option<String>) {
+/// One attempt, which is the probe of the breakers that are named.
+pub(super) async fn fly(worker: Arc<Dispatcher>, route: Arc<Route>, claimed: Claimed, probing: Vec<String>) {
     let _through = Through { worker: &worker, route: &route };
     attempt_or_release(&worker, &route, claimed).await;
-    // If it hasn't shown anything, another may.
-    if let Some(name) = probe
-        && let Err(error) = worker.gates.give_up_probe(worker.told(), &name, (worker.now)()).await
-    {
-        worker.told().failed(&error);
+    // Of those that it has shown nothing of, another may.
+    for name in probing {
+        if let Err(error) = worker.gates.give_up_probe(worker.told(), &name, (worker.now)()).await {
+            worker.told().failed(&error);
+        }
     }
 }
 
 async fn attempt_or_release(worker: &Dispatcher, route: &Route, claimed: Claimed) {
-    if let Some(until) = worker.gates.open_until(&route.gates()) {
+    match worker.gates.open_until(&route.gates()) {
         // A breaker has opened since it was claimed.
-        match worker.store.release(claimed.delivery.id, claimed.claim, until).await {
-            Ok(()) | Err(StoreError::Overtaken(_)) => return,
-            // Then it is attempted after all, which is better than that nobody has it.
-            Err(error) => worker.store_failed("release", &error),
-        }
+        Some(until) => release(worker, &claimed, until).await,
+        None => attempt(worker, route, claimed).await,
     }
-    attempt(worker, route, claimed).await;
+}
+
+/// Gives it back, however long the store fails: it may have been given back although the answer was lost, so that another
+/// gateway has it, and two attempts of one subject would be under way at once. If this process dies first, it is as with any
+/// delivery in flight.
+async fn release(worker: &Dispatcher, claimed: &Claimed, until: Timestamp) {
+    let mut after_failure = worker.settings.store_pause;
+    loop {
+        match worker.store.release(claimed.delivery.id, claimed.claim, until).await {
+            // in the hands of nobody, or of somebody else
+            Ok(()) | Err(StoreError::Overtaken(_)) => return,
+            Err(error) => {
+                worker.store_failed("release", &error);
+                if matches!(error, StoreError::Rejected(_)) {
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(after_failure.next()).await;
+    }
 }
 
 async fn attempt(worker: &Dispatcher, route: &Route, claimed: Claimed) {
@@ -161,60 +178,104 @@ fn reason<'a>(state: &'a State, outcome: &'a Outcome) -> Option<&'a str> {
     }
 }
 
+/// What is known of an attempt wherever it is broken off.
+#[derive(Default)]
+struct Trail {
+    seen: Vec<(String, Seen)>,
+    /// Who is being asked, and since when.
+    asking: Option<(Asked, Instant)>,
+    enrich: Duration,
+    connect: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    PortaBilling,
+    System,
+}
+
+impl Trail {
+    fn ask(&mut self, whom: Asked) {
+        self.asking = Some((whom, Instant::now()));
+    }
+
+    /// Nobody is being asked any more; answers who was.
+    fn answered(&mut self) -> Option<Asked> {
+        let (whom, since) = self.asking.take()?;
+        match whom {
+            Asked::PortaBilling => self.enrich = since.elapsed(),
+            Asked::System => self.connect = since.elapsed(),
+        }
+        Some(whom)
+    }
+
+    /// The time is over: whoever was being asked is unwell.
+    fn hung(&mut self, route: &Route, limit: Duration) -> Outcome {
+        let after = format!("when the time for an attempt was over ({} s)", limit.as_secs());
+        let (gate, class, reason) = match self.answered() {
+            Some(Asked::PortaBilling) => {
+                let reason = format!("nothing from PortaBilling {after}; the external system was not asked");
+                (PORTABILLING, Failure::PortaBilling, reason)
+            }
+            Some(Asked::System) | None => {
+                let reason =
+                    format!("nothing from the external system {after}; it may have been carried out");
+                (route.gate.as_str(), Failure::Unreachable, reason)
+            }
+        };
+        self.seen.push((gate.to_owned(), Seen::Unwell { reason: reason.clone(), after: None }));
+        Outcome::Retry { class, reason, after: None }
+    }
+
+    fn ended(self, applied: Applied, pb_data: Option<Box<RawValue>>) -> Made {
+        let Self { seen, enrich, connect, .. } = self;
+        Made { applied, pb_data, enrich, connect, seen }
+    }
+}
+
 /// Fetches and applies, within the time that an attempt may take; a bug in a connector costs this attempt, not the worker.
 async fn make(worker: &Dispatcher, route: &Route, claimed: &Claimed) -> Made {
-    let attempt = AssertUnwindSafe(fetch_and_apply(worker, route, claimed)).catch_unwind();
+    let mut trail = Trail::default();
+    let attempt = AssertUnwindSafe(fetch_and_apply(worker, route, claimed, &mut trail)).catch_unwind();
     let limit = worker.settings.attempt_max;
-    match tokio::time::timeout(limit, attempt).await {
-        Ok(Ok(made)) => made,
-        Ok(Err(_)) => unmade(
-            Failure::Interrupted,
-            "a mistake in the gateway broke it off; it may have been carried out".into(),
-            None,
-        ),
-        Err(_) => unmade(
-            Failure::Unreachable,
-            format!("nothing after {} s; it may have been carried out", limit.as_secs()),
-            Some(limit),
-        ),
-    }
-}
-
-fn unmade(class: Failure, reason: String, took: Option<Duration>) -> Made {
-    let outcome = Outcome::Retry { class, reason, after: None };
-    Made {
-        applied: Applied { outcome, request: None, response: None },
-        pb_data: None,
-        enrich: Duration::ZERO,
-        connect: took.unwrap_or_default(),
-        seen: Vec::new(),
-    }
-}
-
-async fn fetch_and_apply(worker: &Dispatcher, route: &Route, claimed: &Claimed) -> Made {
-    let Claimed { delivery, claim, event, last } = claimed;
-    let fetch = &route.handler.fetch;
-    let mut seen = Vec::new();
-    let before = Instant::now();
-    let fetched = match fetch.as_slice() {
-        [] => Ok(None),
-        wanted => {
-            let fetched = worker.enrich.pb_data(event, wanted, last.as_deref(), (worker.now)()).await;
-            seen.push((PORTABILLING.to_owned(), seen_of_portabilling(&fetched)));
-            fetched
+    let outcome = match tokio::time::timeout(limit, attempt).await {
+        Ok(Ok((applied, pb_data))) => return trail.ended(applied, pb_data),
+        Ok(Err(_)) => {
+            trail.answered();
+            let reason = "a mistake in the gateway broke it off; it may have been carried out".to_owned();
+            Outcome::Retry { class: Failure::Interrupted, reason, after: None }
         }
+        Err(_) => trail.hung(route, limit),
     };
-    let enrich = before.elapsed();
-    let pb_data = match fetched {
-        Ok(pb_data) => pb_data,
-        Err(error) => {
-            let applied = Applied { outcome: without_data(error), request: None, response: None };
-            return Made { applied, pb_data: None, enrich, connect: Duration::ZERO, seen };
+    trail.ended(Applied { outcome, request: None, response: None }, None)
+}
+
+async fn fetch_and_apply(
+    worker: &Dispatcher,
+    route: &Route,
+    claimed: &Claimed,
+    trail: &mut Trail,
+) -> (Applied, Option<Box<RawValue>>) {
+    let Claimed { delivery, claim, event, last } = claimed;
+    let pb_data = match route.handler.fetch.as_slice() {
+        [] => None,
+        wanted => {
+            trail.ask(Asked::PortaBilling);
+            let fetched = worker.enrich.pb_data(event, wanted, last.as_deref(), (worker.now)()).await;
+            trail.answered();
+            trail.seen.push((PORTABILLING.to_owned(), seen_of_portabilling(&fetched)));
+            match fetched {
+                Ok(pb_data) => pb_data,
+                Err(error) => {
+                    let outcome = without_data(error);
+                    return (Applied { outcome, request: None, response: None }, None);
+                }
+            }
         }
     };
     let token = Token { delivery: delivery.id, claim: *claim };
     let callback = worker.callbacks.as_ref().map(|to| format!("{}/{}", to.url, to.tokens.write(token)));
-    let before = Instant::now();
+    trail.ask(Asked::System);
     let applied = route
         .connector
         .apply(Apply {
@@ -228,8 +289,9 @@ async fn fetch_and_apply(worker: &Dispatcher, route: &Route, claimed: &Claimed) 
             now: (worker.now)(),
         })
         .await;
-    seen.push((route.gate.clone(), seen_of(&applied.outcome)));
-    Made { applied, pb_data, enrich, connect: before.elapsed(), seen }
+    trail.answered();
+    trail.seen.push((route.gate.clone(), seen_of(&applied.outcome)));
+    (applied, pb_data)
 }
 
 fn seen_of_portabilling<T>(fetched: &Result<T, EnrichError>) -> Seen {

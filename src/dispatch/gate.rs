@@ -92,13 +92,15 @@ impl Gates {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Learns what the store says, another gateway may have said it. Answers what is new.
+    /// Learns what the store says, another gateway may have said it. Answers those that stand otherwise than before.
     pub(super) async fn refresh(&self, store: &dyn Store) -> Result<Vec<Breaker>, StoreError> {
         let kept = store.breakers().await?;
         let mut gates = self.lock();
-        let newer =
-            |breaker: &Breaker| gates.get_mut(&breaker.name).is_some_and(|gate| gate.learn(breaker.clone()));
-        Ok(kept.into_iter().filter(newer).collect())
+        let changed = |breaker: &Breaker| {
+            let gate = gates.get_mut(&breaker.name);
+            gate.and_then(|gate| gate.learn(breaker.clone())) == Some(Learnt::Changed)
+        };
+        Ok(kept.into_iter().filter(changed).collect())
     }
 
     /// How many more may begin through all of these now.
@@ -115,10 +117,21 @@ impl Gates {
         paces.filter_map(|gate| gate.pace.as_ref().map(Pace::pause)).filter(|pause| !pause.is_zero()).min()
     }
 
-    /// Those that are open, and whose time is over: a probe is due.
-    pub(super) fn to_probe(&self, now: Timestamp) -> Vec<Breaker> {
+    /// Of a way through these: those that a probe of it would test, half open, in the order given. None where all are
+    /// closed, and where it would come to one that is to be left alone yet.
+    pub(super) fn to_probe(&self, names: &[&str], now: Timestamp) -> Vec<Breaker> {
         let gates = self.lock();
-        gates.values().filter_map(|gate| gate.breaker.probing(&gate.settings.breaker, now)).collect()
+        let shut = names.iter().filter_map(|name| gates.get(*name));
+        let shut = shut.filter(|gate| gate.breaker.state != BreakerState::Closed);
+        let probing: Option<Vec<_>> =
+            shut.map(|gate| gate.breaker.probing(&gate.settings.breaker, now)).collect();
+        probing.unwrap_or_default()
+    }
+
+    /// How many may be in flight at a time through this one, of `max`: for those who count for themselves.
+    pub(crate) fn allows(&self, name: &str, max: usize, now: Timestamp) -> usize {
+        let gates = self.lock();
+        gates.get(name).map_or(max, |gate| gate.breaker.allows(max, &gate.settings.breaker, now))
     }
 
     pub(crate) fn is_closed(&self, name: &str) -> bool {
@@ -156,14 +169,15 @@ impl Gates {
         }
     }
 
-    /// A probe of this one came to nothing: the next who has something may try.
+    /// A probe of this one is over: if it has shown nothing, the next who has something may try, after a pause.
     pub(crate) async fn give_up_probe(
         &self,
         told: Told<'_>,
         name: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let change = self.lock().get(name).and_then(|gate| gate.breaker.unprobed(now));
+        let change =
+            self.lock().get(name).and_then(|gate| gate.breaker.unprobed(&gate.settings.breaker, now));
         match change {
             Some(change) => self.change(told, change).await.map(drop),
             None => Ok(()),
@@ -197,7 +211,7 @@ impl Gates {
 
     /// Takes the probe that is due for this one, if it is; answers whether whoever asks is to make it.
     pub(crate) async fn probe(&self, told: Told<'_>, name: &str, now: Timestamp) -> Result<bool, StoreError> {
-        match self.to_probe(now).into_iter().find(|breaker| breaker.name == name) {
+        match self.to_probe(&[name], now).pop() {
             Some(probing) => self.change(told, probing).await,
             None => Ok(false),
         }
@@ -210,25 +224,35 @@ impl Gates {
             self.refresh(told.store).await?;
             return Ok(false);
         }
-        let new = self.lock().get_mut(&breaker.name).is_some_and(|gate| gate.learn(breaker.clone()));
-        if new {
+        let learnt = self.lock().get_mut(&breaker.name).and_then(|gate| gate.learn(breaker.clone()));
+        if learnt == Some(Learnt::Changed) {
             told.observer.breaker_changed(&breaker);
         }
-        Ok(new)
+        Ok(learnt.is_some())
     }
 }
 
+/// What is new about a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Learnt {
+    /// It stands otherwise than before.
+    Changed,
+    /// It stands as it did: nothing to tell anybody of.
+    Noted,
+}
+
 impl Gate {
-    /// Answers whether it was new.
-    fn learn(&mut self, breaker: Breaker) -> bool {
-        let newer = breaker.version > self.breaker.version;
-        if newer {
-            if breaker.state != self.breaker.state {
-                self.failures = 0;
-            }
-            self.breaker = breaker;
+    /// Answers what was new; none: it was known.
+    fn learn(&mut self, breaker: Breaker) -> Option<Learnt> {
+        if breaker.version <= self.breaker.version {
+            return None;
         }
-        newer
+        let changed = breaker.state != self.breaker.state;
+        if changed {
+            self.failures = 0;
+        }
+        self.breaker = breaker;
+        Some(if changed { Learnt::Changed } else { Learnt::Noted })
     }
 
     fn room(&mut self, now: Timestamp) -> usize {

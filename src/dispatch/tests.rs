@@ -5,9 +5,11 @@
 mod attempts;
 mod callbacks;
 mod gates;
+mod hangs;
 mod lives;
 mod order;
 mod outages;
+mod probes;
 mod statuses;
 
 use std::path::Path;
@@ -118,19 +120,23 @@ impl Observer for Watch {
     }
 }
 
-/// A store whose `record` fails for a while.
+/// A store whose `record` fails for a while, and the answers of whose `release` get lost for a while.
 struct Flaky {
     store: Arc<dyn Store>,
     failures: AtomicUsize,
+    lost_releases: AtomicUsize,
+}
+
+fn one_less(left: &AtomicUsize) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 #[async_trait]
 impl Store for Flaky {
     async fn record(&self, record: Record) -> Result<(), StoreError> {
-        let left = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        match left {
-            Ok(_) => Err(StoreError::Failed("disk full".into())),
-            Err(_) => self.store.record(record).await,
+        match one_less(&self.failures) {
+            true => Err(StoreError::Failed("disk full".into())),
+            false => self.store.record(record).await,
         }
     }
     async fn accept(&self, event: Event, handlers: Vec<Subscription>) -> Result<Accepted, StoreError> {
@@ -146,7 +152,11 @@ impl Store for Flaky {
         self.store.next_due(wants).await
     }
     async fn release(&self, delivery: DeliveryId, claim: u32, due: Timestamp) -> Result<(), StoreError> {
-        self.store.release(delivery, claim, due).await
+        let released = self.store.release(delivery, claim, due).await;
+        match one_less(&self.lost_releases) {
+            true => Err(StoreError::Failed("the connection was cut".into())),
+            false => released,
+        }
     }
     async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
         self.store.settle(settle).await
@@ -212,6 +222,13 @@ struct Running {
 impl Running {
     async fn ended(&mut self) -> Ended {
         soon(self.ended.recv()).await.expect("an attempt")
+    }
+
+    fn of(mut worker: Dispatcher) -> Self {
+        let (watch, ended) = mpsc::unbounded_channel();
+        worker.observer = Arc::new(Watch(watch));
+        let stop = CancellationToken::new();
+        Self { ended, stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
     }
 
     async fn stop(self) {
@@ -303,11 +320,7 @@ impl Bench {
     }
 
     fn run(&self, handlers: Vec<Handler>) -> Running {
-        let mut worker = self.worker(handlers);
-        let (watch, ended) = mpsc::unbounded_channel();
-        worker.observer = Arc::new(Watch(watch));
-        let stop = CancellationToken::new();
-        Running { ended, stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
+        Running::of(self.worker(handlers))
     }
 
     /// Whether nobody is called, though somebody looks.

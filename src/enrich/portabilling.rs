@@ -9,8 +9,9 @@ use portabilling::access_policy::{GetAccessPolicyInfo, GetAccessPolicyInfoReques
 use portabilling::account::{
     GetAccountInfo, GetAccountInfoRequest, GetFullVDCounterInfoRequest, GetFullVdCounterInfo,
 };
-use portabilling::client::{Cause, Client, Error};
+use portabilling::client::{Client, Error};
 use portabilling::customer::{GetCustomerInfo, GetCustomerInfoRequest};
+use portabilling::fault::Class;
 use portabilling::product::{GetProductInfo, GetProductInfoRequest};
 use portabilling::sim_card::{GetCardInfo, GetCardInfoRequest};
 use portabilling::types::{
@@ -224,7 +225,7 @@ impl Enrich for PortaBilling {
             return Ok(None);
         }
         let question = Question { since: event.received_at, now };
-        let mut members = self.ask(event, fetch, question).await.map_err(|error| failed(&error))?;
+        let mut members = self.ask(event, fetch, question).await.map_err(|error| unserved(&error))?;
         let last: Map<String, Value> =
             last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         if fetch.contains(&Fetch::PrevSimInfo) {
@@ -311,15 +312,30 @@ impl Named {
     }
 }
 
+/// What a failed question of a delivery means.
+///
+/// A right that is lacking is the API user's, whatever was asked: what may be seen of objects depends on the realm, and one
+/// that may not be seen is left out of the answer. So nobody is served until somebody gives the right, and that is an outage.
+fn unserved(error: &Error) -> EnrichError {
+    let failed = failed(error);
+    let lacks_right = error.class() == Some(Class::Permission);
+    EnrichError { retryable: failed.retryable || lacks_right, outage: failed.outage || lacks_right, ..failed }
+}
+
+/// What a failed question means. Here a right that is lacking is the asker's own concern: a list that a walk may not have
+/// must not hold up deliveries, which ask for nothing of it.
 pub(super) fn failed(error: &Error) -> EnrichError {
-    let after = match &error.cause {
-        Cause::LoginPause(left, _) => Some(*left),
-        _ => None,
+    let advice = match error.class() {
+        Some(Class::Permission) => {
+            let (service, method) = (error.service, error.method);
+            format!("; the API user lacks the right to {service}/{method}: give it in PortaBilling")
+        }
+        _ => String::new(),
     };
     EnrichError {
-        reason: format!("PortaBilling: {}", chain(error)),
+        reason: format!("PortaBilling: {}{advice}", chain(error)),
         retryable: error.may_work_later(),
         outage: error.is_outage(),
-        after,
+        after: error.retry_after(),
     }
 }

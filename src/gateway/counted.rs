@@ -69,7 +69,7 @@ impl Observer for Counted {
                 tracing::info!(breaker = name, "one delivery tries whether it is well again")
             }
             BreakerState::Closed => {
-                tracing::warn!(breaker = name, "it is well again; the backlog resumes gently")
+                tracing::warn!(breaker = name, "it is asked again; the backlog resumes gently")
             }
         }
     }

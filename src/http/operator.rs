@@ -16,10 +16,12 @@
 //! | `POST /api/v1/reconcile` | `{"handler": "…", "dry_run": true, "rate": 20, "resume": false}`: compare all accounts, or customers, with what was delivered |
 //! | `GET /api/v1/reconcile`, `POST /api/v1/reconcile/stop` | how far that is; `{"handler": "…"}` |
 //! | `GET /api/v1/breakers` | the circuit breakers |
+//! | `POST /api/v1/breakers/close` | `{"name": "connector:hlr"}`: closes it by hand |
 //! | `GET /api/v1/backlog` | how many deliveries are in which state, per handler |
 //!
 //! The names of members in [`view`] are part of the API. There is no authentication yet: keep it on the local machine.
 
+mod breakers;
 pub mod control;
 mod reconcile;
 pub mod view;
@@ -84,6 +86,7 @@ impl Operator {
             .route("/metrics", get(metrics))
             .route("/api/v1/events", get(events))
             .route("/api/v1/events/{id}", get(event))
+            .merge(breakers::routes())
             .merge(control::routes())
             .merge(reconcile::routes())
             .fallback(nothing)

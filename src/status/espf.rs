@@ -1,7 +1,7 @@
 //! Statuses by PortaBilling's ESPF API.
 
 use async_trait::async_trait;
-use portabilling::client::{AccountStatus, Cause, Client};
+use portabilling::client::{AccountStatus, Client};
 
 use super::{SinkError, StatusSink};
 use crate::chain::chain;
@@ -32,10 +32,7 @@ impl StatusSink for EspfApi {
             reason: chain(&error),
             retryable: error.may_work_later(),
             outage: error.is_outage(),
-            after: match &error.cause {
-                Cause::LoginPause(left, _) => Some(*left),
-                _ => None,
-            },
+            after: error.retry_after(),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The writer over a real store, with a PortaBilling that answers when the test says so.
 
+mod outages;
+
 use std::sync::Mutex;
 
 use jiff::SignedDuration;
@@ -39,11 +41,11 @@ fn a_message_is_cut_between_characters() {
 fn how_a_write_back_ends() {
     let schedule = StatusSettings::default().retry;
     let day = 24 * 3600;
-    let retry_at = |result, attempts, now| match end(result, &job(attempts), &schedule, 0.0, at(now)) {
+    let retry_at = |result, attempts, now| match end(result, &job(attempts), &schedule, false, 0.0, at(now)) {
         StatusEnd::Retry { at: due, .. } => Some(due.duration_since(at(now)).as_secs()),
         StatusEnd::Written | StatusEnd::GivenUp { .. } => None,
     };
-    assert!(matches!(end(Ok(()), &job(0), &schedule, 0.0, at(1)), StatusEnd::Written));
+    assert!(matches!(end(Ok(()), &job(0), &schedule, false, 0.0, at(1)), StatusEnd::Written));
     assert_eq!(retry_at(Err(down()), 0, 1), Some(5));
     assert_eq!(retry_at(Err(down()), 1, 1), Some(10));
     assert_eq!(retry_at(Err(down()), 20, 1), Some(600));
@@ -51,8 +53,15 @@ fn how_a_write_back_ends() {
     let later = SinkError { after: Some(Duration::from_secs(99)), ..down() };
     assert_eq!(retry_at(Err(later), 0, 1), Some(99));
     assert_eq!(retry_at(Err(down()), 60, 3 * day), None, "after three days it is given up");
+    let outage = SinkError { outage: true, ..down() };
+    assert_eq!(retry_at(Err(outage.clone()), 0, 7 * day), Some(5), "it may have waited behind the breaker");
+    assert_eq!(retry_at(Err(outage.clone()), 60, 7 * day), None, "but not for ever");
+    match end(Err(outage), &job(60), &schedule, true, 0.0, at(7 * day)) {
+        StatusEnd::Retry { at: due, counts: false, .. } => assert_eq!(due, at(7 * day + 5)),
+        other => panic!("{other:?}"),
+    }
     let refused = SinkError { retryable: false, ..down() };
-    assert!(matches!(end(Err(refused), &job(0), &schedule, 0.0, at(1)), StatusEnd::GivenUp { .. }));
+    assert!(matches!(end(Err(refused), &job(0), &schedule, false, 0.0, at(1)), StatusEnd::GivenUp { .. }));
 }
 
 /// A PortaBilling that answers when the test says so.

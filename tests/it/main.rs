@@ -11,6 +11,7 @@ mod harness;
 mod intake;
 mod moves;
 mod operator;
+mod patience;
 mod peers;
 mod portabilling;
 mod reconcile;

@@ -1,6 +1,8 @@
 //! What the operator sees.
 
 use serde_json::{Value, json};
+use soapstone::breaker::{Breaker, BreakerSettings, BreakerState};
+use soapstone::store::Store as _;
 
 use crate::harness::{Gateway, Setting, request};
 
@@ -115,4 +117,35 @@ async fn what_is_not_there_or_wrong_is_an_error_in_json() {
     assert_eq!(answer.status, 405);
     gateway.store.down();
     assert_eq!(gateway.ask("/api/v1/events").await.0, 503);
+}
+
+#[tokio::test]
+async fn a_breaker_is_closed_by_hand() {
+    let gateway = Gateway::start().await;
+    let settings = BreakerSettings { failures: 1, ..BreakerSettings::default() };
+    let now = jiff::Timestamp::now();
+    let open = Breaker::closed("connector:hlr").failed(1, "down", None, &settings, now).unwrap();
+    assert!(gateway.store.put_breaker(open).await.unwrap());
+
+    let close = |name: &str| {
+        let (url, name) = (format!("http://{}", gateway.operator), name.to_owned());
+        tokio::task::spawn_blocking(move || {
+            std::process::Command::new(env!("CARGO_BIN_EXE_soapstone"))
+                .args(["breaker", "close", &name, "--operator", &url])
+                .env_remove("SOAPSTONE_CONFIG")
+                .output()
+                .unwrap()
+        })
+    };
+    let output = close("connector:hlr").await.unwrap();
+    assert!(output.stdout.starts_with(b"closed; the backlog resumes gently"), "{output:?}");
+    let breaker = gateway.store.breakers().await.unwrap().remove(0);
+    assert_eq!((breaker.state, breaker.openings, breaker.version), (BreakerState::Closed, 0, 2));
+
+    let output = close("connector:hlr").await.unwrap();
+    assert_eq!((output.status.code(), output.stdout), (Some(0), b"that is closed already\n".to_vec()));
+    let output = close("connector:hrl").await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(said.contains("those that have: connector:hlr"), "{said}");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::super::reader::{Section, Value};
+use super::super::units::format_duration;
 use super::super::{
     CallbackSettings, ConnectorSettings, HeaderText, HttpConnectorSettings, Secret, defaults,
 };
@@ -13,7 +14,9 @@ use super::{HOUR, MIB, MILLISECOND, need_url};
 use crate::breaker::BreakerSettings;
 
 /// By name; none for one that is there and wrong, so that a handler that names it isn't wrong too.
-pub(super) fn all(root: &Section<'_>) -> BTreeMap<String, Option<ConnectorSettings>> {
+///
+/// `attempt` is how long an attempt may take in all.
+pub(super) fn all(root: &Section<'_>, attempt: Duration) -> BTreeMap<String, Option<ConnectorSettings>> {
     let Some(value) = root.get("connector") else { return BTreeMap::new() };
     if value.value.is_array() {
         root.problem(value.at, "[[connector]] is a list", "write [connector.NAME]");
@@ -24,17 +27,34 @@ pub(super) fn all(root: &Section<'_>) -> BTreeMap<String, Option<ConnectorSettin
         .entries()
         .map(|(name, _, value)| {
             let section = sections.section_of(&format!("[connector.{name}]"), name, value);
-            (name.to_owned(), section.and_then(|section| one(&section)))
+            (name.to_owned(), section.and_then(|section| one(&section, attempt)))
         })
         .collect()
 }
 
-fn one(section: &Section<'_>) -> Option<ConnectorSettings> {
+fn one(section: &Section<'_>, attempt: Duration) -> Option<ConnectorSettings> {
     let kind =
         section.need("type", "\"http\"").and_then(|value| section.choice_of("type", value, &[("http", ())]));
     let settings = http(section);
+    if let Some(settings) = &settings {
+        within(section, settings.timeout, attempt);
+    }
     section.finish();
     kind.and(settings).map(ConnectorSettings::Http)
+}
+
+/// An attempt that is broken off from outside knows neither what was sent nor whether an answer was on its way.
+fn within(section: &Section<'_>, timeout: Duration, attempt: Duration) {
+    if timeout < attempt {
+        return;
+    }
+    let at = section.get("timeout").map_or(section.at, |value| value.at);
+    let (timeout, attempt) = (format_duration(timeout), format_duration(attempt));
+    let what =
+        format!("`timeout` in {} ({timeout}) isn't shorter than `attempt_timeout` ({attempt})", section.name);
+    let remedy =
+        "make it shorter, or `attempt_timeout` in [dispatch] longer: an attempt also asks PortaBilling";
+    section.problem(at, what, remedy);
 }
 
 fn http(section: &Section<'_>) -> Option<HttpConnectorSettings> {

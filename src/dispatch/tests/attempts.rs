@@ -78,7 +78,7 @@ async fn a_bug_or_a_silence_costs_one_attempt() {
     assert_eq!(running.ended().await.attempt, 2);
     let detail = bench.store.event(id).await.expect("an answer").expect("the event");
     let reasons: Vec<_> = detail.deliveries[0].1.iter().filter_map(|one| one.outcome.reason()).collect();
-    assert!(reasons[0].contains("nothing after"), "{reasons:?}");
+    assert!(reasons[0].contains("nothing from the external system"), "{reasons:?}");
     assert!(reasons[1].contains("mistake in the gateway"), "{reasons:?}");
     running.stop().await;
 }
@@ -86,7 +86,11 @@ async fn a_bug_or_a_silence_costs_one_attempt() {
 #[tokio::test]
 async fn an_outcome_is_not_lost_while_the_store_fails() {
     let mut bench = Bench::new();
-    let flaky = Arc::new(Flaky { store: bench.store.clone(), failures: AtomicUsize::new(3) });
+    let flaky = Arc::new(Flaky {
+        store: bench.store.clone(),
+        failures: AtomicUsize::new(3),
+        lost_releases: AtomicUsize::new(0),
+    });
     bench.store = flaky.clone();
     let mut running = bench.run(vec![handler("hss")]);
     bench.accept(1, 7, &["hss"]).await;
@@ -95,4 +99,31 @@ async fn an_outcome_is_not_lost_while_the_store_fails() {
     assert_eq!(flaky.failures.load(Ordering::SeqCst), 0);
     assert!(bench.calls.try_recv().is_err(), "asked once only");
     assert_eq!(bench.store.backlog().await.expect("an answer")[0].delivered, 1);
+}
+
+#[tokio::test]
+async fn what_was_given_back_is_not_attempted_though_the_answer_to_that_got_lost() {
+    let mut bench = Bench::new();
+    bench.settings.connectors = gates::fragile();
+    let flaky = Arc::new(Flaky {
+        store: bench.store.clone(),
+        failures: AtomicUsize::new(0),
+        lost_releases: AtomicUsize::new(2),
+    });
+    bench.store = flaky.clone();
+    let worker = Arc::new(bench.worker(vec![handler("hss")]));
+    bench.accept(1, 7, &["hss"]).await;
+    let route = Arc::clone(&worker.routes["hss"]);
+    let claimed = bench.store.claim(bench.now(), vec![route.want(1)]).await.expect("claimed").remove(0);
+    // between the claim and the attempt the breaker opens
+    for _ in 0..3 {
+        let unwell = Health::Unwell { reason: "down", after: None };
+        worker.gates.learn(worker.told(), "connector:fake", unwell, bench.now()).await;
+    }
+    soon(flight::fly(worker, route, claimed, Vec::new())).await;
+    assert!(bench.calls.try_recv().is_err(), "another gateway may have it by now");
+    assert_eq!(flaky.lost_releases.load(Ordering::SeqCst), 0);
+    let until = bench.now() + SignedDuration::from_secs(30);
+    let wanted = vec![Want { handler: "hss".into(), connector: "fake".into(), limit: 1 }];
+    assert_eq!(bench.store.next_due(wanted).await.expect("an answer"), Some(until));
 }

@@ -3,6 +3,7 @@
 //! The worker is driven step by step: it looks, what it started ends, and the clock goes to where there is something to do.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use super::gates::unreachable;
 use super::*;
@@ -24,11 +25,11 @@ impl Connector for Scripted {
     }
 }
 
-/// A PortaBilling that is down until then.
-struct DownUntil(Timestamp, AtomicUsize);
+/// A PortaBilling that is down for a while, and how often it was asked meanwhile.
+struct Down(Range<i64>, AtomicUsize);
 
 #[async_trait]
-impl Enrich for DownUntil {
+impl Enrich for Down {
     async fn pb_data(
         &self,
         _: &Event,
@@ -36,9 +37,11 @@ impl Enrich for DownUntil {
         _: Option<&str>,
         now: Timestamp,
     ) -> Result<Option<Box<RawValue>>, EnrichError> {
-        self.1.fetch_add(1, Ordering::SeqCst);
-        match now < self.0 {
-            true => Err(EnrichError { reason: "down".into(), retryable: true, outage: true, after: None }),
+        match self.0.contains(&seconds(now)) {
+            true => {
+                self.1.fetch_add(1, Ordering::SeqCst);
+                Err(EnrichError { reason: "down".into(), retryable: true, outage: true, after: None })
+            }
             false => Ok(Some(RawValue::from_string("{}".into()).expect("JSON"))),
         }
     }
@@ -54,6 +57,8 @@ struct Account {
     during: usize,
     /// The most requests to it within ten seconds while it was down.
     burst: usize,
+    /// Questions to PortaBilling while it was down.
+    billing: usize,
     /// The most attempts that a delivery took, and the most that its schedule counted.
     attempts: u32,
     tries: u32,
@@ -68,7 +73,8 @@ struct Outage {
     /// An event comes every so many seconds, as long as it lasts.
     every: i64,
     script: fn(i64) -> Outcome,
-    billing_down: bool,
+    /// When PortaBilling is down.
+    billing_down: Range<i64>,
 }
 
 fn seconds(time: Timestamp) -> i64 {
@@ -80,13 +86,12 @@ async fn suffer(outage: &Outage) -> Account {
     let script = outage.script;
     let connector =
         Arc::new(Scripted { script: Box::new(move |now| script(seconds(now))), asked: Mutex::default() });
-    let billing_up = if outage.billing_down { outage.seconds } else { 0 };
-    let billing = DownUntil(start_of_time() + SignedDuration::from_secs(billing_up), AtomicUsize::new(0));
+    let billing = Arc::new(Down(outage.billing_down.clone(), AtomicUsize::new(0)));
     let fetching = Handler { fetch: vec![Fetch::AccountInfo], ..handler("hss") };
     let settings =
         DispatchSettings { tick: Duration::from_secs(60), announce: false, ..DispatchSettings::default() };
     let routes = vec![Route::new(fetching, connector.clone())];
-    let mut worker = Dispatcher::new(bench.store.clone(), Arc::new(billing), routes, settings);
+    let mut worker = Dispatcher::new(bench.store.clone(), billing.clone(), routes, settings);
     worker.now = bench.clock();
     worker.jitter = Arc::new(|| 0.5);
     let worker = Arc::new(worker);
@@ -111,7 +116,8 @@ async fn suffer(outage: &Outage) -> Account {
         }
         assert!(seconds(bench.now()) < outage.seconds + 7 * 24 * 3600, "{}: it doesn't recover", outage.name);
     }
-    account(outage, &bench, &connector, total).await
+    let billing = billing.1.load(Ordering::SeqCst);
+    Account { billing, ..account(outage, &bench, &connector, total).await }
 }
 
 async fn waiting(bench: &Bench) -> u64 {
@@ -138,6 +144,7 @@ async fn account(outage: &Outage, bench: &Bench, connector: &Scripted, events: i
         parked: backlog.parked,
         during: during.len(),
         burst: burst.max().unwrap_or(0),
+        billing: 0,
         attempts,
         tries,
         drained_in: (seconds(bench.now()) - outage.seconds).max(0),
@@ -151,27 +158,41 @@ fn down() -> Outcome {
 const HOUR: i64 = 3600;
 const WEEK: i64 = 7 * 24 * HOUR;
 
-const OUTAGES: [Outage; 5] = [
+const OUTAGES: [Outage; 7] = [
+    Outage {
+        name: "both, PortaBilling for longer",
+        seconds: HOUR,
+        every: 4,
+        script: |at| if at < HOUR / 2 { down() } else { Outcome::Delivered },
+        billing_down: 120..HOUR,
+    },
+    Outage {
+        name: "both, the external system longer",
+        seconds: HOUR,
+        every: 4,
+        script: |at| if at < HOUR { down() } else { Outcome::Delivered },
+        billing_down: 120..HOUR / 2,
+    },
     Outage {
         name: "down for a week",
         seconds: WEEK,
         every: 300,
         script: |at| if at < WEEK { down() } else { Outcome::Delivered },
-        billing_down: false,
+        billing_down: 0..0,
     },
     Outage {
         name: "PortaBilling down for an hour",
         seconds: HOUR,
         every: 4,
         script: |_| Outcome::Delivered,
-        billing_down: true,
+        billing_down: 0..HOUR,
     },
     Outage {
         name: "flapping every two minutes",
         seconds: 2 * HOUR,
         every: 4,
         script: |at| if at < 2 * HOUR && at / 120 % 2 == 0 { down() } else { Outcome::Delivered },
-        billing_down: false,
+        billing_down: 0..0,
     },
     Outage {
         name: "429 with Retry-After: 30",
@@ -185,7 +206,7 @@ const OUTAGES: [Outage; 5] = [
             },
             false => Outcome::Delivered,
         },
-        billing_down: false,
+        billing_down: 0..0,
     },
     Outage {
         name: "every third request fails",
@@ -195,20 +216,21 @@ const OUTAGES: [Outage; 5] = [
             true => Outcome::Retry { class: Failure::Failed, reason: "500".into(), after: None },
             false => Outcome::Delivered,
         },
-        billing_down: false,
+        billing_down: 0..0,
     },
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn outages_of_every_kind_lose_nothing_raise_no_storm_and_end_by_themselves() {
     let mut table = format!(
-        "{:<30} {:>7} {:>9} {:>6} {:>13} {:>11} {:>8} {:>5} {:>12}\n",
+        "{:<32} {:>7} {:>9} {:>6} {:>15} {:>11} {:>12} {:>8} {:>5} {:>12}\n",
         "outage",
         "events",
         "delivered",
         "parked",
         "asked meanwhile",
         "burst/10 s",
+        "PortaBilling",
         "attempts",
         "tries",
         "drained in s"
@@ -217,19 +239,24 @@ async fn outages_of_every_kind_lose_nothing_raise_no_storm_and_end_by_themselves
         let account = suffer(outage).await;
         let _ = writeln!(
             table,
-            "{:<30} {:>7} {:>9} {:>6} {:>15} {:>11} {:>8} {:>5} {:>12}",
+            "{:<32} {:>7} {:>9} {:>6} {:>15} {:>11} {:>12} {:>8} {:>5} {:>12}",
             outage.name,
             account.events,
             account.delivered,
             account.parked,
             account.during,
             account.burst,
+            account.billing,
             account.attempts,
             account.tries,
             account.drained_in
         );
         assert_eq!((account.delivered, account.parked), (account.events, 0), "{}", outage.name);
         assert!(account.drained_in <= 1800, "{}: {account:?}", outage.name);
+        assert!(
+            account.billing <= 42 + 10,
+            "ten that open it beside what is in flight, then probes: {account:?}"
+        );
         if outage.name == "down for a week" {
             // ten that open it, then probes ten minutes apart
             assert!(account.during <= 30 + usize::try_from(WEEK / 600).expect("few"), "{account:?}");

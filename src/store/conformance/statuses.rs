@@ -23,7 +23,7 @@ pub(crate) async fn while_a_status_is_being_written_a_newer_one_waits_and_then_g
     bench.store().put_status(status(StatusValue::Ok, 2)).await.expect("put");
     assert!(bench.store().claim_statuses(at(9), 9).await.expect("claimed").is_empty(), "one at a time");
     assert_eq!(bench.store().next_status_due().await.expect("an answer"), None);
-    let retry = StatusEnd::Retry { at: at(600), reason: "down".into() };
+    let retry = StatusEnd::Retry { at: at(600), reason: "down".into(), counts: true };
     bench.store().finish_status(&old, retry, at(3)).await.expect("finished");
     let new = bench.store().claim_statuses(at(9), 9).await.expect("claimed").remove(0);
     assert_eq!(new.status.value, StatusValue::Ok);
@@ -39,13 +39,17 @@ pub(crate) async fn a_status_that_could_not_be_written_comes_again_or_is_given_u
     bench.reopen(at(2)).await;
     let job2 = bench.store().claim_statuses(at(2), 9).await.expect("claimed").remove(0);
     assert_eq!((job.version, job.attempts), (job2.version, job2.attempts));
-    let retry = StatusEnd::Retry { at: at(60), reason: "down".into() };
+    let retry = StatusEnd::Retry { at: at(60), reason: "down".into(), counts: true };
     bench.store().finish_status(&job2, retry, at(3)).await.expect("finished");
     assert!(bench.store().claim_statuses(at(59), 9).await.expect("claimed").is_empty());
     let job3 = bench.store().claim_statuses(at(60), 9).await.expect("claimed").remove(0);
     assert_eq!(job3.attempts, 1);
+    let outage = StatusEnd::Retry { at: at(70), reason: "down".into(), counts: false };
+    bench.store().finish_status(&job3, outage, at(61)).await.expect("finished");
+    let job4 = bench.store().claim_statuses(at(70), 9).await.expect("claimed").remove(0);
+    assert_eq!(job4.attempts, 1, "an outage isn't counted");
     let end = StatusEnd::GivenUp { reason: "no such account".into() };
-    bench.store().finish_status(&job3, end, at(61)).await.expect("finished");
+    bench.store().finish_status(&job4, end, at(71)).await.expect("finished");
     assert_eq!(bench.store().next_status_due().await.expect("an answer"), None);
 }
 

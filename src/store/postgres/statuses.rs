@@ -115,7 +115,7 @@ fn job(row: &tokio_postgres::Row) -> Result<StatusJob, Fault> {
 const FINISH: &str = "\
     UPDATE status SET writing = NULL, gateway = NULL, taken = NULL,
         due        = CASE WHEN version = $3 THEN $4 ELSE due END,
-        attempts   = CASE WHEN version = $3 THEN attempts + 1 ELSE attempts END,
+        attempts   = CASE WHEN version = $3 THEN attempts + $8 ELSE attempts END,
         reason     = CASE WHEN version = $3 THEN $5 ELSE reason END,
         written_at = coalesce($6, written_at)
     WHERE i_account = $1 AND service_group = $2 AND writing = $3 AND gateway = $7";
@@ -129,12 +129,16 @@ pub(super) async fn finish(
 ) -> Result<(), Fault> {
     let (due, reason, written_at) = match end {
         StatusEnd::Written => (None, None, Some(micros(now))),
-        StatusEnd::Retry { at, reason } => (Some(micros(*at)), Some(text(reason)), None),
+        StatusEnd::Retry { at, reason, .. } => (Some(micros(*at)), Some(text(reason)), None),
         StatusEnd::GivenUp { reason } => (None, Some(text(reason)), None),
     };
     let Status { i_account, group, .. } = &job.status;
+    let counted = i32::from(end.counts());
     session
-        .write(FINISH, &[i_account, &text(group), &job.version, &due, &reason, &written_at, &gateway])
+        .write(
+            FINISH,
+            &[i_account, &text(group), &job.version, &due, &reason, &written_at, &gateway, &counted],
+        )
         .await?;
     Ok(())
 }

@@ -58,7 +58,7 @@ pub(super) fn claim(db: &Connection, now: Timestamp, limit: usize) -> Result<Vec
 const FINISH: &str = "\
     UPDATE status SET writing = NULL,
         due        = CASE WHEN version = ?3 THEN ?4 ELSE due END,
-        attempts   = CASE WHEN version = ?3 THEN attempts + 1 ELSE attempts END,
+        attempts   = CASE WHEN version = ?3 THEN attempts + ?7 ELSE attempts END,
         reason     = CASE WHEN version = ?3 THEN ?5 ELSE reason END,
         written_at = coalesce(?6, written_at)
     WHERE i_account = ?1 AND service_group = ?2 AND writing = ?3";
@@ -71,7 +71,7 @@ pub(super) fn finish(
 ) -> Result<(), StoreError> {
     let (due, reason, written_at) = match end {
         StatusEnd::Written => (None, None, Some(row::micros(now))),
-        StatusEnd::Retry { at, reason } => (Some(row::micros(*at)), Some(reason), None),
+        StatusEnd::Retry { at, reason, .. } => (Some(row::micros(*at)), Some(reason), None),
         StatusEnd::GivenUp { reason } => (None, Some(reason), None),
     };
     db.prepare_cached(FINISH)?.execute(params![
@@ -80,7 +80,8 @@ pub(super) fn finish(
         job.version,
         due,
         reason,
-        written_at
+        written_at,
+        i64::from(end.counts())
     ])?;
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! A call over any transport: one request out, one answer or fault in, and for every failure who is to blame.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
 
@@ -65,7 +68,9 @@ pub enum CallError<D = Nothing> {
         #[source]
         error: ReadError,
         /// The beginning of the answer, for the operator; at most [`RAW_LIMIT`] bytes.
-        raw: String,
+        raw: Box<str>,
+        /// How long the server, or a proxy before it, asks to be left alone: see [`retry_after`].
+        retry_after: Option<Duration>,
     },
     /// The server has answered with a fault.
     #[error("fault {0}")]
@@ -79,6 +84,37 @@ pub struct Reply<T> {
     pub answer: T,
     /// Those of the declared header blocks that it has.
     pub headers: Headers,
+}
+
+/// How long a server asks to be left alone, in seconds or until a date: what `Retry-After` says beside 429 and 503
+/// (RFC 9110 §10.2.3, RFC 6585 §4). Not bounded: whoever heeds it should.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use http::{HeaderMap, StatusCode};
+/// use soapstone_soap::retry_after;
+///
+/// let now = "2026-01-02T03:04:05Z".parse().expect("a time");
+/// let mut headers = HeaderMap::new();
+/// headers.insert("retry-after", "Fri, 02 Jan 2026 03:05:00 GMT".parse().expect("a value"));
+/// let asked = |status| retry_after(status, &headers, now);
+/// assert_eq!(asked(StatusCode::SERVICE_UNAVAILABLE), Some(Duration::from_secs(55)));
+/// assert_eq!(asked(StatusCode::INTERNAL_SERVER_ERROR), None);
+/// ```
+pub fn retry_after(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    static PARSER: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = PARSER.parse_timestamp(text).ok()?;
+            Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+        }
+    }
 }
 
 /// How much of an unreadable answer an error keeps, in bytes.
@@ -277,8 +313,10 @@ impl Client {
         });
         read.map_err(|error| {
             let kept = &answer.body()[..answer.body().len().min(RAW_LIMIT)];
-            let raw = String::from_utf8_lossy(kept).into_owned();
-            CallError::Unreadable { status: answer.status(), error, raw }
+            let raw = String::from_utf8_lossy(kept).into();
+            let (status, now) = (answer.status(), Timestamp::now());
+            let retry_after = retry_after(status, answer.headers(), now);
+            CallError::Unreadable { status, error, raw, retry_after }
         })
     }
 }

@@ -104,7 +104,7 @@ pub mod transport;
 #[doc(hidden)]
 pub use caller::Caller;
 #[cfg(feature = "client")]
-pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Reply, Transport};
+pub use client::{CallError, Client, Exchange, NotSent, RAW_LIMIT, Reply, Transport, retry_after};
 
 /// What generated code says for each port type: a client and a server trait with a method for each operation.
 ///

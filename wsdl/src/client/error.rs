@@ -46,6 +46,8 @@ pub enum Cause {
         reason: String,
         /// Its beginning.
         raw: String,
+        /// How long it asks us to wait, with `Retry-After`.
+        retry_after: Option<Duration>,
     },
     /// The ESPF API, or the API 2.0, answered with another HTTP status than 200.
     #[error("HTTP status {status}: {message}")]
@@ -54,6 +56,8 @@ pub enum Cause {
         status: u16,
         /// The beginning of its answer.
         message: String,
+        /// How long it asks us to wait, with `Retry-After`.
+        retry_after: Option<Duration>,
     },
     /// A file could not be written here, or is longer than allowed.
     #[error("the file can't be kept: {0}")]
@@ -96,6 +100,12 @@ impl Error {
         self.cause.may_have_been_carried_out()
     }
 
+    /// How long PortaBilling, or a proxy before it, wants to be left alone: what `Retry-After` says beside 429 and 503, or
+    /// what is left of the pause after a refused login. Not bounded: whoever heeds it should.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.cause.retry_after()
+    }
+
     /// Whether the same call may work later: everything but a refusal of the request itself.
     ///
     /// A refused login counts as passing: it is the gateway's configuration or the user's state that has to change,
@@ -119,19 +129,37 @@ impl Error {
     pub fn is_outage(&self) -> bool {
         match &self.cause {
             Cause::Login(_) | Cause::LoginPause(..) | Cause::Queue(_) => true,
-            Cause::Unreadable { status, .. } | Cause::Status { status, .. } => {
-                matches!(status, 401 | 403 | 429) || *status >= 500
-            }
+            Cause::Unreadable { status, .. } | Cause::Status { status, .. } => is_outage(*status),
             Cause::File(_) => false,
             Cause::Call(error) => match &**error {
                 CallError::NotSent(_) | CallError::MaybeSent(_) => true,
+                // a proxy's page
+                CallError::Unreadable { status, .. } => is_outage(status.as_u16()),
                 _ => matches!(self.class(), Some(Class::SiteBusy | Class::SessionEnded)),
             },
         }
     }
 }
 
+/// Whether the status alone, without an answer or a fault, says that nobody is served now.
+fn is_outage(status: u16) -> bool {
+    matches!(status, 401 | 403 | 429) || status >= 500
+}
+
 impl Cause {
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Cause::Login(cause) => cause.retry_after(),
+            Cause::LoginPause(left, cause) => Some(cause.retry_after().unwrap_or_default().max(*left)),
+            Cause::Unreadable { retry_after, .. } | Cause::Status { retry_after, .. } => *retry_after,
+            Cause::Call(error) => match &**error {
+                CallError::Unreadable { retry_after, .. } => *retry_after,
+                _ => None,
+            },
+            Cause::Queue(_) | Cause::File(_) => None,
+        }
+    }
+
     pub(crate) fn fault(&self) -> Option<&Fault> {
         match self {
             Cause::Call(error) => error.fault(),
@@ -224,9 +252,14 @@ mod tests {
     #[test]
     fn every_error_says_whose_fault_it_is() {
         let error = |cause| Error { service: "Account", method: "get_account_info", cause };
-        let status = |status| Cause::Status { status, message: String::new() };
+        let status = |status| Cause::Status { status, message: String::new(), retry_after: None };
         let lost = || Cause::Call(Arc::new(CallError::MaybeSent("reset".into())));
-        let page = || Cause::Unreadable { status: 502, reason: String::new(), raw: String::new() };
+        let page = || Cause::Unreadable {
+            status: 502,
+            reason: String::new(),
+            raw: String::new(),
+            retry_after: None,
+        };
         for (error, whose) in [
             (with("Server.Session.auth_failed"), Whose::Credentials),
             (with("Server.Account.permission_denied"), Whose::Credentials),

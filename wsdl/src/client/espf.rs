@@ -204,7 +204,8 @@ pub(crate) fn judge(answer: Response<Bytes>) -> Result<Response<Bytes>, Cause> {
         return Ok(answer);
     }
     let message = String::from_utf8_lossy(&answer.body()[..answer.body().len().min(500)]).trim().to_string();
-    Err(Cause::Status { status: answer.status().as_u16(), message })
+    let retry_after = super::exchange::asked(&answer);
+    Err(Cause::Status { status: answer.status().as_u16(), message, retry_after })
 }
 
 fn strange(method: &'static str, answer: &Response<Bytes>, error: &serde_json::Error) -> Error {

@@ -1,12 +1,14 @@
 //! One call over the wire, as SOAP or as JSON: the same structures in and out, the same errors.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use http::{Request, Response, StatusCode};
+use jiff::Timestamp;
 use serde::Deserialize;
-use soapstone_soap::{CallError, Fault, Json, NotSent, Operation, Structure, fill_json};
+use soapstone_soap::{CallError, Fault, Json, NotSent, Operation, Structure, fill_json, retry_after};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt as _};
 
@@ -197,12 +199,18 @@ pub(crate) fn fault(answer: &Response<Bytes>) -> Option<Cause> {
     Some(Cause::Call(Arc::new(CallError::Fault(fault.into()))))
 }
 
+/// How long the answer asks us to wait.
+pub(crate) fn asked<B>(answer: &Response<B>) -> Option<Duration> {
+    retry_after(answer.status(), answer.headers(), Timestamp::now())
+}
+
 pub(crate) fn unreadable(answer: &Response<Bytes>, reason: &str) -> Cause {
     let kept = &answer.body()[..answer.body().len().min(RAW_LIMIT)];
     Cause::Unreadable {
         status: answer.status().as_u16(),
         reason: reason.to_string(),
         raw: String::from_utf8_lossy(kept).into_owned(),
+        retry_after: asked(answer),
     }
 }
 

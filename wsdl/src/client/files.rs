@@ -91,6 +91,7 @@ impl Client {
         }
         let mut whole = Response::new(Bytes::new());
         *whole.status_mut() = answer.status();
+        answer.headers().clone_into(whole.headers_mut());
         let body = transport::read(answer, self.settings().limits.message_bytes).await;
         *whole.body_mut() = body.map_err(|error| Cause::Call(CallError::MaybeSent(error).into()))?;
         Err(no_file(&whole))
