@@ -327,9 +327,14 @@ async fn keep(worker: &Dispatcher, record: Record) {
     loop {
         match worker.store.record(record.clone()).await {
             Ok(()) => break,
+            // nothing has failed: a lease has run out, or a callback was quicker
+            Err(error @ StoreError::Overtaken(_)) => {
+                tracing::warn!(%error, "what came of an attempt isn't recorded: whoever has the delivery now goes on");
+                return;
+            }
             Err(error) => {
                 worker.store_failed("record", &error);
-                if matches!(error, StoreError::Rejected(_) | StoreError::Overtaken(_)) {
+                if matches!(error, StoreError::Rejected(_)) {
                     return;
                 }
             }

@@ -129,8 +129,11 @@ async fn a_store_moves_to_a_database_and_back_without_loss() {
     fill(&folder.file("from.db")).await;
 
     let plan = succeeds(&database, &["migrate"], &several);
-    assert!(plan.contains("CREATE TABLE") && plan.contains("steps to apply: 1"), "{plan}");
-    assert!(succeeds(&database, &["migrate", "--apply"], &several).contains("steps applied: 1"));
+    let steps = plan.matches("-- step to version").count();
+    assert!(plan.contains("CREATE TABLE") && plan.contains(&format!("steps to apply: {steps}")), "{plan}");
+    assert!(
+        succeeds(&database, &["migrate", "--apply"], &several).contains(&format!("steps applied: {steps}"))
+    );
     assert!(succeeds(&database, &["migrate"], &several).contains("up to date"));
 
     let dump = |name: &str| folder.file(name).display().to_string();
