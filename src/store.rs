@@ -21,7 +21,7 @@ pub use control::{
 
 use crate::breaker::Breaker;
 use crate::delivery::{Attempt, Delivery, DeliveryId, Settlement, State};
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, SubjectKind};
 use crate::handler::Order;
 
 /// A durable store. Every verb is one transaction: when it has returned `Ok`, it survives a crash (but see
@@ -270,8 +270,10 @@ pub struct Page {
     pub limit: usize,
     /// Of this type, as sent.
     pub event_type: Option<String>,
-    /// About the subject with this id, of whatever kind.
+    /// About the subject with this id, of whatever kind unless `kind` says which.
     pub subject: Option<String>,
+    /// About subjects of this kind.
+    pub kind: Option<SubjectKind>,
     /// With a delivery in this state ([`State::word`]).
     pub state: Option<String>,
 }

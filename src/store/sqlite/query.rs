@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::row::{self, delivery_columns, event_columns};
 use crate::delivery::{Attempt, Delivery};
-use crate::event::EventId;
+use crate::event::{EventId, SubjectKind};
 use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, Page, StoreError};
 
 pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, StoreError> {
@@ -19,7 +19,7 @@ pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, 
         None => row::EVENTS,
     };
     let seqs = match &page.state {
-        Some(state) if page.event_type.is_none() && page.subject.is_none() && state != "delivered" => {
+        Some(state) if is_all_that_is_asked(page) && state != "delivered" => {
             in_state(db, state, before, page.limit)?
         }
         _ => filtered(db, page, before)?,
@@ -31,6 +31,10 @@ pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, 
         summaries.push(EventSummary { event, deliveries });
     }
     Ok(summaries)
+}
+
+fn is_all_that_is_asked(page: &Page) -> bool {
+    page.event_type.is_none() && page.subject.is_none() && page.kind.is_none()
 }
 
 const BY_SEQ: &str = concat!("SELECT ", event_columns!(), " FROM event e WHERE e.seq = ?1");
@@ -68,18 +72,20 @@ fn filtered(db: &Connection, page: &Page, before: i64) -> Result<Vec<i64>, Store
     let mut sql = String::from("SELECT e.seq FROM event e WHERE e.seq < ?");
     let mut values = vec![Value::Integer(before)];
     let filters = [
-        (" AND e.subject_id = ?", &page.subject),
-        (" AND e.event_type = ?", &page.event_type),
+        (" AND e.subject_id = ?", page.subject.as_deref()),
+        // the kinds are few, and the index goes by the id
+        (" AND +e.subject_kind = ?", page.kind.map(SubjectKind::as_str)),
+        (" AND e.event_type = ?", page.event_type.as_deref()),
         (
             " AND EXISTS (SELECT 1 FROM delivery d
             WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND d.state = ?)",
-            &page.state,
+            page.state.as_deref(),
         ),
     ];
     for (condition, value) in filters {
         if let Some(value) = value {
             sql.push_str(condition);
-            values.push(Value::Text(value.clone()));
+            values.push(Value::Text(value.to_owned()));
         }
     }
     sql.push_str(" ORDER BY e.seq DESC LIMIT ?");

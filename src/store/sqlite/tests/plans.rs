@@ -39,6 +39,7 @@ async fn every_verb_goes_by_an_index() {
         (query::IN_STATE.to_owned(), "delivery_waiting"),
         (query::OLDEST_PENDING.to_owned(), "delivery_waiting"),
         (filtered("e.subject_id = ?"), "event_subject"),
+        (filtered("e.subject_id = ? AND +e.subject_kind = ?"), "event_subject"),
         (filtered("e.event_type = ?"), "event_type"),
     ];
     temp.store
