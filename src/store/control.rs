@@ -30,10 +30,11 @@ pub trait Control: Store {
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
 
     /// Has these delivered (again): those that are delivered, parked, superseded or cancelled become pending, the first due
-    /// at `due`, each further one `gap` later, with a new horizon from `due` and no tries counted. Attempts are numbered on.
-    /// Answers which; others stay as they are.
+    /// at `due`, each further one `gap` later, with a new horizon from `due` and no tries counted. Those that are pending are due
+    /// then, too, instead of when their schedules said. Attempts are numbered on. Answers which; others (in flight, awaiting)
+    /// stay as they are.
     ///
-    /// Each takes the place in its lane that its rank gives it. Where the order is latest and a newer one waits, that one
+    /// Each takes the place in its lane that its rank gives it, and what was pending keeps it. Where the order is latest and a newer one waits, that one
     /// supersedes it: then it isn't among the answers.
     async fn replay(
         &self,

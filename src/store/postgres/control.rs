@@ -48,16 +48,19 @@ pub(super) async fn replay(
     let mut chosen = Vec::new();
     // an id that comes twice is replayed once
     for placed in ids.iter().filter_map(|id| by_id.remove(id)) {
-        let ended = matches!(
-            placed.state,
+        let newer = newest.get(&placed.lane).filter(|_| placed.order == Order::Latest);
+        let may = match placed.state {
+            State::InFlight { .. } | State::Awaiting { .. } => false,
+            // it keeps its place
+            State::Pending { .. } => true,
             State::Delivered { .. }
-                | State::Parked { .. }
-                | State::Superseded { .. }
-                | State::Cancelled { .. }
-        );
-        let waits = newest.get(&placed.lane).filter(|_| placed.order == Order::Latest);
-        if ended && waits.is_none_or(|newest| *newest < placed.place()) {
-            newest.insert(placed.lane, placed.place());
+            | State::Parked { .. }
+            | State::Superseded { .. }
+            | State::Cancelled { .. } => newer.is_none_or(|newest| *newest < placed.place()),
+        };
+        if may {
+            let newest = newest.entry(placed.lane).or_insert(placed.place());
+            *newest = placed.place().max(*newest);
             let due = spread(due, gap, chosen.len());
             chosen.push((placed, due, State::Pending { due }));
         }

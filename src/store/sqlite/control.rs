@@ -36,15 +36,18 @@ pub(super) fn replay(
     filing::file(db)?;
     let mut replayed = Vec::new();
     for id in ids {
-        let Some(placed) = deliveries::placed(db, *id)? else { continue };
-        let ended = matches!(
-            placed.state,
+        // an id that comes twice is replayed once
+        let Some(placed) = deliveries::placed(db, *id)?.filter(|_| !replayed.contains(id)) else { continue };
+        let due = spread(due, gap, replayed.len());
+        let done = match placed.state {
+            State::InFlight { .. } | State::Awaiting { .. } => false,
+            State::Pending { .. } => deliveries::hasten(db, &placed, due).map(|()| true)?,
             State::Delivered { .. }
-                | State::Parked { .. }
-                | State::Superseded { .. }
-                | State::Cancelled { .. }
-        );
-        if ended && deliveries::reopen(db, &placed, *id, spread(due, gap, replayed.len()))? {
+            | State::Parked { .. }
+            | State::Superseded { .. }
+            | State::Cancelled { .. } => deliveries::reopen(db, &placed, *id, due)?,
+        };
+        if done {
             replayed.push(*id);
         }
     }
