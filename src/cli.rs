@@ -47,7 +47,8 @@ enum Command {
     Call(call::Args),
     /// List deliveries of a gateway that runs, or show one with all its attempts; dead letters are those with --state parked.
     Deliveries(operate::Deliveries),
-    /// Have deliveries made again: some by their ids, or all that options choose, at a rate.
+    /// Have deliveries made again, or those that wait for their next try made now: some by their ids, or all that options choose,
+    /// at a rate.
     Replay(operate::Replay),
     /// Have no more attempts made for deliveries.
     Cancel(operate::Cancel),

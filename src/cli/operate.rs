@@ -1,6 +1,7 @@
 //! `soapstone deliveries`, `replay`, `cancel`, `subscribe`, `pause`, `resume`, `state`: what an operator does with a gateway
 //! that runs, by its operator's API.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,8 +18,6 @@ use crate::http::operator::control::{ScopeWords, Selection};
 
 /// How long one request to the gateway may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How many deliveries one request is about at most.
-const PAGE: usize = 500;
 
 /// Where the gateway's operator side is.
 #[derive(Debug, clap::Args)]
@@ -183,6 +182,12 @@ impl Api {
         self.answer(request).await
     }
 
+    /// How many ids the gateway takes at a time.
+    async fn page_max(&self) -> Result<usize, CliError> {
+        let limits = self.get("/api/v1/limits", &()).await?;
+        Ok(limits["page_max"].as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(1).max(1))
+    }
+
     fn url(&self, path: &str) -> Result<Url, CliError> {
         self.base.join(path).map_err(|error| CliError::Failed(error.into()))
     }
@@ -211,7 +216,8 @@ impl Api {
 }
 
 impl Which {
-    fn selection(&self, limit: usize) -> Selection {
+    /// As many as a page of the gateway has.
+    fn selection(&self) -> Selection {
         Selection {
             handler: self.handler.clone(),
             state: self.state.clone(),
@@ -220,7 +226,7 @@ impl Which {
             from: self.from,
             until: self.until,
             after: None,
-            limit: Some(limit),
+            limit: None,
         }
     }
 
@@ -237,10 +243,10 @@ pub(super) async fn deliveries(args: Deliveries) -> Result<(), CliError> {
     if let Some(id) = args.id {
         return show(&api.get(&format!("/api/v1/deliveries/{id}"), &()).await?);
     }
-    let mut selection = args.which.selection(PAGE);
+    let mut selection = args.which.selection();
     let mut left = args.limit;
     while left > 0 {
-        selection.limit = Some(left.min(PAGE));
+        selection.limit = Some(left);
         let page = api.get("/api/v1/deliveries", &selection).await?;
         for delivery in page["deliveries"].as_array().into_iter().flatten() {
             print(&line(delivery))?;
@@ -272,19 +278,50 @@ fn line(delivery: &Value) -> String {
 
 pub(super) async fn replay(args: Replay) -> Result<(), CliError> {
     let api = args.at.api()?;
-    let count = many(&api, "/api/v1/replay", "replayed", &args.ids, &args.which, |body, begun| {
+    let done = many(&api, "/api/v1/replay", "replayed", &args.ids, &args.which, |body, begun| {
         body["rate"] = json!(args.rate);
         body["begun"] = json!(begun);
     });
-    print(&format!("{} replayed\n", count.await?))
+    let Done { count, left_out } = done.await?;
+    print(&format!("{count} replayed\n"))?;
+    print_left_out(&left_out, |state| match state {
+        "in_flight" => "in flight, so it is being tried",
+        "awaiting" => "awaiting its callback",
+        "unknown" => "no such delivery",
+        _ => "a newer one of its subject waits, and the order is latest",
+    })
 }
 
 pub(super) async fn cancel(args: Cancel) -> Result<(), CliError> {
     let api = args.at.api()?;
-    let count = many(&api, "/api/v1/cancel", "cancelled", &args.ids, &args.which, |body, _| {
+    let done = many(&api, "/api/v1/cancel", "cancelled", &args.ids, &args.which, |body, _| {
         body["reason"] = json!(args.reason);
     });
-    print(&format!("{} cancelled\n", count.await?))
+    let Done { count, left_out } = done.await?;
+    print(&format!("{count} cancelled\n"))?;
+    print_left_out(&left_out, |state| match state {
+        "in_flight" => "in flight; cancel it when that has ended",
+        "unknown" => "no such delivery",
+        "delivered" => "delivered",
+        "superseded" => "superseded",
+        "cancelled" => "cancelled before",
+        _ => "it has changed meanwhile",
+    })
+}
+
+/// What was done.
+#[derive(Default)]
+struct Done {
+    count: u64,
+    /// With so many nothing was, by their states.
+    left_out: BTreeMap<String, u64>,
+}
+
+fn print_left_out(
+    left_out: &BTreeMap<String, u64>,
+    why: impl Fn(&str) -> &'static str,
+) -> Result<(), CliError> {
+    left_out.iter().try_for_each(|(state, count)| print(&format!("{count} left out: {}\n", why(state))))
 }
 
 /// Page after page; answers how many.
@@ -295,24 +332,28 @@ async fn many(
     ids: &[Uuid],
     which: &Which,
     complete: impl Fn(&mut Value, u64),
-) -> Result<u64, CliError> {
+) -> Result<Done, CliError> {
     if ids.is_empty() != which.says_something() {
         let what = "name deliveries by their ids, or choose them by options such as --state parked";
         return Err(CliError::Usage(what.into()));
     }
-    let (mut count, mut looked_at) = (0, 0);
+    let (mut so_far, mut looked_at) = (Done::default(), 0);
     let bar = progress(done);
-    let mut pages: Vec<Value> = ids.chunks(PAGE).map(|ids| json!({ "ids": ids })).rev().collect();
-    let mut selection = which.selection(PAGE);
-    if ids.is_empty() {
-        pages.push(json!({ "select": selection }));
-    }
+    let mut selection = which.selection();
+    let mut pages = match ids {
+        [] => vec![json!({ "select": selection })],
+        // at the end is the first, to be popped
+        ids => ids.chunks(api.page_max().await?).map(|ids| json!({ "ids": ids })).rev().collect(),
+    };
     while let Some(mut body) = pages.pop() {
-        complete(&mut body, count);
+        complete(&mut body, so_far.count);
         let answer = api.post(path, &body).await?;
-        count += answer[done].as_array().map_or(0, |ids| ids.len() as u64);
+        so_far.count += answer[done].as_array().map_or(0, |ids| ids.len() as u64);
+        for (state, count) in answer["left_out"].as_object().into_iter().flatten() {
+            *so_far.left_out.entry(state.clone()).or_default() += count.as_u64().unwrap_or(0);
+        }
         looked_at += answer["looked_at"].as_u64().unwrap_or(0);
-        bar.set_position(count);
+        bar.set_position(so_far.count);
         bar.set_message(format!("{looked_at} looked at"));
         if let Some(next) = answer["next"].as_str().and_then(|next| next.parse().ok()) {
             selection.after = Some(next);
@@ -320,7 +361,7 @@ async fn many(
         }
     }
     bar.finish_and_clear();
-    Ok(count)
+    Ok(so_far)
 }
 
 /// How far it is, for people on a terminal.
@@ -348,7 +389,6 @@ pub(super) async fn subscribe(args: Subscribe) -> Result<(), CliError> {
                 body["type"] = json!(args.event_type);
                 body["subject"] = json!(args.subject);
                 body["after"] = json!(after);
-                body["limit"] = json!(PAGE);
             }
         }
         let answer = api.post("/api/v1/subscribe", &body).await?;

@@ -9,8 +9,9 @@
 //! | `GET /api/v1/events/{id}` | one event, with its deliveries and their attempts |
 //! | `GET /api/v1/deliveries` | a page of deliveries, oldest first: `handler`, `state`, `type`, `subject`, `from`, `until`, `after`, `limit` |
 //! | `GET /api/v1/deliveries/{id}` | the event with this delivery and its attempts |
-//! | `POST /api/v1/replay` | `{"ids": […]}` or `{"select": {…}, "rate": 20}`: delivered again |
+//! | `POST /api/v1/replay` | `{"ids": […]}` or `{"select": {…}, "rate": 20}`: delivered again; what waits for its next try is tried now |
 //! | `POST /api/v1/cancel` | the same with a `reason`: not attempted any more |
+//! | `GET /api/v1/limits` | `page_max`: so many ids a request takes; a page has no more, whatever `limit` says |
 //! | `POST /api/v1/subscribe` | `{"handler": "…", "event": "…"}` or with `type`, `subject`: events for a handler that came later |
 //! | `GET`, `POST /api/v1/pauses`, `POST /api/v1/resume` | `{"scope": "handler", "name": "…", "reason": "…"}` |
 //! | `POST /api/v1/reconcile` | `{"handler": "…", "dry_run": true, "rate": 20, "resume": false}`: compare all accounts, or customers, with what was delivered |
@@ -173,9 +174,9 @@ async fn wrong_method() -> Response {
 
 impl Operator {
     fn page(&self, query: EventsQuery) -> Result<Page, String> {
-        let limit = query.limit.unwrap_or(PAGE.min(self.page_max));
-        if !(1..=self.page_max).contains(&limit) {
-            return Err(format!("limit is out of range: 1 to {}", self.page_max));
+        let limit = query.limit.unwrap_or(PAGE).min(self.page_max);
+        if limit == 0 {
+            return Err("limit is out of range: 1 or more".to_owned());
         }
         if let Some(state) = query.state.as_deref().filter(|state| !STATES.contains(state)) {
             return Err(format!("unknown state {state:?}; known are {}", STATES.join(", ")));
@@ -184,7 +185,14 @@ impl Operator {
             Ok(before) => before.map(EventId),
             Err(_) => return Err("before is not an event's id".to_owned()),
         };
-        Ok(Page { before, limit, event_type: query.r#type, subject: query.subject, state: query.state })
+        Ok(Page {
+            before,
+            limit,
+            event_type: query.r#type,
+            subject: query.subject,
+            kind: None,
+            state: query.state,
+        })
     }
 
     fn note_failure(&self, error: &StoreError) {

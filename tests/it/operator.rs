@@ -64,6 +64,8 @@ async fn events_come_in_pages_newest_first_and_can_be_chosen() {
     assert_eq!(numbers(&second), [3, 2]);
     let (_, all) = gateway.ask("/api/v1/events").await;
     assert_eq!((numbers(&all), &all["next"]), (vec![5, 4, 3, 2, 1], &Value::Null));
+    let (status, most) = gateway.ask("/api/v1/events?limit=501").await;
+    assert_eq!((status, most["events"].as_array().unwrap().len()), (200, 5), "a page has what it may have");
     assert_eq!(numbers(&gateway.ask("/api/v1/events?type=DID/Updated").await.1), [3]);
     assert_eq!(numbers(&gateway.ask("/api/v1/events?subject=104").await.1), [4]);
     assert_eq!(numbers(&gateway.ask("/api/v1/events?state=pending&limit=500").await.1), [5, 4, 2, 1]);
@@ -101,7 +103,6 @@ async fn what_is_not_there_or_wrong_is_an_error_in_json() {
         ("/api/v1/events/5", 404),
         ("/api/v1/events/01890a5d-ac96-774b-bcce-b302099a8057", 404),
         ("/api/v1/events?limit=0", 400),
-        ("/api/v1/events?limit=501", 400),
         ("/api/v1/events?limit=x", 400),
         ("/api/v1/events?before=x", 400),
         ("/api/v1/events?state=gone", 400),

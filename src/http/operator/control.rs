@@ -4,6 +4,7 @@
 //! request takes long and whoever asks can show how far it is, and stop. Requests are JSON and have to say so in
 //! `Content-Type`, so that no page in a browser can send them unasked.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub(super) fn routes() -> Router<Arc<Operator>> {
         .route("/api/v1/resume", post(resume))
         .route("/api/v1/breakers", get(breakers))
         .route("/api/v1/backlog", get(backlog))
+        .route("/api/v1/limits", get(limits))
 }
 
 /// Which deliveries; those that meet all that is given.
@@ -114,11 +116,11 @@ impl Operator {
         }
     }
 
-    fn limit(&self, limit: Option<usize>) -> Result<usize, Refusal> {
-        let limit = limit.unwrap_or(self.page_max);
-        match (1..=self.page_max).contains(&limit) {
-            true => Ok(limit),
-            false => Err(bad(&format!("limit is out of range: 1 to {}", self.page_max))),
+    /// How many a page has: what was asked for, or what there may be at most; `next` says that there is more.
+    pub(super) fn limit(&self, limit: Option<usize>) -> Result<usize, Refusal> {
+        match limit {
+            Some(0) => Err(bad("limit is out of range: 1 or more")),
+            limit => Ok(limit.unwrap_or(usize::MAX).min(self.page_max)),
         }
     }
 }
@@ -128,7 +130,7 @@ async fn deliveries(
     query: Result<Query<Selection>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(selection) = query.map_err(|rejection| bad(&rejection.body_text()))?;
-    let limit = operator.limit(selection.limit.or(Some(super::PAGE.min(operator.page_max))))?;
+    let limit = operator.limit(selection.limit.or(Some(super::PAGE)))?;
     let after = selection.after.map(DeliveryId);
     let found = operator.control.deliveries(selection.select()?, after, limit).await;
     let found = found.map_err(operator.failed())?;
@@ -191,11 +193,17 @@ async fn replay(
 ) -> Result<Response, Refusal> {
     let Replay { ids, select, spread } = body(request)?;
     let (due, gap) = spread.due((operator.now)())?;
-    let (ids, next) = operator.chosen(ids, select).await?;
-    let looked_at = ids.len();
-    let replayed = operator.control.replay(ids, due, gap).await.map_err(operator.failed())?;
+    let chosen = operator.chosen(ids, select).await?;
+    let replayed = operator.control.replay(chosen.ids.clone(), due, gap).await.map_err(operator.failed())?;
     operator.nudge.notify_one();
-    Ok(Json(json!({ "replayed": texts(&replayed), "looked_at": looked_at, "next": next })).into_response())
+    let left_out = operator.left_out(&chosen, &replayed).await?;
+    let answer = json!({
+        "replayed": texts(&replayed),
+        "looked_at": chosen.ids.len(),
+        "left_out": left_out,
+        "next": chosen.next,
+    });
+    Ok(Json(answer).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -213,33 +221,70 @@ async fn cancel(
     request: Result<Json<Cancel>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let Cancel { ids, select, reason } = body(request)?;
-    let (ids, next) = operator.chosen(ids, select).await?;
-    let looked_at = ids.len();
+    let chosen = operator.chosen(ids, select).await?;
     let now = (operator.now)();
-    let cancelled = operator.control.cancel(ids, now, reason).await.map_err(operator.failed())?;
+    let cancelled = operator.control.cancel(chosen.ids.clone(), now, reason).await;
+    let cancelled = cancelled.map_err(operator.failed())?;
     operator.nudge.notify_one();
-    Ok(Json(json!({ "cancelled": texts(&cancelled), "looked_at": looked_at, "next": next })).into_response())
+    let left_out = operator.left_out(&chosen, &cancelled).await?;
+    let answer = json!({
+        "cancelled": texts(&cancelled),
+        "looked_at": chosen.ids.len(),
+        "left_out": left_out,
+        "next": chosen.next,
+    });
+    Ok(Json(answer).into_response())
+}
+
+/// What is to be done something with.
+struct Chosen {
+    ids: Vec<DeliveryId>,
+    /// In which states they were found, if they were chosen by what they are.
+    found: HashMap<DeliveryId, &'static str>,
+    /// Where the next page begins.
+    next: Option<String>,
 }
 
 impl Operator {
-    /// The ids that were named, or those of a page, with where the next page begins.
-    async fn chosen(
+    /// How many of these nothing was done with, by the state that they are in; those that aren't there are `unknown`.
+    async fn left_out(
         &self,
-        ids: Option<Vec<Uuid>>,
-        select: Option<Selection>,
-    ) -> Result<(Vec<DeliveryId>, Option<String>), Refusal> {
+        chosen: &Chosen,
+        done: &[DeliveryId],
+    ) -> Result<BTreeMap<&'static str, u64>, Refusal> {
+        let done: HashSet<_> = done.iter().collect();
+        let left: HashSet<_> = chosen.ids.iter().filter(|id| !done.contains(id)).collect();
+        let mut states = BTreeMap::<_, u64>::new();
+        for id in left {
+            let state = match chosen.found.get(id) {
+                Some(state) => state,
+                None => {
+                    let found = self.control.delivery(*id).await.map_err(self.failed())?;
+                    found.map_or("unknown", |found| found.delivery.state.word())
+                }
+            };
+            *states.entry(state).or_default() += 1;
+        }
+        Ok(states)
+    }
+
+    /// The deliveries that were named, or those of a page.
+    async fn chosen(&self, ids: Option<Vec<Uuid>>, select: Option<Selection>) -> Result<Chosen, Refusal> {
         match (ids, select) {
             (Some(ids), None) if ids.len() <= self.page_max => {
-                Ok((ids.into_iter().map(DeliveryId).collect(), None))
+                let ids = ids.into_iter().map(DeliveryId).collect();
+                Ok(Chosen { ids, found: HashMap::new(), next: None })
             }
             (Some(_), None) => Err(bad(&format!("too many ids: {} at most", self.page_max))),
             (None, Some(selection)) => {
                 let limit = self.limit(selection.limit)?;
                 let after = selection.after.map(DeliveryId);
                 let found = self.control.deliveries(selection.select()?, after, limit).await;
-                let ids: Vec<_> = found.map_err(self.failed())?.iter().map(|found| found.id).collect();
+                let found = found.map_err(self.failed())?;
+                let ids: Vec<_> = found.iter().map(|found| found.id).collect();
                 let next = ids.last().filter(|_| ids.len() >= limit).map(DeliveryId::to_string);
-                Ok((ids, next))
+                let found = found.iter().map(|found| (found.id, found.state.word())).collect();
+                Ok(Chosen { ids, found, next })
             }
             _ => Err(bad("give either ids or select")),
         }
@@ -304,7 +349,7 @@ impl Operator {
             limit,
             event_type: request.r#type.clone(),
             subject: request.subject.clone(),
-            state: None,
+            ..Page::default()
         };
         let found = self.store.events(page).await.map_err(self.failed())?;
         let events: Vec<_> = found.into_iter().map(|summary| summary.event).collect();
@@ -423,4 +468,9 @@ async fn breakers(State(operator): State<Arc<Operator>>) -> Response {
         }
         Err(error) => operator.store_failed(&error),
     }
+}
+
+/// What one request may be about: ids come in no more than `page_max`, and pages have no more, whatever `limit` says.
+async fn limits(State(operator): State<Arc<Operator>>) -> Response {
+    Json(json!({ "page_max": operator.page_max })).into_response()
 }
