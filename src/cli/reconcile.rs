@@ -91,7 +91,9 @@ async fn follow(api: &Api, handlers: &[String]) -> Result<Vec<Value>, CliError> 
             let bar = bars.entry(name.clone()).or_insert_with(|| all.add(bar(name)));
             show(bar, walk);
         }
-        if walks.iter().all(|walk| walk["state"] != "running") {
+        // one that another gateway has just taken over isn't there for a moment
+        let known = |name: &String| walks.iter().any(|walk| walk["handler"] == **name);
+        if handlers.iter().all(known) && walks.iter().all(|walk| walk["state"] != "running") {
             bars.values().for_each(ProgressBar::finish_and_clear);
             return Ok(walks);
         }

@@ -153,7 +153,7 @@ impl Walker {
         let more = |ended: u64| (ended < max).then_some(ended + 1);
         match self.ended.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
             Ok(_) => Ok(()),
-            Err(_) => Err(Broken::Failed(format!(
+            Err(_) => Err(Broken::Asks(format!(
                 "more than {max} (gone_max) that were delivered aren't in PortaBilling any more; see whether the API user \
                  may see all that it should; resumed, it tells of as many again"
             ))),
