@@ -201,6 +201,7 @@ impl Gateway {
             telemetry: Arc::clone(&self.telemetry),
             shutdown: self.intake_stop.clone(),
             page_max: usize::try_from(config.store.page_max).unwrap_or(usize::MAX),
+            hosts: config.operator.hosts.clone(),
         };
         let open = self.telemetry.connections("operator");
         let limits = Limits::from(&config.listen);

@@ -19,9 +19,11 @@
 //! | `GET /api/v1/breakers` | the circuit breakers |
 //! | `GET /api/v1/backlog` | how many deliveries are in which state, per handler |
 //!
-//! The names of members in [`view`] are part of the API. There is no authentication yet: keep it on the local machine.
+//! The names of members in [`view`] are part of the API. There is no authentication yet: keep it on the local machine. It answers 421
+//! unless it is asked by an IP address, as `localhost` or by a name of the configuration (`hosts` in `[operator]`).
 
 pub mod control;
+mod host;
 mod reconcile;
 pub mod view;
 
@@ -31,6 +33,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -74,11 +77,14 @@ pub struct Operator {
     pub shutdown: CancellationToken,
     /// How many events a page has at most.
     pub page_max: usize,
+    /// By which names it may be asked, besides `localhost` and IP addresses ([`crate::config::Operating`]).
+    pub hosts: Vec<String>,
 }
 
 impl Operator {
     /// The routes, as a service.
     pub fn router(self) -> Router {
+        let operator = Arc::new(self);
         Router::new()
             .route("/health/live", get(live))
             .route("/health/ready", get(ready))
@@ -89,7 +95,8 @@ impl Operator {
             .merge(reconcile::routes())
             .fallback(nothing)
             .method_not_allowed_fallback(wrong_method)
-            .with_state(Arc::new(self))
+            .layer(from_fn_with_state(Arc::clone(&operator), host::check))
+            .with_state(operator)
     }
 }
 

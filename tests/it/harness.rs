@@ -143,6 +143,7 @@ impl Gateway {
             telemetry: telemetry.clone(),
             shutdown: no_more.clone(),
             page_max: 500,
+            hosts: vec!["gateway.example.com".into()],
         };
         let (listener, operator_address) = free_port().await;
         let open = telemetry.connections("operator");
@@ -236,7 +237,10 @@ pub(crate) async fn request(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        head += "Host: localhost\r\n";
+    }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -117,3 +117,32 @@ async fn what_is_not_there_or_wrong_is_an_error_in_json() {
     gateway.store.down();
     assert_eq!(gateway.ask("/api/v1/events").await.0, 503);
 }
+
+#[tokio::test]
+async fn whoever_asks_by_a_name_that_is_not_ours_is_refused() {
+    let gateway = Gateway::start().await;
+    let json = ("Content-Type", "application/json");
+    let body = r#"{"scope":"everything"}"#;
+    let ask = async |host: &'static str, method: &str, path: &str, body: &str| {
+        request(gateway.operator, method, path, &[("Host", host), json], body).await
+    };
+    let port = gateway.operator.port();
+    for host in [
+        "evil.example.com".to_owned(),
+        format!("evil.example.com:{port}"),
+        "localhost.evil.example.com".into(),
+    ] {
+        let host: &'static str = host.leak();
+        for (method, path, body) in
+            [("POST", "/api/v1/pauses", body), ("GET", "/api/v1/events", ""), ("GET", "/nothing", "")]
+        {
+            let answer = ask(host, method, path, body).await;
+            assert_eq!(answer.status, 421, "{host} {path}");
+            assert!(answer.body.contains("`hosts` in [operator]"), "{answer:?}");
+        }
+    }
+    assert_eq!(gateway.ask("/api/v1/pauses").await.1, json!({ "pauses": [] }));
+    for host in ["127.0.0.1:8081", "[::1]:8081", "localhost", "gateway.example.com:8081"] {
+        assert_eq!(ask(host, "GET", "/api/v1/pauses", "").await.status, 200, "{host}");
+    }
+}
