@@ -15,13 +15,14 @@ mod check;
 mod demo;
 mod moves;
 mod operate;
+mod progress;
 mod reconcile;
 mod serve;
 mod show;
 mod simulate;
 
 use crate::chain::chain;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, StoreSettings};
 
 const FAILED: u8 = 1;
 /// `EX_USAGE` of sysexits.
@@ -189,6 +190,11 @@ struct ConfigArg {
 impl ConfigArg {
     fn load(&self) -> Result<Config, CliError> {
         Ok(Config::load(&self.config)?)
+    }
+
+    /// Where the store is, without whatever else the configuration says, and its secrets.
+    fn load_store(&self) -> Result<StoreSettings, CliError> {
+        Ok(Config::load_store(&self.config)?)
     }
 }
 

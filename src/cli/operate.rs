@@ -2,16 +2,15 @@
 //! that runs, by its operator's API.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::progress::Progress;
 use super::{CliError, print};
 use crate::config::Config;
 use crate::http::operator::control::{ScopeWords, Selection};
@@ -157,7 +156,8 @@ impl Where {
         let base = match (&self.operator, &self.config) {
             (Some(url), _) => url.clone(),
             (None, Some(file)) => {
-                let address = Config::load(file)?.listen.operator;
+                // no more of it: not everybody who asks has the secrets of the gateway
+                let address = Config::load_listen(file)?.operator;
                 Url::parse(&format!("http://{address}")).map_err(|error| CliError::Failed(error.into()))?
             }
             (None, None) => return Err(CliError::Usage("give --operator or --config".into())),
@@ -338,7 +338,7 @@ async fn many(
         return Err(CliError::Usage(what.into()));
     }
     let (mut so_far, mut looked_at) = (Done::default(), 0);
-    let bar = progress(done);
+    let bar = Progress::on_terminal().counting(done);
     let mut selection = which.selection();
     let mut pages = match ids {
         [] => vec![json!({ "select": selection })],
@@ -364,22 +364,9 @@ async fn many(
     Ok(so_far)
 }
 
-/// How far it is, for people on a terminal.
-fn progress(what: &str) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner().with_prefix(what.to_owned());
-    // the template is ours, so it is right
-    match ProgressStyle::with_template("{spinner} {pos} {prefix} ({per_sec}), {msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
-
 pub(super) async fn subscribe(args: Subscribe) -> Result<(), CliError> {
     let api = args.at.api()?;
-    let bar = progress("made");
+    let bar = Progress::on_terminal().counting("made");
     let (mut made, mut after) = (0, None::<String>);
     loop {
         let mut body = json!({ "handler": args.handler, "rate": args.rate, "begun": made });
@@ -420,8 +407,15 @@ impl Scope {
 
 pub(super) async fn pause(args: Scope) -> Result<(), CliError> {
     let words = args.words()?;
-    args.at.api()?.post("/api/v1/pauses", &json!(words)).await?;
-    print("paused; what is in flight ends, events are accepted all the same\n")
+    let answer = args.at.api()?.post("/api/v1/pauses", &json!(words)).await?;
+    print("paused; what is in flight ends, events are accepted all the same\n")?;
+    match answer["known"] == false {
+        true => print(&format!(
+            "there has been no event about {} so far\n",
+            answer["name"].as_str().unwrap_or_default()
+        )),
+        false => Ok(()),
+    }
 }
 
 pub(super) async fn resume(args: Scope) -> Result<(), CliError> {

@@ -111,6 +111,8 @@ macro_rules! conformance {
             walks::what_was_delivered_is_found_page_by_page,
             moves::everything_moves_to_another_store_and_back,
             moves::everything_moves_in,
+            moves::a_store_is_empty_until_something_is_in_it,
+            moves::a_store_that_is_being_loaded_says_so_until_it_is_whole,
         }
 
         #[test]

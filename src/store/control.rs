@@ -114,13 +114,19 @@ pub trait Control: Store {
     /// How many rows there are to dump, about.
     async fn dump_size(&self) -> Result<u64, StoreError>;
 
+    /// Whether nothing is in it that would be dumped.
+    async fn is_empty(&self) -> Result<bool, StoreError>;
+
     /// Takes rows that [`Self::dump`] gave, in that order, into a store that had nothing before. What was in flight there is
-    /// to be tried again, as after a crash.
+    /// to be tried again, as after a crash. Until [`Self::loaded`] the store isn't whole, and a note ([`LOADING`]) says so.
     async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError>;
 
     /// Ends a load: numbers go on after the highest. Fails if rows that belong together didn't all come.
     async fn loaded(&self, now: Timestamp) -> Result<(), StoreError>;
 }
+
+/// The note of a store that is being loaded: who finds it where nobody loads any more finds half a store.
+pub const LOADING: &str = "loading";
 
 /// Which deliveries: those that meet all that is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

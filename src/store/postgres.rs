@@ -63,6 +63,7 @@ use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::event::{Event, EventId, Subject};
 use crate::handler::Order;
+pub use dump::is_half_loaded;
 
 /// The store.
 ///
@@ -485,6 +486,10 @@ impl Control for PostgresStore {
 
     async fn dump_size(&self) -> Result<u64, StoreError> {
         self.again(dump::size).await
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.again(dump::is_empty).await
     }
 
     async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError> {

@@ -114,6 +114,7 @@ impl Default for StoreSettings {
     }
 }
 
+pub use dump::is_half_loaded;
 pub use schema::plan;
 
 /// Applies the steps that [`plan`] names; answers which.
@@ -463,6 +464,10 @@ impl Control for SqliteStore {
 
     async fn dump_size(&self) -> Result<u64, StoreError> {
         self.read(dump::size).await
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.read(dump::is_empty).await
     }
 
     async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError> {

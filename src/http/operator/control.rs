@@ -388,10 +388,35 @@ impl Operator {
             Scope::Connector(name) => self.handlers.iter().any(|handler| handler.connector == *name),
             Scope::Subject(Subject { id, .. }) => !id.is_empty(),
         };
+        let scope = as_events_have_it(scope);
         match known {
             true => Ok(scope),
             false => Err(bad(&format!("there is no {} {:?}", words.scope, words.name))),
         }
+    }
+}
+
+/// Numbers are spelled in one way where events name them: `account 07` is `account 7`. Telephone numbers and those on cards are
+/// left as they are.
+fn as_events_have_it(scope: Scope) -> Scope {
+    use SubjectKind::{Account, Customer, Invoice, Product};
+    match scope {
+        Scope::Subject(Subject { kind: kind @ (Account | Customer | Invoice | Product), id }) => {
+            let id = id.trim();
+            let number = id.parse::<i64>().map(|number| number.to_string());
+            Scope::Subject(Subject { kind, id: number.unwrap_or_else(|_| id.to_owned()) })
+        }
+        scope => scope,
+    }
+}
+
+impl Operator {
+    /// Whether there has been an event about it; of anything else than a subject it is sure.
+    async fn is_known(&self, scope: &Scope) -> Result<bool, Refusal> {
+        let Scope::Subject(subject) = scope else { return Ok(true) };
+        let (kind, id) = (Some(subject.kind), Some(subject.id.clone()));
+        let page = Page { limit: 1, subject: id, kind, ..Page::default() };
+        Ok(!self.store.events(page).await.map_err(self.failed())?.is_empty())
     }
 }
 
@@ -401,9 +426,11 @@ async fn pause(
 ) -> Result<Response, Refusal> {
     let words = body(request)?;
     let scope = operator.scope(&words)?;
+    let known = operator.is_known(&scope).await?;
+    let (word, name) = scope.words();
     let pause = Pause { scope, at: (operator.now)(), reason: words.reason };
     operator.control.pause(pause).await.map_err(operator.failed())?;
-    Ok(Json(json!({ "paused": true })).into_response())
+    Ok(Json(json!({ "paused": true, "scope": word, "name": name, "known": known })).into_response())
 }
 
 async fn resume(
@@ -413,7 +440,12 @@ async fn resume(
     let words = body(request)?;
     // a pause outlives the handler that it was for, so its name needn't be known any more
     let scope = Scope::from_words(&words.scope, &words.name).ok_or_else(|| bad("that is no scope"))?;
-    let was_paused = operator.control.resume(scope).await.map_err(operator.failed())?;
+    let mut was_paused =
+        operator.control.resume(as_events_have_it(scope.clone())).await.map_err(operator.failed())?;
+    if !was_paused {
+        // one that was made before numbers were spelled in one way
+        was_paused = operator.control.resume(scope).await.map_err(operator.failed())?;
+    }
     operator.nudge.notify_one();
     Ok(Json(json!({ "was_paused": was_paused })).into_response())
 }
