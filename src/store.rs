@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use control::{
-    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, Last, LastPage, Pause, Prune, Pruned, Scope,
-    Select,
+    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, LOADING, Last, LastPage, Pause, Prune, Pruned,
+    Scope, Select,
 };
 
 use crate::breaker::Breaker;

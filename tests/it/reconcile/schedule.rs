@@ -68,8 +68,7 @@ async fn gateway_that_says(answers: Vec<Value>) -> std::net::SocketAddr {
         let walks = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
         std::future::ready(Json(json!({ "walks": walks })))
     };
-    let started =
-        || std::future::ready((http::StatusCode::ACCEPTED, Json(json!({ "started": ["hss"] }))));
+    let started = || std::future::ready((http::StatusCode::ACCEPTED, Json(json!({ "started": ["hss"] }))));
     let router = axum::Router::new().route("/api/v1/reconcile", get(walks).merge(post(started)));
     let (listener, address) = crate::harness::free_port().await;
     tokio::spawn(async move { axum::serve(listener, router).await });

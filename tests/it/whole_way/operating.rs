@@ -334,6 +334,22 @@ async fn what_waits_for_its_next_try_is_tried_now_when_it_is_replayed() {
 }
 
 #[tokio::test]
+async fn the_gateway_is_asked_without_its_secrets() {
+    let stage = Stage::set().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("soapstone.toml");
+    let address = format!("operator = \"{}\"", stage.gateway().operator);
+    let config = soapstone::config::EXAMPLE.replacen("operator = \"127.0.0.1:8081\"", &address, 1);
+    std::fs::write(&file, config).unwrap();
+    let run = move || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_soapstone"));
+        command.args(["state", "--config"]).arg(file).env_clear().output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
 async fn the_commands_go_by_the_pages_that_the_gateway_gives() {
     let mut stage = Stage::set().await;
     stage.add("[store]\npage_max = 2\n").await;
@@ -377,4 +393,32 @@ async fn an_operator_does_all_that_on_the_command_line() {
     assert_eq!(soapstone(&stage, &["replay"]).await.0, Some(64), "nobody means everything who says nothing");
     assert_eq!(soapstone(&stage, &["replay", "--state", "cancelled"]).await.1, "1 replayed\n");
     stage.until_state(sent.i_event, "delivered").await;
+}
+
+#[tokio::test]
+async fn a_subject_is_paused_however_its_number_is_spelled_and_one_without_events_is_said_to_be() {
+    let stage = Stage::set().await;
+    let account = stage.account(0);
+    let first = stage.change(Change::Update, account).await;
+    stage.until_state(first.i_event, "delivered").await;
+    let spelled = format!("account 0{account}");
+    let (code, said, _) = soapstone(&stage, &["pause", "--subject", &spelled]).await;
+    assert_eq!((code, said.lines().count()), (Some(0), 1), "{said}");
+    let shown = stage.ask("/api/v1/pauses").await;
+    assert_eq!(shown["pauses"][0]["name"], format!("account {account}"));
+    let held = stage.change(Change::Update, account).await;
+    let other = stage.change(Change::Update, stage.account(1)).await;
+    stage.until_state(other.i_event, "delivered").await;
+    assert_eq!(stage.state(held.i_event).await, "pending");
+    assert_eq!(soapstone(&stage, &["resume", "--subject", &spelled]).await.1, "resumed\n");
+    stage.until_state(held.i_event, "delivered").await;
+    let (code, said, _) = soapstone(&stage, &["pause", "--subject", "account 4711"]).await;
+    assert_eq!(
+        (code, said.lines().nth(1)),
+        (Some(0), Some("there has been no event about account 4711 so far"))
+    );
+    // a telephone number is what it is
+    soapstone(&stage, &["pause", "--subject", "did 0049301234"]).await;
+    let shown = stage.ask("/api/v1/pauses").await;
+    assert_eq!(shown["pauses"][1]["name"], "did 0049301234", "{shown}");
 }
