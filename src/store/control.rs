@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError};
+use super::{KeptSample, KeptStatus, StatusId, Statuses, Store, StoreError};
 use crate::delivery::{Attempt, Delivery, DeliveryId};
 use crate::event::{Event, EventId, Subject};
 use crate::handler::Order;
@@ -95,6 +95,28 @@ pub trait Control: Store {
     /// (pending, in flight, awaiting, parked where the order is strict). What was delivered last goes only when the last
     /// event of its subject has gone and was about its end (its type ends in `/Deleted` or `/Status/Closed`).
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError>;
+
+    /// Statuses with how far their write-back is, in the order of accounts and groups, after the one of `after`; at most `limit`,
+    /// and no more than a page has.
+    async fn statuses(
+        &self,
+        which: Statuses,
+        after: Option<StatusId>,
+        limit: usize,
+    ) -> Result<Vec<KeptStatus>, StoreError>;
+
+    /// Has these written back again that were given up: the first due at `due`, each further one `gap` later, with no attempts
+    /// counted. Answers which; others stay as they are. How long it is tried still counts from when the status was.
+    async fn write_again(
+        &self,
+        statuses: Vec<StatusId>,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<StatusId>, StoreError>;
+
+    /// Samples of what couldn't be read ([`Store::keep_sample`]), newest first, those with numbers below `before`; at most
+    /// `limit`, and no more than a page has.
+    async fn samples(&self, before: Option<i64>, limit: usize) -> Result<Vec<KeptSample>, StoreError>;
 
     /// A note by name: how far a walk is, and the like.
     async fn note(&self, name: String) -> Result<Option<String>, StoreError>;

@@ -56,8 +56,8 @@ pub use self::settings::PostgresSettings;
 use super::number::DELIVERIES;
 use super::{
     Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
-    EventSummary, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status,
-    StatusEnd, StatusJob, Store, StoreError, Subscription, Want,
+    EventSummary, KeptSample, KeptStatus, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope,
+    Select, Settle, Status, StatusEnd, StatusId, StatusJob, Statuses, Store, StoreError, Subscription, Want,
 };
 use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
@@ -457,6 +457,32 @@ impl Control for PostgresStore {
 
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
         self.again(|session| prune::prune(session, &prune)).await
+    }
+
+    async fn statuses(
+        &self,
+        which: Statuses,
+        after: Option<StatusId>,
+        limit: usize,
+    ) -> Result<Vec<KeptStatus>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.again(|session| statuses::list(session, which, after.as_ref(), limit)).await
+    }
+
+    async fn write_again(
+        &self,
+        statuses: Vec<StatusId>,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<StatusId>, StoreError> {
+        let again = self.unless_done(|session| statuses::again(session, &statuses, due, gap)).await?;
+        self.keeper.tell();
+        Ok(again)
+    }
+
+    async fn samples(&self, before: Option<i64>, limit: usize) -> Result<Vec<KeptSample>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.again(|session| query::samples(session, before, limit)).await
     }
 
     async fn note(&self, name: String) -> Result<Option<String>, StoreError> {

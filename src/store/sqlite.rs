@@ -54,8 +54,8 @@ use self::readers::Readers;
 use self::writer::{Files, Writer};
 use super::{
     Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
-    EventSummary, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status,
-    StatusEnd, StatusJob, Store, StoreError, Subscription, Want,
+    EventSummary, KeptSample, KeptStatus, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope,
+    Select, Settle, Status, StatusEnd, StatusId, StatusJob, Statuses, Store, StoreError, Subscription, Want,
 };
 use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
@@ -439,6 +439,35 @@ impl Control for SqliteStore {
 
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
         self.writer.run(move |db| prune::prune(db, &prune)).await
+    }
+
+    async fn statuses(
+        &self,
+        which: Statuses,
+        after: Option<StatusId>,
+        limit: usize,
+    ) -> Result<Vec<KeptStatus>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.read(move |db| statuses::list(db, which, after, limit)).await
+    }
+
+    async fn write_again(
+        &self,
+        statuses: Vec<StatusId>,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<StatusId>, StoreError> {
+        self.writer
+            .run(move |db| {
+                file_statuses(db)?;
+                statuses::again(db, &statuses, due, gap)
+            })
+            .await
+    }
+
+    async fn samples(&self, before: Option<i64>, limit: usize) -> Result<Vec<KeptSample>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.readers.run(move |db| query::samples(db, before, limit)).await
     }
 
     async fn note(&self, name: String) -> Result<Option<String>, StoreError> {

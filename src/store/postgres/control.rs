@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -18,16 +18,8 @@ use crate::delivery::{DeliveryId, State};
 use crate::event::{EventId, Subject};
 use crate::handler::Order;
 use crate::store::number::{DELIVERIES, delivery_id};
+use crate::store::spread::spread;
 use crate::store::{Last, LastPage, Pause, Scope, Subscription};
-
-/// The time of the n-th that is spread.
-fn spread(due: Timestamp, gap: Duration, n: usize) -> Timestamp {
-    let after = gap.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
-    SignedDuration::try_from(after)
-        .ok()
-        .and_then(|after| due.checked_add(after).ok())
-        .unwrap_or(Timestamp::MAX)
-}
 
 /// The newest that waits in each of these lanes.
 const NEWEST: &str = "\

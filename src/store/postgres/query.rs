@@ -12,7 +12,7 @@ use super::row::{self, Columns, attempt_columns, delivery_columns, event_columns
 use crate::delivery::{Attempt, Delivery, DeliveryId};
 use crate::event::EventId;
 use crate::store::number::{EVENTS, delivery_seq};
-use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, Page, Select};
+use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, KeptSample, Page, Sample, Select};
 
 /// A statement that is put together, with its values.
 #[derive(Default)]
@@ -278,4 +278,22 @@ pub(super) async fn backlog(mut session: Session) -> Result<Vec<Backlog>, Fault>
         }
     };
     Ok(handlers.into_iter().map(of_handler).collect())
+}
+
+pub(super) async fn samples(
+    mut session: Session,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<KeptSample>, Fault> {
+    let sql =
+        "SELECT seq, source, received_at, reason, body FROM sample WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
+    let rows = session.rows(sql, &[&before.unwrap_or(i64::MAX), &row::limit(limit)]).await?;
+    let sample = |row| {
+        let mut columns = Columns::of(row);
+        let number = columns.next()?;
+        let (source, received_at) = (columns.text()?, columns.time()?);
+        let sample = Sample { source, received_at, reason: columns.text()?, body: columns.next()? };
+        Ok(KeptSample { number, sample })
+    };
+    rows.iter().map(sample).collect()
 }

@@ -16,16 +16,8 @@ use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::{Delivery, DeliveryId, State};
 use crate::event::{EventId, Subject, SubjectKind};
 use crate::handler::Order;
+use crate::store::spread::spread;
 use crate::store::{DeliveryDetail, Last, LastPage, Select, StoreError};
-
-/// The time of the n-th that is spread.
-fn spread(due: Timestamp, gap: Duration, n: usize) -> Timestamp {
-    let after = gap.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
-    SignedDuration::try_from(after)
-        .ok()
-        .and_then(|after| due.checked_add(after).ok())
-        .unwrap_or(Timestamp::MAX)
-}
 
 pub(super) fn replay(
     db: &Batch,

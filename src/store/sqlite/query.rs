@@ -8,7 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::row::{self, delivery_columns, event_columns};
 use crate::delivery::{Attempt, Delivery};
 use crate::event::{EventId, SubjectKind};
-use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, Page, StoreError};
+use crate::store::{
+    Backlog, DeliveryDetail, EventDetail, EventSummary, KeptSample, Page, Sample, StoreError,
+};
 
 pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, StoreError> {
     let before = match page.before {
@@ -167,4 +169,25 @@ pub(super) fn backlog(db: &Connection) -> Result<Vec<Backlog>, StoreError> {
         });
     }
     Ok(backlog)
+}
+
+pub(super) fn samples(
+    db: &Connection,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<KeptSample>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = db.prepare_cached(
+        "SELECT seq, source, received_at, reason, body FROM sample WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+    )?;
+    let found = statement.query_map(params![before.unwrap_or(i64::MAX), limit], |found| {
+        let sample = Sample {
+            source: found.get(1)?,
+            received_at: row::time(found.get(2)?)?,
+            reason: found.get(3)?,
+            body: found.get(4)?,
+        };
+        Ok(KeptSample { number: found.get(0)?, sample })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
 }

@@ -35,6 +35,8 @@ async fn every_verb_goes_by_an_index() {
         (claim::NEXT_DUE.to_owned(), "delivery_due"),
         (statuses::due_sql(), "status_due"),
         (statuses::NEXT_DUE.to_owned(), "status_due"),
+        (statuses::GIVEN_UP.to_owned(), "status_given_up"),
+        (statuses::OF_ACCOUNT.to_owned(), "sqlite_autoindex_status_1"),
         (control::DELIVERED.to_owned(), "sqlite_autoindex_last_delivered_1"),
         (query::IN_STATE.to_owned(), "delivery_waiting"),
         (query::OLDEST_PENDING.to_owned(), "delivery_waiting"),
