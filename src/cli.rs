@@ -20,6 +20,7 @@ mod reconcile;
 mod serve;
 mod show;
 mod simulate;
+mod statuses;
 
 use crate::chain::chain;
 use crate::config::{Config, ConfigError, StoreSettings};
@@ -59,6 +60,10 @@ enum Command {
     Pause(operate::Scope),
     /// End a pause.
     Resume(operate::Scope),
+    /// List statuses and how far their write-back is; have those written again that were given up.
+    Statuses(statuses::Statuses),
+    /// List what was posted and couldn't be read as an event, each as JSON.
+    Samples(statuses::Samples),
     /// Show what waits, what is paused, and how the circuit breakers stand.
     State(operate::State),
     /// Show what a newer program changes in the store's tables, or apply it.
@@ -136,6 +141,8 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Subscribe(args) => with_runtime("warn", operate::subscribe(args)),
         Command::Pause(args) => with_runtime("warn", operate::pause(args)),
         Command::Resume(args) => with_runtime("warn", operate::resume(args)),
+        Command::Statuses(args) => with_runtime("warn", statuses::statuses(args)),
+        Command::Samples(args) => with_runtime("warn", statuses::samples(args)),
         Command::State(args) => with_runtime("warn", operate::state(args)),
         Command::Migrate(args) => with_runtime("warn", moves::migrate(args)),
         Command::Export(args) => with_runtime("warn", moves::export(args)),

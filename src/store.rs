@@ -6,9 +6,11 @@
 #[cfg(test)]
 mod conformance;
 mod control;
+mod kept;
 mod number;
 pub mod open;
 pub mod postgres;
+mod spread;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -18,6 +20,8 @@ pub use control::{
     Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, LOADING, Last, LastPage, Pause, Prune, Pruned,
     Scope, Select,
 };
+
+pub use kept::{KeptSample, KeptStatus, StatusId, StatusStand, Statuses};
 
 use crate::breaker::Breaker;
 use crate::delivery::{Attempt, Delivery, DeliveryId, Settlement, State};
@@ -147,7 +151,7 @@ pub enum Accepted {
 }
 
 /// A request that isn't an event.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Sample {
     pub source: String,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,6 +15,7 @@ use super::progress::Progress;
 use super::{CliError, print};
 use crate::config::Config;
 use crate::http::operator::control::{ScopeWords, Selection};
+use crate::http::operator::who;
 
 /// How long one request to the gateway may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -162,9 +164,16 @@ impl Where {
             }
             (None, None) => return Err(CliError::Usage("give --operator or --config".into())),
         };
-        let client = reqwest::Client::builder().timeout(PATIENCE).build();
+        let client = reqwest::Client::builder().timeout(PATIENCE).default_headers(user()).build();
         Ok(Api { client: client.map_err(|error| CliError::Failed(error.into()))?, base })
     }
+}
+
+/// For the gateway's log.
+fn user() -> HeaderMap {
+    let name = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let value = name.and_then(|name| HeaderValue::from_str(&name).ok());
+    value.map(|value| (HeaderName::from_static(who::HEADER), value)).into_iter().collect()
 }
 
 impl Api {
@@ -183,7 +192,7 @@ impl Api {
     }
 
     /// How many ids the gateway takes at a time.
-    async fn page_max(&self) -> Result<usize, CliError> {
+    pub(super) async fn page_max(&self) -> Result<usize, CliError> {
         let limits = self.get("/api/v1/limits", &()).await?;
         Ok(limits["page_max"].as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(1).max(1))
     }

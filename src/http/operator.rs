@@ -6,9 +6,9 @@
 //! | `GET /health/ready` | 200, or 503 with `reasons`: events can be taken now |
 //! | `GET /metrics` | OpenMetrics |
 //! | `GET /api/v1/events` | a page of events, newest first: `limit`, `before`, `type`, `subject`, `state` |
-//! | `GET /api/v1/events/{id}` | one event, with its deliveries and their attempts |
+//! | `GET /api/v1/events/{id}` | one event, with its deliveries and their attempts, and the statuses of its account |
 //! | `GET /api/v1/deliveries` | a page of deliveries, oldest first: `handler`, `state`, `type`, `subject`, `from`, `until`, `after`, `limit` |
-//! | `GET /api/v1/deliveries/{id}` | the event with this delivery and its attempts |
+//! | `GET /api/v1/deliveries/{id}` | the event with this delivery and its attempts, and the statuses of its account |
 //! | `POST /api/v1/replay` | `{"ids": […]}` or `{"select": {…}, "rate": 20}`: delivered again; what waits for its next try is tried now |
 //! | `POST /api/v1/cancel` | the same with a `reason`: not attempted any more |
 //! | `GET /api/v1/limits` | `page_max`: so many ids a request takes; a page has no more, whatever `limit` says |
@@ -16,8 +16,13 @@
 //! | `GET`, `POST /api/v1/pauses`, `POST /api/v1/resume` | `{"scope": "handler", "name": "…", "reason": "…"}` |
 //! | `POST /api/v1/reconcile` | `{"handler": "…", "dry_run": true, "rate": 20, "resume": false}`: compare all accounts, or customers, with what was delivered |
 //! | `GET /api/v1/reconcile`, `POST /api/v1/reconcile/stop` | how far that is; `{"handler": "…"}` |
+//! | `GET /api/v1/statuses` | statuses that are written back: `state=given_up`, or those of an `account`; `group`, `after`, `limit` |
+//! | `POST /api/v1/statuses/again` | `{"ids": ["1000889/HSS"]}` or `{"select": {"account": …, "group": "…"}, "rate": 20}`: those that were given up |
+//! | `GET /api/v1/samples` | what couldn't be read as an event, newest first: `before`, `limit` |
 //! | `GET /api/v1/breakers` | the circuit breakers |
 //! | `GET /api/v1/backlog` | how many deliveries are in which state, per handler |
+//!
+//! Whoever changes something is named in the log, as the header `X-Operator` says ([`who`]).
 //!
 //! The names of members in [`view`] are part of the API. There is no authentication yet: keep it on the local machine. It answers 421
 //! unless it is asked by an IP address, as `localhost` or by a name of the configuration (`hosts` in `[operator]`).
@@ -25,7 +30,10 @@
 pub mod control;
 mod host;
 mod reconcile;
+mod samples;
+mod statuses;
 pub mod view;
+pub mod who;
 
 use std::sync::Arc;
 
@@ -67,6 +75,8 @@ pub struct Operator {
     pub handlers: Vec<Handler>,
     /// Notified when there may be something to deliver.
     pub nudge: Arc<Notify>,
+    /// Notified when there may be a status to write back.
+    pub status_nudge: Arc<Notify>,
     /// The time.
     pub now: Clock,
     /// What compares what was delivered with PortaBilling; none: nothing does.
@@ -93,6 +103,8 @@ impl Operator {
             .route("/api/v1/events/{id}", get(event))
             .merge(control::routes())
             .merge(reconcile::routes())
+            .merge(statuses::routes())
+            .merge(samples::routes())
             .fallback(nothing)
             .method_not_allowed_fallback(wrong_method)
             .layer(from_fn_with_state(Arc::clone(&operator), host::check))
@@ -164,10 +176,14 @@ async fn event(State(operator): State<Arc<Operator>>, Path(id): Path<String>) ->
     let Ok(id) = id.parse::<Uuid>() else {
         return error_response(StatusCode::NOT_FOUND, "no such event: an event's id is a UUID");
     };
-    match operator.store.event(EventId(id)).await {
-        Ok(Some(detail)) => Json(view::EventView::from(&detail)).into_response(),
-        Ok(None) => error_response(StatusCode::NOT_FOUND, "no such event"),
-        Err(error) => operator.store_failed(&error),
+    let detail = match operator.store.event(EventId(id)).await {
+        Ok(Some(detail)) => detail,
+        Ok(None) => return error_response(StatusCode::NOT_FOUND, "no such event"),
+        Err(error) => return operator.store_failed(&error),
+    };
+    match operator.statuses_of(&detail.event.subject).await {
+        Ok(statuses) => Json(view::EventView::from(&detail).with_statuses(&statuses)).into_response(),
+        Err(refusal) => refusal.into_response(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Setting, request};
+use crate::harness::{Gateway, Setting, listen_to_log, request};
 
 fn event(number: u32, event_type: &str) -> String {
     format!(
@@ -145,4 +145,65 @@ async fn whoever_asks_by_a_name_that_is_not_ours_is_refused() {
     for host in ["127.0.0.1:8081", "[::1]:8081", "localhost", "gateway.example.com:8081"] {
         assert_eq!(ask(host, "GET", "/api/v1/pauses", "").await.status, 200, "{host}");
     }
+}
+
+#[tokio::test]
+async fn what_an_operator_does_is_in_the_log_with_the_name_that_was_given() {
+    let (log, _guard) = listen_to_log();
+    let gateway = Gateway::start().await;
+    gateway.post(&event(1, "SIM/Updated")).await;
+    let headers = [("Content-Type", "application/json"), ("X-Operator", "alice \"<x>\"")];
+    let tell = async |path: &str, body: Value| {
+        let answer = request(gateway.operator, "POST", path, &headers, &body.to_string()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    let scope = json!({ "scope": "handler", "name": "sim", "reason": "night" });
+    tell("/api/v1/pauses", scope.clone()).await;
+    tell("/api/v1/resume", json!({ "scope": "handler", "name": "sim" })).await;
+    tell("/api/v1/cancel", json!({ "select": { "state": "pending" }, "reason": "a mistake" })).await;
+    tell("/api/v1/replay", json!({ "select": {} })).await;
+    tell("/api/v1/subscribe", json!({ "handler": "sim" })).await;
+    let of = |message: &str, members: Value| {
+        let found = log.entries(message);
+        assert_eq!(found.len(), 1, "{message}: {found:?}");
+        for (name, value) in members.as_object().unwrap() {
+            assert_eq!(&found[0][name], value, "{name} of {}", found[0]);
+        }
+        assert_eq!(found[0]["who"], "alicex", "nothing that could be taken for something else");
+    };
+    of("paused", json!({ "scope": "handler", "name": "sim", "reason": "night" }));
+    of("resumed", json!({ "scope": "handler", "name": "sim", "was_paused": true }));
+    of("deliveries are cancelled", json!({ "looked_at": 1, "cancelled": 1, "reason": "a mistake" }));
+    of("deliveries are replayed", json!({ "looked_at": 1, "replayed": 1 }));
+    of("a handler gets what was before", json!({ "handler": "sim", "looked_at": 1, "made": 0 }));
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_is_listed_as_text_newest_first() {
+    let gateway = Gateway::start().await;
+    for body in ["<script>alert(1)</script>", "{\"event_type\": \"\"}", "not JSON"] {
+        assert_eq!(gateway.post(body).await.status, 400);
+    }
+    let answer = request(gateway.operator, "GET", "/api/v1/samples?limit=2", &[], "").await;
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    let page: Value = serde_json::from_str(&answer.body).unwrap();
+    let bodies = |page: &Value| {
+        let samples = page["samples"].as_array().unwrap().clone();
+        samples.iter().map(|sample| sample["body"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(bodies(&page), ["not JSON", "{\"event_type\": \"\"}"]);
+    assert!(page["samples"][0]["reason"].as_str().unwrap().contains("not a JSON object"), "{page}");
+    assert_eq!(page["samples"][0]["source"], "default");
+    let (_, rest) = gateway.ask(&format!("/api/v1/samples?limit=2&before={}", page["next"])).await;
+    assert_eq!((bodies(&rest), &rest["next"]), (vec!["<script>alert(1)</script>".to_owned()], &Value::Null));
+    let url = format!("http://{}", gateway.operator);
+    let run = move || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_soapstone"));
+        command.args(["samples", "--operator", &url]).output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let shown: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((shown.len(), &shown[0]["body"]), (3, &json!("not JSON")), "{said}");
 }

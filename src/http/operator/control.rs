@@ -20,6 +20,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::view::{DeliveryPage, DeliveryView, EventView};
+use super::who::Who;
 use super::{Operator, error_response};
 use crate::breaker::Breaker;
 use crate::delivery::{self, DeliveryId};
@@ -137,18 +138,17 @@ async fn deliveries(
     Ok(Json(DeliveryPage::new(&found, limit)).into_response())
 }
 
-async fn delivery(State(operator): State<Arc<Operator>>, Path(id): Path<String>) -> Response {
-    let Ok(id) = id.parse::<Uuid>() else {
-        return error_response(StatusCode::NOT_FOUND, "no such delivery: a delivery's id is a UUID");
-    };
-    match operator.control.delivery(DeliveryId(id)).await {
-        Ok(Some(DeliveryDetail { delivery, event, attempts, .. })) => {
-            let view = DeliveryView::with_attempts(&delivery, &attempts);
-            Json(EventView::new(&event, vec![view])).into_response()
-        }
-        Ok(None) => error_response(StatusCode::NOT_FOUND, "no such delivery"),
-        Err(error) => operator.store_failed(&error),
-    }
+async fn delivery(
+    State(operator): State<Arc<Operator>>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let none = |what: &str| Refusal(StatusCode::NOT_FOUND, what.to_owned());
+    let id = id.parse::<Uuid>().map_err(|_| none("no such delivery: a delivery's id is a UUID"))?;
+    let found = operator.control.delivery(DeliveryId(id)).await.map_err(operator.failed())?;
+    let DeliveryDetail { delivery, event, attempts, .. } = found.ok_or_else(|| none("no such delivery"))?;
+    let statuses = operator.statuses_of(&event.subject).await?;
+    let view = EventView::new(&event, vec![DeliveryView::with_attempts(&delivery, &attempts)]);
+    Ok(Json(view.with_statuses(&statuses)).into_response())
 }
 
 /// What is to be delivered again: deliveries by id, or a page of a selection.
@@ -165,7 +165,7 @@ struct Replay {
 
 /// So many per second; `begun` have been before.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct Spread {
+pub(super) struct Spread {
     #[serde(default)]
     rate: Option<f64>,
     #[serde(default)]
@@ -174,7 +174,7 @@ struct Spread {
 
 impl Spread {
     /// When the first is due, and how long after it the next.
-    fn due(self, now: Timestamp) -> Result<(Timestamp, Duration), Refusal> {
+    pub(super) fn due(self, now: Timestamp) -> Result<(Timestamp, Duration), Refusal> {
         let gap = match self.rate {
             None => Duration::ZERO,
             Some(rate) => Duration::try_from_secs_f64(1.0 / rate)
@@ -189,6 +189,7 @@ impl Spread {
 
 async fn replay(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<Replay>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let Replay { ids, select, spread } = body(request)?;
@@ -196,6 +197,7 @@ async fn replay(
     let chosen = operator.chosen(ids, select).await?;
     let replayed = operator.control.replay(chosen.ids.clone(), due, gap).await.map_err(operator.failed())?;
     operator.nudge.notify_one();
+    tracing::info!(%who, looked_at = chosen.ids.len(), replayed = replayed.len(), "deliveries are replayed");
     let left_out = operator.left_out(&chosen, &replayed).await?;
     let answer = json!({
         "replayed": texts(&replayed),
@@ -218,13 +220,16 @@ struct Cancel {
 
 async fn cancel(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<Cancel>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let Cancel { ids, select, reason } = body(request)?;
     let chosen = operator.chosen(ids, select).await?;
     let now = (operator.now)();
-    let cancelled = operator.control.cancel(chosen.ids.clone(), now, reason).await;
+    let cancelled = operator.control.cancel(chosen.ids.clone(), now, reason.clone()).await;
     let cancelled = cancelled.map_err(operator.failed())?;
+    let count = cancelled.len();
+    tracing::info!(%who, looked_at = chosen.ids.len(), cancelled = count, reason, "deliveries are cancelled");
     operator.nudge.notify_one();
     let left_out = operator.left_out(&chosen, &cancelled).await?;
     let answer = json!({
@@ -316,6 +321,7 @@ struct Subscribe {
 
 async fn subscribe(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<Subscribe>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let request = body(request)?;
@@ -329,6 +335,7 @@ async fn subscribe(
     let events = wanted.map(|event| (event.id, event.rank(handler.order_by))).collect();
     let made = operator.control.subscribe(events, handler.name.clone(), handler.order, due, gap).await;
     let made = made.map_err(operator.failed())?;
+    tracing::info!(%who, handler = handler.name, looked_at, made = made.len(), "a handler gets what was before");
     operator.nudge.notify_one();
     Ok(Json(json!({ "made": texts(&made), "looked_at": looked_at, "next": next })).into_response())
 }
@@ -422,19 +429,22 @@ impl Operator {
 
 async fn pause(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<ScopeWords>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let words = body(request)?;
     let scope = operator.scope(&words)?;
     let known = operator.is_known(&scope).await?;
     let (word, name) = scope.words();
-    let pause = Pause { scope, at: (operator.now)(), reason: words.reason };
+    let pause = Pause { scope, at: (operator.now)(), reason: words.reason.clone() };
     operator.control.pause(pause).await.map_err(operator.failed())?;
+    tracing::info!(%who, scope = word, name, reason = words.reason, "paused");
     Ok(Json(json!({ "paused": true, "scope": word, "name": name, "known": known })).into_response())
 }
 
 async fn resume(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<ScopeWords>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let words = body(request)?;
@@ -447,6 +457,7 @@ async fn resume(
         was_paused = operator.control.resume(scope).await.map_err(operator.failed())?;
     }
     operator.nudge.notify_one();
+    tracing::info!(%who, scope = words.scope, name = words.name, was_paused, "resumed");
     Ok(Json(json!({ "was_paused": was_paused })).into_response())
 }
 

@@ -5,7 +5,7 @@ use soapstone::simulator::Change;
 
 use super::external::Reply;
 use super::stage::{HSS, Plan, Stage, eventually};
-use crate::harness::request;
+use crate::harness::{listen_to_log, request};
 
 impl Stage {
     /// The operator's API told to do something.
@@ -227,6 +227,7 @@ async fn call_back(stage: &Stage, index: usize, body: &str) -> (u16, String) {
 async fn a_system_that_finishes_later_calls_back_once() {
     let plan =
         Plan { connector: "callback = { deadline = \"1h\" }", ..Plan::handlers(&format!("{CALLBACK}{HSS}")) };
+    let (log, _guard) = listen_to_log();
     let mut stage = Stage::with(plan).await;
     let account = stage.account(0);
     let (first, second) =
@@ -260,6 +261,10 @@ async fn a_system_that_finishes_later_calls_back_once() {
     stage.until_status(account, "OK").await;
     let requests = stage.external.requests();
     assert_eq!(requests[1].key(), requests[2].key());
+    let logged = log.entries("a callback");
+    let said = |entry: &Value| (entry["delivery"].clone(), entry["status"].clone());
+    assert_eq!(said(&logged[1]), (json!(requests[0].key()), json!("200 OK")), "{logged:?}");
+    assert_eq!(said(&logged[5]), (json!(requests[2].key()), json!("200 OK")), "{logged:?}");
     assert_ne!(requests[1].header("x-callback-url"), requests[2].header("x-callback-url"));
 }
 
@@ -294,7 +299,7 @@ async fn nobody_calls_back_without_a_token_of_ours() {
 }
 
 /// Runs the binary against the operator's side of this stage.
-async fn soapstone(stage: &Stage, args: &[&str]) -> (Option<i32>, String, String) {
+pub(super) async fn soapstone(stage: &Stage, args: &[&str]) -> (Option<i32>, String, String) {
     let operator = ["--operator".to_owned(), format!("http://{}", stage.gateway().operator)];
     let args: Vec<_> = args.iter().map(ToString::to_string).chain(operator).collect();
     let run = move || {
