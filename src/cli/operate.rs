@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::progress::Progress;
 use super::{CliError, print};
 use crate::config::Config;
-use crate::http::operator::control::{ScopeWords, Selection};
+use crate::http::operator::control::Selection;
+use crate::http::operator::pauses::ScopeWords;
 use crate::http::operator::who;
 
 /// How long one request to the gateway may take.

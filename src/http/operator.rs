@@ -29,6 +29,7 @@
 
 pub mod control;
 mod host;
+pub mod pauses;
 mod reconcile;
 mod samples;
 mod statuses;
@@ -102,6 +103,7 @@ impl Operator {
             .route("/api/v1/events", get(events))
             .route("/api/v1/events/{id}", get(event))
             .merge(control::routes())
+            .merge(pauses::routes())
             .merge(reconcile::routes())
             .merge(statuses::routes())
             .merge(samples::routes())
