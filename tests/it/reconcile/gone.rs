@@ -189,3 +189,15 @@ async fn a_customer_of_the_same_number_hides_nothing_that_an_account_was_told() 
     stage.external.release();
     stage.settled().await;
 }
+
+#[tokio::test]
+async fn the_end_of_a_card_is_not_the_end_of_its_account() {
+    let stage = delivered(plan()).await;
+    stage.event("SIM/Deleted", json!({ "i_account": stage.account(4), "i_sim_card": 1 })).await;
+    stage.settled().await;
+    let requests = stage.external.requests().len();
+    let gone = dropped(&stage, Change::Delete, [4]);
+    let walk = reconcile(&stage).await;
+    assert_eq!(told_once(&stage, requests), gone);
+    assert_eq!((&walk["untold"], &walk["enqueued"]), (&json!(1), &json!(1)), "{walk}");
+}
