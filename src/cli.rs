@@ -16,13 +16,15 @@ mod check;
 mod demo;
 mod moves;
 mod operate;
+mod progress;
 mod reconcile;
 mod serve;
 mod show;
 mod simulate;
+mod statuses;
 
 use crate::chain::chain;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, StoreSettings};
 
 const FAILED: u8 = 1;
 /// `EX_USAGE` of sysexits.
@@ -48,7 +50,8 @@ enum Command {
     Call(call::Args),
     /// List deliveries of a gateway that runs, or show one with all its attempts; dead letters are those with --state parked.
     Deliveries(operate::Deliveries),
-    /// Have deliveries made again: some by their ids, or all that options choose, at a rate.
+    /// Have deliveries made again, or those that wait for their next try made now: some by their ids, or all that options choose,
+    /// at a rate.
     Replay(operate::Replay),
     /// Have no more attempts made for deliveries.
     Cancel(operate::Cancel),
@@ -58,6 +61,10 @@ enum Command {
     Pause(operate::Scope),
     /// End a pause.
     Resume(operate::Scope),
+    /// List statuses and how far their write-back is; have those written again that were given up.
+    Statuses(statuses::Statuses),
+    /// List what was posted and couldn't be read as an event, each as JSON.
+    Samples(statuses::Samples),
     /// Show what waits, what is paused, and how the circuit breakers stand.
     State(operate::State),
     /// Close a circuit breaker by hand.
@@ -138,6 +145,8 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Subscribe(args) => with_runtime("warn", operate::subscribe(args)),
         Command::Pause(args) => with_runtime("warn", operate::pause(args)),
         Command::Resume(args) => with_runtime("warn", operate::resume(args)),
+        Command::Statuses(args) => with_runtime("warn", statuses::statuses(args)),
+        Command::Samples(args) => with_runtime("warn", statuses::samples(args)),
         Command::State(args) => with_runtime("warn", operate::state(args)),
         Command::Breaker(verb) => with_runtime("warn", breaker::run(verb)),
         Command::Migrate(args) => with_runtime("warn", moves::migrate(args)),
@@ -193,6 +202,11 @@ struct ConfigArg {
 impl ConfigArg {
     fn load(&self) -> Result<Config, CliError> {
         Ok(Config::load(&self.config)?)
+    }
+
+    /// Where the store is, without whatever else the configuration says, and its secrets.
+    fn load_store(&self) -> Result<StoreSettings, CliError> {
+        Ok(Config::load_store(&self.config)?)
     }
 }
 

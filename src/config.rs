@@ -25,7 +25,7 @@ mod work;
 
 pub use self::connector::{CallbackSettings, ConnectorSettings, HeaderText, HttpConnectorSettings};
 pub use self::intake::{BasicCredential, CustomCredential, IntakeAuth, IntakeSettings, SignatureCredential};
-pub use self::listen::Listen;
+pub use self::listen::{Listen, Operating};
 pub use self::portabilling::{Credential, PortaBillingSettings};
 pub use self::problem::{ConfigError, Problem, Problems};
 pub use self::store::{PostgresPlace, StoreSettings};
@@ -44,6 +44,8 @@ pub const EXAMPLE: &str = include_str!("config/example.toml");
 pub struct Config {
     /// Where the gateway listens, and the limits of that.
     pub listen: Listen,
+    /// Who may ask the operator's side.
+    pub operator: Operating,
     /// Where events are kept.
     pub store: StoreSettings,
     /// How deliveries are made.
@@ -73,11 +75,31 @@ pub struct Config {
 impl Config {
     /// Reads a file, with secrets from the process's environment.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let name = file.display().to_string();
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| ConfigError::Unreadable { file: name.clone(), source })?;
-        let folder = file.parent().unwrap_or(Path::new(""));
-        Self::parse(&name, &text, folder, &|name| std::env::var(name).ok())
+        load(file, read::config)
+    }
+
+    /// Of a file only `[listen]`: whoever only asks the gateway needs none of its secrets.
+    ///
+    /// # Errors
+    /// As [`Self::load`], but for mistakes elsewhere in the file.
+    pub fn load_listen(file: &Path) -> Result<Listen, ConfigError> {
+        load(file, read::only_listen)
+    }
+
+    /// Of a file only `[store]`, with its secret if it has one.
+    ///
+    /// # Errors
+    /// As [`Self::load`], but for mistakes elsewhere in the file.
+    pub fn load_store(file: &Path) -> Result<StoreSettings, ConfigError> {
+        load(file, read::only_store)
+    }
+
+    /// Of a file only `[portabilling]`, with its secrets.
+    ///
+    /// # Errors
+    /// As [`Self::load`], but for mistakes elsewhere in the file.
+    pub fn load_portabilling(file: &Path) -> Result<PortaBillingSettings, ConfigError> {
+        load(file, read::only_portabilling)
     }
 
     /// Reads a text. `file` names it in errors, relative paths count from `folder`, secrets come from `env` or files.
@@ -90,6 +112,21 @@ impl Config {
         read::config(text, folder, env)
             .map_err(|problems| ConfigError::Wrong(Problems { file: file.to_owned(), problems }))
     }
+}
+
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads a file, or a part of it.
+fn load<T>(
+    file: &Path,
+    read: impl FnOnce(&str, &Path, Env<'_>) -> Result<T, Vec<Problem>>,
+) -> Result<T, ConfigError> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|source| ConfigError::Unreadable { file: name.clone(), source })?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    read(&text, folder, &|name| std::env::var(name).ok())
+        .map_err(|problems| ConfigError::Wrong(Problems { file: name, problems }))
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Gateway {
         dispatcher.callbacks = config.callback.as_ref().map(callbacks);
         let mut reconciler = reconciler(&config, &dispatcher, Arc::clone(&control), enrich);
         let callbacks = callback_intake(&config, &dispatcher, control);
-        let accepted = Arc::clone(&dispatcher.nudge);
+        let nudges = (Arc::clone(&dispatcher.nudge), Arc::clone(&dispatcher.status_nudge));
         let sink = Arc::new(EspfApi::new(client.clone()));
         let mut statuses = StatusWriter::new(Arc::clone(&shared), sink, config.status.settings());
         statuses.observer = observer;
@@ -144,8 +144,8 @@ impl Gateway {
         reconciler.stop = gateway.work_stop.clone();
         let reconciler = Arc::new(reconciler);
         gateway.workers.spawn(Arc::clone(&reconciler).run());
-        gateway.open_operator(&config, operator_listener, Arc::clone(&accepted), reconciler);
-        gateway.open_intake(config, intake_listener, accepted, callbacks);
+        gateway.open_operator(&config, operator_listener, nudges.clone(), reconciler);
+        gateway.open_intake(config, intake_listener, nudges.0, callbacks);
         for tracker in [&gateway.listeners, &gateway.workers, &gateway.operators] {
             tracker.close();
         }
@@ -188,7 +188,7 @@ impl Gateway {
         &self,
         config: &Config,
         listener: TcpListener,
-        nudge: Arc<Notify>,
+        (nudge, status_nudge): (Arc<Notify>, Arc<Notify>),
         reconciler: Arc<Reconciler>,
     ) {
         let operator = Operator {
@@ -196,11 +196,13 @@ impl Gateway {
             control: self.store.store(),
             handlers: config.handlers.clone(),
             nudge,
+            status_nudge,
             now: wall_clock(),
             reconciler: Some(reconciler),
             telemetry: Arc::clone(&self.telemetry),
             shutdown: self.intake_stop.clone(),
             page_max: usize::try_from(config.store.page_max).unwrap_or(usize::MAX),
+            hosts: config.operator.hosts.clone(),
         };
         let open = self.telemetry.connections("operator");
         let limits = Limits::from(&config.listen);

@@ -22,6 +22,7 @@ mod look;
 mod order;
 mod place;
 mod portabilling;
+mod schedule;
 mod walker;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -165,23 +166,24 @@ impl Reconciler {
         self.tasks.wait().await;
     }
 
-    /// Begins what is due by the schedule; answers how long until the next is.
+    /// Begins what is due by the schedule, or has it go on; answers how long until the next is.
     async fn begin_due(self: &Arc<Self>) -> Option<Duration> {
         let every = SignedDuration::try_from(self.settings.every?).ok()?;
+        let again = SignedDuration::try_from(self.settings.again).unwrap_or(every);
         let now = (self.now)();
         let mut next = self.settings.every?;
         for name in self.fit() {
-            let (last, text) = match self.lock().get(&name) {
-                Some(known) => (known.walk.as_ref().map(|walk| walk.started_at), known.text.clone()),
-                None => (None, None),
+            let (due, text) = match self.lock().get(&name) {
+                Some(known) => (schedule::next(known.walk.as_ref(), every, again, now), known.text.clone()),
+                None => (schedule::next(None, every, again, now), None),
             };
-            let due = last.and_then(|last| last.checked_add(every).ok()).unwrap_or(now);
-            if due > now {
-                next = next.min(Duration::try_from(due.duration_since(now)).unwrap_or_default());
+            if due.at > now {
+                next = next.min(Duration::try_from(due.at.duration_since(now)).unwrap_or_default());
                 continue;
             }
             // after the note that says that it is due, so that of several gateways one begins it
-            match self.start_after(&name, Order::default(), text).await {
+            let order = Order { resume: due.resumes, ..Order::default() };
+            match self.start_after(&name, order, text).await {
                 Ok(()) | Err(Refused::Running(_) | Refused::Elsewhere { .. } | Refused::Stopping) => {}
                 Err(error) => {
                     tracing::warn!(handler = name, %error, "the scheduled reconciliation doesn't begin");
@@ -243,7 +245,7 @@ impl Reconciler {
                 .filter(|walk| matches!(walk.state, WalkState::Stopped | WalkState::Failed))
                 .map(Walk::resumed)
                 .ok_or_else(|| Refused::NothingToResume(handler.to_owned()))?,
-            false => self.new_walk(handler, order),
+            false => self.new_walk(handler, order, before.and_then(|walk| walk.whole())),
         };
         if self.hold(walk, text).await? {
             return Ok(());
@@ -264,15 +266,17 @@ impl Reconciler {
         }
     }
 
-    fn new_walk(&self, handler: &str, order: Order) -> Walk {
+    fn new_walk(&self, handler: &str, order: Order, whole_before: Option<Timestamp>) -> Walk {
         Walk {
             handler: handler.to_owned(),
             dry_run: order.dry_run,
             rate: order.rate.unwrap_or(self.settings.rate),
             state: WalkState::Running,
+            asks: false,
             reason: None,
             started_at: (self.now)(),
             ended_at: None,
+            whole_before,
             by: None,
             listed: BTreeMap::new(),
             counts: Counts::default(),

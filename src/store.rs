@@ -7,22 +7,26 @@
 mod conformance;
 mod control;
 mod dump;
+mod kept;
 mod number;
 pub mod open;
 pub mod postgres;
+mod spread;
 pub mod sqlite;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use control::{
-    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, Last, LastPage, Pause, Prune, Pruned, Scope,
-    Select,
+    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, LOADING, Last, LastPage, Pause, Prune, Pruned,
+    Scope, Select,
 };
+
+pub use kept::{KeptSample, KeptStatus, StatusId, StatusStand, Statuses};
 
 use crate::breaker::Breaker;
 use crate::delivery::{Attempt, Delivery, DeliveryId, Settlement, State};
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, SubjectKind};
 use crate::handler::Order;
 
 /// A durable store. Every verb is one transaction: when it has returned `Ok`, it survives a crash (but see
@@ -148,7 +152,7 @@ pub enum Accepted {
 }
 
 /// A request that isn't an event.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Sample {
     pub source: String,
@@ -288,8 +292,10 @@ pub struct Page {
     pub limit: usize,
     /// Of this type, as sent.
     pub event_type: Option<String>,
-    /// About the subject with this id, of whatever kind.
+    /// About the subject with this id, of whatever kind unless `kind` says which.
     pub subject: Option<String>,
+    /// About subjects of this kind.
+    pub kind: Option<SubjectKind>,
     /// With a delivery in this state ([`State::word`]).
     pub state: Option<String>,
 }

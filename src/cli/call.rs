@@ -5,6 +5,7 @@ use serde_json::Value;
 use soapstone_soap::{Items, Json, Operation, Shape, Type, fill_json};
 
 use super::{CliError, ConfigArg, print};
+use crate::config::Config;
 use crate::gateway::portabilling;
 
 /// Arguments of `soapstone call`.
@@ -31,7 +32,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let mut request = (operation.input.empty)();
     fill_json(&mut *request, parameters)
         .map_err(|error| wrong(format!("the parameters don't fit: {error}")))?;
-    let client = portabilling(&args.config.load()?.portabilling).map_err(failed)?;
+    let client = portabilling(&Config::load_portabilling(&args.config.config)?).map_err(failed)?;
     let mut response = (operation.output.empty)();
     let result = if args.raw {
         let (exchange, result) = client.call_raw(operation, &*request, &mut *response).await;

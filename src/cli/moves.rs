@@ -1,13 +1,13 @@
 //! `soapstone migrate`, `export`, `import`: the store's tables brought up to date, and a store moved to another kind.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write, stderr};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::progress::{Progress, moved};
 use super::{CliError, ConfigArg, print};
 use crate::store::open::Place;
 use crate::store::{Control, DumpRow, postgres, sqlite};
@@ -64,8 +64,9 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliErro
 }
 
 pub(super) async fn migrate(args: Migrate) -> Result<(), CliError> {
-    let place = args.config.load()?.store.place();
+    let place = args.config.load_store()?.place();
     let shown = place.shown();
+    place.whole().await.map_err(failed)?;
     let steps: Vec<(i64, &'static str)> = match (&place, args.apply) {
         (Place::Sqlite(path, _), false) => sqlite::plan(path).map_err(failed)?,
         (Place::Sqlite(path, settings), true) => sqlite::apply(path, settings).map_err(failed)?,
@@ -92,18 +93,30 @@ fn steps(steps: Vec<postgres::Step>) -> Vec<(i64, &'static str)> {
 }
 
 pub(super) async fn export(args: Export) -> Result<(), CliError> {
-    let place = args.config.load()?.store.place();
-    let file =
-        File::create_new(&args.to).map_err(|error| failed(format!("{}: {error}", args.to.display())))?;
+    let place = args.config.load_store()?.place();
+    // first: a file that was made in vain would be in the way of the next try
     let opened = place.open(Timestamp::now()).await.map_err(failed)?;
-    let rows = write(&*opened.store(), file).await;
+    let rows = export_to(&*opened.store(), &args.to).await;
     opened.close().await;
     print(&format!("{}: rows written: {}\n", args.to.display(), rows?))
 }
 
-async fn write(store: &dyn Control, file: File) -> Result<u64, CliError> {
-    let mut to = BufWriter::new(file);
-    let bar = progress(store.dump_size().await.map_err(failed)?);
+/// A file that couldn't be written whole is removed again.
+async fn export_to(store: &dyn Control, to: &Path) -> Result<u64, CliError> {
+    let mut file = File::create_new(to).map_err(|error| failed(format!("{}: {error}", to.display())))?;
+    let written = write(store, &mut file, &Progress::on_terminal()).await;
+    let written = written.and_then(|rows| Ok(file.sync_all().map(|()| rows)?));
+    if written.is_err()
+        && let Err(error) = std::fs::remove_file(to)
+    {
+        tracing::warn!(file = %to.display(), %error, "what is written of it can't be removed");
+    }
+    written
+}
+
+async fn write(store: &dyn Control, to: &mut impl Write, progress: &Progress) -> Result<u64, CliError> {
+    let mut to = BufWriter::new(to);
+    let bar = progress.moving(store.dump_size().await.map_err(failed)?);
     write_line(&mut to, &Head { soapstone_export: FORMAT })?;
     let (mut rows, mut after) = (0, None);
     loop {
@@ -112,14 +125,14 @@ async fn write(store: &dyn Control, file: File) -> Result<u64, CliError> {
             write_line(&mut to, row)?;
             rows += 1;
         }
-        bar.set_position(rows);
+        moved(&bar, rows, rows);
         after = page.next;
         if after.is_none() {
             break;
         }
     }
     write_line(&mut to, &End { rows })?;
-    to.into_inner().map_err(|error| failed(error.to_string()))?.sync_all()?;
+    to.flush()?;
     bar.finish_and_clear();
     Ok(rows)
 }
@@ -130,14 +143,15 @@ fn write_line(to: &mut impl Write, line: &impl Serialize) -> Result<(), CliError
 }
 
 pub(super) async fn import(args: Import) -> Result<(), CliError> {
-    let place = args.config.load()?.store.place();
+    let place = args.config.load_store()?.place();
     let shown = place.shown();
     let file = File::open(&args.from).map_err(|error| failed(format!("{}: {error}", args.from.display())))?;
+    let size = file.metadata()?.len();
     let opened = place.open(Timestamp::now()).await.map_err(failed)?;
     let store = opened.store();
-    let rows = match store.dump_size().await.map_err(failed) {
-        Ok(0) => read(&*store, file, &args.from).await,
-        Ok(_) => {
+    let rows = match store.is_empty().await.map_err(failed) {
+        Ok(true) => read(&*store, BufReader::new(file), size, &args.from, &Progress::on_terminal()).await,
+        Ok(false) => {
             Err(CliError::Usage(format!("{shown}: something is in it already; import into an empty store")))
         }
         Err(error) => Err(error),
@@ -146,14 +160,19 @@ pub(super) async fn import(args: Import) -> Result<(), CliError> {
     print(&format!("{shown}: rows read: {}\n", rows?))
 }
 
-async fn read(store: &dyn Control, file: File, name: &std::path::Path) -> Result<u64, CliError> {
-    let size = file.metadata()?.len();
-    let bar = progress(size);
+async fn read(
+    store: &dyn Control,
+    from: impl BufRead,
+    size: u64,
+    name: &Path,
+    progress: &Progress,
+) -> Result<u64, CliError> {
+    let bar = progress.moving(size);
     let wrong = |number: u64, what: &str| {
         failed(format!("{}:{number}: {what}; empty the store before you import again", name.display()))
     };
     let (mut rows, mut page, mut end, mut seen) = (0, Vec::new(), None, 0);
-    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
+    for (number, line) in (1..).zip(from.lines()) {
         let line = line?;
         seen += line.len() as u64 + 1;
         if number == 1 {
@@ -173,7 +192,7 @@ async fn read(store: &dyn Control, file: File, name: &std::path::Path) -> Result
         rows += 1;
         if page.len() >= PAGE {
             store.load(std::mem::take(&mut page)).await.map_err(failed)?;
-            bar.set_position(seen);
+            moved(&bar, rows, seen);
         }
     }
     if end != Some(rows) {
@@ -185,14 +204,79 @@ async fn read(store: &dyn Control, file: File, name: &std::path::Path) -> Result
     Ok(rows)
 }
 
-/// How far it is, for people on a terminal.
-fn progress(length: u64) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
+#[cfg(test)]
+mod tests {
+    use indicatif::InMemoryTerm;
+
+    use super::*;
+    use crate::cli::progress::tests::terminal;
+    use crate::event::Event;
+    use crate::store::Store;
+    use crate::store::sqlite::{SqliteStore, StoreSettings};
+
+    /// Looks at the terminal whenever something is written.
+    struct Watched {
+        terminal: InMemoryTerm,
+        shown: Vec<String>,
+        written: Vec<u8>,
     }
-    let bar = ProgressBar::new(length);
-    match ProgressStyle::with_template("{bar:40} {percent}% {eta}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+
+    impl Write for Watched {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.shown.push(self.terminal.contents());
+            self.written.write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_rows_that_have_been_moved_are_shown_while_it_runs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let now = Timestamp::UNIX_EPOCH;
+        let open = |name: &str| {
+            SqliteStore::open(&folder.path().join(name), StoreSettings::default(), now).expect("a store")
+        };
+        let (from, to) = (open("from.db"), open("to.db"));
+        let accepts = (0..3 * PAGE).map(|_| {
+            let event = Event::read("main", br#"{"event_type": "A/B"}"#, None, now).expect("an event");
+            from.accept(event, Vec::new())
+        });
+        futures::future::try_join_all(accepts).await.expect("accepted");
+
+        let (terminal, progress) = terminal();
+        let mut file = Watched { terminal: terminal.clone(), shown: Vec::new(), written: Vec::new() };
+        assert_eq!(write(&from, &mut file, &progress).await.expect("written"), 1500);
+        for part in ["33% 500 rows", "67% 1000 rows"] {
+            assert!(file.shown.iter().any(|shown| shown.contains(part)), "{part}: {:?}", file.shown.last());
+        }
+        assert_eq!(terminal.contents(), "", "it is gone when it is done");
+
+        let (terminal, progress) = self::terminal();
+        let mut file = std::io::Cursor::new(file.written);
+        let length = file.get_ref().len() as u64;
+        let watched = Looking { file: &mut file, terminal, shown: Vec::new() };
+        let mut reader = BufReader::new(watched);
+        let rows = read(&to, &mut reader, length, Path::new("file"), &progress).await.expect("read");
+        assert_eq!(rows, 1500);
+        for part in [" 500 rows", " 1000 rows"] {
+            assert!(reader.get_ref().shown.iter().any(|shown| shown.contains(part)), "{part}");
+        }
+    }
+
+    /// Looks at the terminal whenever something is read.
+    struct Looking<'a> {
+        file: &'a mut std::io::Cursor<Vec<u8>>,
+        terminal: InMemoryTerm,
+        shown: Vec<String>,
+    }
+
+    impl std::io::Read for Looking<'_> {
+        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+            self.shown.push(self.terminal.contents());
+            self.file.read(to)
+        }
     }
 }

@@ -1,24 +1,25 @@
 //! `soapstone deliveries`, `replay`, `cancel`, `subscribe`, `pause`, `resume`, `state`: what an operator does with a gateway
 //! that runs, by its operator's API.
 
-use std::io::{IsTerminal, stderr};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::progress::Progress;
 use super::{CliError, print};
 use crate::config::Config;
-use crate::http::operator::control::{ScopeWords, Selection};
+use crate::http::operator::control::Selection;
+use crate::http::operator::pauses::ScopeWords;
+use crate::http::operator::who;
 
 /// How long one request to the gateway may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How many deliveries one request is about at most.
-const PAGE: usize = 500;
 
 /// Where the gateway's operator side is.
 #[derive(Debug, clap::Args)]
@@ -158,14 +159,22 @@ impl Where {
         let base = match (&self.operator, &self.config) {
             (Some(url), _) => url.clone(),
             (None, Some(file)) => {
-                let address = Config::load(file)?.listen.operator;
+                // no more of it: not everybody who asks has the secrets of the gateway
+                let address = Config::load_listen(file)?.operator;
                 Url::parse(&format!("http://{address}")).map_err(|error| CliError::Failed(error.into()))?
             }
             (None, None) => return Err(CliError::Usage("give --operator or --config".into())),
         };
-        let client = reqwest::Client::builder().timeout(PATIENCE).build();
+        let client = reqwest::Client::builder().timeout(PATIENCE).default_headers(user()).build();
         Ok(Api { client: client.map_err(|error| CliError::Failed(error.into()))?, base })
     }
+}
+
+/// For the gateway's log.
+fn user() -> HeaderMap {
+    let name = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let value = name.and_then(|name| HeaderValue::from_str(&name).ok());
+    value.map(|value| (HeaderName::from_static(who::HEADER), value)).into_iter().collect()
 }
 
 impl Api {
@@ -181,6 +190,12 @@ impl Api {
         let request = self.client.post(self.url(path)?);
         let request = request.header("content-type", "application/json").body(body.to_string());
         self.answer(request).await
+    }
+
+    /// How many ids the gateway takes at a time.
+    pub(super) async fn page_max(&self) -> Result<usize, CliError> {
+        let limits = self.get("/api/v1/limits", &()).await?;
+        Ok(limits["page_max"].as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(1).max(1))
     }
 
     fn url(&self, path: &str) -> Result<Url, CliError> {
@@ -211,7 +226,8 @@ impl Api {
 }
 
 impl Which {
-    fn selection(&self, limit: usize) -> Selection {
+    /// As many as a page of the gateway has.
+    fn selection(&self) -> Selection {
         Selection {
             handler: self.handler.clone(),
             state: self.state.clone(),
@@ -220,7 +236,7 @@ impl Which {
             from: self.from,
             until: self.until,
             after: None,
-            limit: Some(limit),
+            limit: None,
         }
     }
 
@@ -237,10 +253,10 @@ pub(super) async fn deliveries(args: Deliveries) -> Result<(), CliError> {
     if let Some(id) = args.id {
         return show(&api.get(&format!("/api/v1/deliveries/{id}"), &()).await?);
     }
-    let mut selection = args.which.selection(PAGE);
+    let mut selection = args.which.selection();
     let mut left = args.limit;
     while left > 0 {
-        selection.limit = Some(left.min(PAGE));
+        selection.limit = Some(left);
         let page = api.get("/api/v1/deliveries", &selection).await?;
         for delivery in page["deliveries"].as_array().into_iter().flatten() {
             print(&line(delivery))?;
@@ -272,19 +288,50 @@ fn line(delivery: &Value) -> String {
 
 pub(super) async fn replay(args: Replay) -> Result<(), CliError> {
     let api = args.at.api()?;
-    let count = many(&api, "/api/v1/replay", "replayed", &args.ids, &args.which, |body, begun| {
+    let done = many(&api, "/api/v1/replay", "replayed", &args.ids, &args.which, |body, begun| {
         body["rate"] = json!(args.rate);
         body["begun"] = json!(begun);
     });
-    print(&format!("{} replayed\n", count.await?))
+    let Done { count, left_out } = done.await?;
+    print(&format!("{count} replayed\n"))?;
+    print_left_out(&left_out, |state| match state {
+        "in_flight" => "in flight, so it is being tried",
+        "awaiting" => "awaiting its callback",
+        "unknown" => "no such delivery",
+        _ => "a newer one of its subject waits, and the order is latest",
+    })
 }
 
 pub(super) async fn cancel(args: Cancel) -> Result<(), CliError> {
     let api = args.at.api()?;
-    let count = many(&api, "/api/v1/cancel", "cancelled", &args.ids, &args.which, |body, _| {
+    let done = many(&api, "/api/v1/cancel", "cancelled", &args.ids, &args.which, |body, _| {
         body["reason"] = json!(args.reason);
     });
-    print(&format!("{} cancelled\n", count.await?))
+    let Done { count, left_out } = done.await?;
+    print(&format!("{count} cancelled\n"))?;
+    print_left_out(&left_out, |state| match state {
+        "in_flight" => "in flight; cancel it when that has ended",
+        "unknown" => "no such delivery",
+        "delivered" => "delivered",
+        "superseded" => "superseded",
+        "cancelled" => "cancelled before",
+        _ => "it has changed meanwhile",
+    })
+}
+
+/// What was done.
+#[derive(Default)]
+struct Done {
+    count: u64,
+    /// With so many nothing was, by their states.
+    left_out: BTreeMap<String, u64>,
+}
+
+fn print_left_out(
+    left_out: &BTreeMap<String, u64>,
+    why: impl Fn(&str) -> &'static str,
+) -> Result<(), CliError> {
+    left_out.iter().try_for_each(|(state, count)| print(&format!("{count} left out: {}\n", why(state))))
 }
 
 /// Page after page; answers how many.
@@ -295,24 +342,28 @@ async fn many(
     ids: &[Uuid],
     which: &Which,
     complete: impl Fn(&mut Value, u64),
-) -> Result<u64, CliError> {
+) -> Result<Done, CliError> {
     if ids.is_empty() != which.says_something() {
         let what = "name deliveries by their ids, or choose them by options such as --state parked";
         return Err(CliError::Usage(what.into()));
     }
-    let (mut count, mut looked_at) = (0, 0);
-    let bar = progress(done);
-    let mut pages: Vec<Value> = ids.chunks(PAGE).map(|ids| json!({ "ids": ids })).rev().collect();
-    let mut selection = which.selection(PAGE);
-    if ids.is_empty() {
-        pages.push(json!({ "select": selection }));
-    }
+    let (mut so_far, mut looked_at) = (Done::default(), 0);
+    let bar = Progress::on_terminal().counting(done);
+    let mut selection = which.selection();
+    let mut pages = match ids {
+        [] => vec![json!({ "select": selection })],
+        // at the end is the first, to be popped
+        ids => ids.chunks(api.page_max().await?).map(|ids| json!({ "ids": ids })).rev().collect(),
+    };
     while let Some(mut body) = pages.pop() {
-        complete(&mut body, count);
+        complete(&mut body, so_far.count);
         let answer = api.post(path, &body).await?;
-        count += answer[done].as_array().map_or(0, |ids| ids.len() as u64);
+        so_far.count += answer[done].as_array().map_or(0, |ids| ids.len() as u64);
+        for (state, count) in answer["left_out"].as_object().into_iter().flatten() {
+            *so_far.left_out.entry(state.clone()).or_default() += count.as_u64().unwrap_or(0);
+        }
         looked_at += answer["looked_at"].as_u64().unwrap_or(0);
-        bar.set_position(count);
+        bar.set_position(so_far.count);
         bar.set_message(format!("{looked_at} looked at"));
         if let Some(next) = answer["next"].as_str().and_then(|next| next.parse().ok()) {
             selection.after = Some(next);
@@ -320,25 +371,12 @@ async fn many(
         }
     }
     bar.finish_and_clear();
-    Ok(count)
-}
-
-/// How far it is, for people on a terminal.
-fn progress(what: &str) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner().with_prefix(what.to_owned());
-    // the template is ours, so it is right
-    match ProgressStyle::with_template("{spinner} {pos} {prefix} ({per_sec}), {msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    Ok(so_far)
 }
 
 pub(super) async fn subscribe(args: Subscribe) -> Result<(), CliError> {
     let api = args.at.api()?;
-    let bar = progress("made");
+    let bar = Progress::on_terminal().counting("made");
     let (mut made, mut after) = (0, None::<String>);
     loop {
         let mut body = json!({ "handler": args.handler, "rate": args.rate, "begun": made });
@@ -348,7 +386,6 @@ pub(super) async fn subscribe(args: Subscribe) -> Result<(), CliError> {
                 body["type"] = json!(args.event_type);
                 body["subject"] = json!(args.subject);
                 body["after"] = json!(after);
-                body["limit"] = json!(PAGE);
             }
         }
         let answer = api.post("/api/v1/subscribe", &body).await?;
@@ -380,8 +417,15 @@ impl Scope {
 
 pub(super) async fn pause(args: Scope) -> Result<(), CliError> {
     let words = args.words()?;
-    args.at.api()?.post("/api/v1/pauses", &json!(words)).await?;
-    print("paused; what is in flight ends, events are accepted all the same\n")
+    let answer = args.at.api()?.post("/api/v1/pauses", &json!(words)).await?;
+    print("paused; what is in flight ends, events are accepted all the same\n")?;
+    match answer["known"] == false {
+        true => print(&format!(
+            "there has been no event about {} so far\n",
+            answer["name"].as_str().unwrap_or_default()
+        )),
+        false => Ok(()),
+    }
 }
 
 pub(super) async fn resume(args: Scope) -> Result<(), CliError> {

@@ -3,14 +3,15 @@
 //! The walk is the gateway's: it goes on when this command is interrupted.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{Write, stderr};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::operate::{Api, Where};
+use super::progress::Progress;
 use super::{CliError, print};
 
 /// How often it asks how far the walks are.
@@ -76,11 +77,7 @@ fn names(list: &Value) -> Vec<String> {
 
 /// Shows how far these are until none of them runs any more; answers how they ended.
 async fn follow(api: &Api, handlers: &[String]) -> Result<Vec<Value>, CliError> {
-    let target = match stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let (all, mut bars) = (MultiProgress::with_draw_target(target), BTreeMap::new());
+    let (progress, mut bars) = (Progress::on_terminal(), BTreeMap::new());
     loop {
         let answer = api.get("/api/v1/reconcile", &()).await?;
         let walks = answer["walks"].as_array().cloned().unwrap_or_default();
@@ -88,23 +85,16 @@ async fn follow(api: &Api, handlers: &[String]) -> Result<Vec<Value>, CliError> 
         let walks: Vec<Value> = walks.iter().filter(ours).cloned().collect();
         for walk in &walks {
             let name = walk["handler"].as_str().unwrap_or_default().to_owned();
-            let bar = bars.entry(name.clone()).or_insert_with(|| all.add(bar(name)));
+            let bar = bars.entry(name.clone()).or_insert_with(|| progress.walking(&name));
             show(bar, walk);
         }
-        if walks.iter().all(|walk| walk["state"] != "running") {
+        // one that another gateway has just taken over isn't there for a moment
+        let known = |name: &String| walks.iter().any(|walk| walk["handler"] == **name);
+        if handlers.iter().all(known) && walks.iter().all(|walk| walk["state"] != "running") {
             bars.values().for_each(ProgressBar::finish_and_clear);
             return Ok(walks);
         }
         tokio::time::sleep(BEAT).await;
-    }
-}
-
-fn bar(name: String) -> ProgressBar {
-    let bar = ProgressBar::new(0).with_prefix(name);
-    // the template is ours, so it is right
-    match ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len}  {wide_msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 

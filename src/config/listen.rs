@@ -58,3 +58,10 @@ impl Default for Listen {
         }
     }
 }
+
+/// `[operator]`: the operator's side.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Operating {
+    /// The names, in small letters, by which it may be asked besides `localhost` and IP addresses.
+    pub hosts: Vec<String>,
+}

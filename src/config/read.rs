@@ -10,9 +10,9 @@ use toml::de::DeTable;
 
 use super::reader::{Reading, Section, Value, suggest};
 use super::{
-    AuthInfo, CallbackListening, Config, ConnectorSettings, Credential, Dispatch, EspfAuth, Listen,
-    PortaBillingSettings, PostgresPlace, Problem, Retention, Secret, SoapPath, StatusEncoding, StatusWriting,
-    StoreSettings, Tls, Transport, defaults,
+    AuthInfo, CallbackListening, Config, ConnectorSettings, Credential, Dispatch, Env, EspfAuth, Listen,
+    Operating, PortaBillingSettings, PostgresPlace, Problem, Retention, Secret, SoapPath, StatusEncoding,
+    StatusWriting, StoreSettings, Tls, Transport, defaults,
 };
 
 mod connector;
@@ -26,11 +26,35 @@ const HOUR: Duration = Duration::from_secs(3600);
 const MIB: u64 = 1 << 20;
 
 /// Reads a whole configuration, or finds all its mistakes.
-pub(super) fn config(
+pub(super) fn config(text: &str, folder: &Path, env: Env<'_>) -> Result<Config, Vec<Problem>> {
+    part(text, folder, env, root)
+}
+
+/// Only `[listen]`, whatever the rest is like.
+pub(super) fn only_listen(text: &str, folder: &Path, env: Env<'_>) -> Result<Listen, Vec<Problem>> {
+    part(text, folder, env, |reading, table| listen(&section(&whole(reading, table), "listen")))
+}
+
+/// Only `[store]`.
+pub(super) fn only_store(text: &str, folder: &Path, env: Env<'_>) -> Result<StoreSettings, Vec<Problem>> {
+    part(text, folder, env, |reading, table| store(&section(&whole(reading, table), "store")))
+}
+
+/// Only `[portabilling]`.
+pub(super) fn only_portabilling(
     text: &str,
     folder: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, Vec<Problem>> {
+    env: Env<'_>,
+) -> Result<PortaBillingSettings, Vec<Problem>> {
+    part(text, folder, env, |reading, table| needed_portabilling(&whole(reading, table)))
+}
+
+fn part<T>(
+    text: &str,
+    folder: &Path,
+    env: Env<'_>,
+    read: impl FnOnce(&Reading<'_>, &DeTable<'_>) -> Option<T>,
+) -> Result<T, Vec<Problem>> {
     let reading = Reading::new(text, folder, env);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -42,30 +66,37 @@ pub(super) fn config(
         );
     }
     // Behind a mistake in the syntax the rest may read as something else.
-    let config = if errors.is_empty() { root(&reading, document.get_ref()) } else { None };
+    let found = if errors.is_empty() { read(&reading, document.get_ref()) } else { None };
     let problems = reading.into_problems();
-    match config {
-        Some(config) if problems.is_empty() => Ok(config),
+    match found {
+        Some(found) if problems.is_empty() => Ok(found),
         _ => Err(problems),
     }
 }
 
+fn whole<'a>(reading: &'a Reading<'a>, table: &'a DeTable<'a>) -> Section<'a> {
+    Section::new(reading, "the configuration", Some(table), 0)
+}
+
+fn needed_portabilling(root: &Section<'_>) -> Option<PortaBillingSettings> {
+    if root.get("portabilling").is_none() {
+        root.problem(0, "there is no [portabilling]", "add one, with `url`, `login` and `password`");
+        return None;
+    }
+    portabilling(&section(root, "portabilling"))
+}
+
 pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config> {
-    let root = Section::new(reading, "the configuration", Some(table), 0);
+    let root = whole(reading, table);
     let listen = listen(&section(&root, "listen"));
+    let operator = operator(&section(&root, "operator"));
     let store = store(&section(&root, "store"));
     let dispatch = dispatch(&section(&root, "dispatch"));
     let status = status(&section(&root, "status"));
     let callback = root.get("callback").map(|_| callback(&section(&root, "callback")));
     let retention = retention(&section(&root, "retention"));
     let reconcile = reconcile::all(&section(&root, "reconcile"));
-    let portabilling = match root.get("portabilling") {
-        Some(_) => portabilling(&section(&root, "portabilling")),
-        None => {
-            root.problem(0, "there is no [portabilling]", "add one, with `url`, `login` and `password`");
-            None
-        }
-    };
+    let portabilling = needed_portabilling(&root);
     let intakes = intake::all(&root);
     let connectors = connector::all(&root, dispatch.attempt_timeout);
     let names: Vec<&str> = connectors.keys().map(String::as_str).collect();
@@ -81,6 +112,7 @@ pub(super) fn root(reading: &Reading<'_>, table: &DeTable<'_>) -> Option<Config>
         connectors.into_iter().filter_map(|(name, settings)| Some((name, settings?))).collect();
     Some(Config {
         listen: listen?,
+        operator,
         store: store?,
         dispatch,
         status,
@@ -136,6 +168,27 @@ fn listen(section: &Section<'_>) -> Option<Listen> {
     };
     section.finish();
     Some(listen)
+}
+
+fn operator(section: &Section<'_>) -> Operating {
+    let mut hosts = Vec::new();
+    let listed = section.get("hosts").map(|value| section.list_of("hosts", value)).unwrap_or_default();
+    for value in listed {
+        let Some(name) = section.text_of("hosts", value) else { continue };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if name.bytes().all(plain) {
+            hosts.push(name.to_ascii_lowercase());
+        } else {
+            let what = format!("`hosts` in {} has what isn't a name: \"{name}\"", section.name);
+            section.problem(
+                value.at,
+                what,
+                "write a machine's name, without a port: \"soapstone.example.com\"",
+            );
+        }
+    }
+    section.finish();
+    Operating { hosts }
 }
 
 fn address(section: &Section<'_>, key: &'static str, default: SocketAddr) -> Option<SocketAddr> {

@@ -114,6 +114,9 @@ pub struct Reconciling {
     /// How often; none: only when somebody asks for it.
     #[serde(serialize_with = "as_optional_duration", skip_serializing_if = "Option::is_none")]
     pub every: Option<Duration>,
+    /// How long after a walk has broken off the schedule has it go on.
+    #[serde(serialize_with = "serialize_duration")]
+    pub again: Duration,
     /// How many accounts per second, for each handler.
     pub rate: u64,
     /// How many accounts one page of PortaBilling's list has.
@@ -132,6 +135,7 @@ impl Reconciling {
         let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         ReconcileSettings {
             every: self.every,
+            again: self.again,
             rate: self.rate as f64,
             page: size(self.page),
             in_flight: size(self.in_flight),
@@ -147,6 +151,7 @@ impl Default for Reconciling {
         let default = ReconcileSettings::default();
         Self {
             every: default.every,
+            again: default.again,
             // truncation is meant: the default is whole
             rate: default.rate as u64,
             page: default.page as u64,

@@ -52,10 +52,13 @@ type Answer = (StatusCode, &'static str);
 impl CallbackIntake {
     /// Answers a request whose path begins with [`PATH`].
     pub async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let (status, said) = match self.settle(request).await {
+        let token = self.token(request.uri().path());
+        let (status, said) = match self.settle(request, token).await {
             Ok(answer) | Err(answer) => answer,
         };
-        tracing::info!(%status, said, "a callback");
+        // never the token itself: whoever reads it could call back
+        let (delivery, claim) = token.map(|token| (token.delivery.to_string(), token.claim)).unzip();
+        tracing::info!(%status, said, delivery, claim, "a callback");
         let mut response = Response::new(Full::new(Bytes::from(format!("{{\"message\":\"{said}\"}}"))));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -65,9 +68,11 @@ impl CallbackIntake {
         response
     }
 
-    async fn settle(&self, request: Request<Incoming>) -> Result<Answer, Answer> {
-        let token =
-            request.uri().path().strip_prefix(PATH).and_then(|token| self.callbacks.tokens.read(token));
+    fn token(&self, path: &str) -> Option<Token> {
+        path.strip_prefix(PATH).and_then(|token| self.callbacks.tokens.read(token))
+    }
+
+    async fn settle(&self, request: Request<Incoming>, token: Option<Token>) -> Result<Answer, Answer> {
         let token = token.ok_or((StatusCode::NOT_FOUND, "no such callback address"))?;
         if request.method() != Method::POST {
             return Err((StatusCode::METHOD_NOT_ALLOWED, "only POST is answered here"));

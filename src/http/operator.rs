@@ -6,25 +6,37 @@
 //! | `GET /health/ready` | 200, or 503 with `reasons`: events can be taken now |
 //! | `GET /metrics` | OpenMetrics |
 //! | `GET /api/v1/events` | a page of events, newest first: `limit`, `before`, `type`, `subject`, `state` |
-//! | `GET /api/v1/events/{id}` | one event, with its deliveries and their attempts |
+//! | `GET /api/v1/events/{id}` | one event, with its deliveries and their attempts, and the statuses of its account |
 //! | `GET /api/v1/deliveries` | a page of deliveries, oldest first: `handler`, `state`, `type`, `subject`, `from`, `until`, `after`, `limit` |
-//! | `GET /api/v1/deliveries/{id}` | the event with this delivery and its attempts |
-//! | `POST /api/v1/replay` | `{"ids": […]}` or `{"select": {…}, "rate": 20}`: delivered again |
+//! | `GET /api/v1/deliveries/{id}` | the event with this delivery and its attempts, and the statuses of its account |
+//! | `POST /api/v1/replay` | `{"ids": […]}` or `{"select": {…}, "rate": 20}`: delivered again; what waits for its next try is tried now |
 //! | `POST /api/v1/cancel` | the same with a `reason`: not attempted any more |
+//! | `GET /api/v1/limits` | `page_max`: so many ids a request takes; a page has no more, whatever `limit` says |
 //! | `POST /api/v1/subscribe` | `{"handler": "…", "event": "…"}` or with `type`, `subject`: events for a handler that came later |
 //! | `GET`, `POST /api/v1/pauses`, `POST /api/v1/resume` | `{"scope": "handler", "name": "…", "reason": "…"}` |
 //! | `POST /api/v1/reconcile` | `{"handler": "…", "dry_run": true, "rate": 20, "resume": false}`: compare all accounts, or customers, with what was delivered |
 //! | `GET /api/v1/reconcile`, `POST /api/v1/reconcile/stop` | how far that is; `{"handler": "…"}` |
+//! | `GET /api/v1/statuses` | statuses that are written back: `state=given_up`, or those of an `account`; `group`, `after`, `limit` |
+//! | `POST /api/v1/statuses/again` | `{"ids": ["1000889/HSS"]}` or `{"select": {"account": …, "group": "…"}, "rate": 20}`: those that were given up |
+//! | `GET /api/v1/samples` | what couldn't be read as an event, newest first: `before`, `limit` |
 //! | `GET /api/v1/breakers` | the circuit breakers |
 //! | `POST /api/v1/breakers/close` | `{"name": "connector:hlr"}`: closes it by hand |
 //! | `GET /api/v1/backlog` | how many deliveries are in which state, per handler |
 //!
-//! The names of members in [`view`] are part of the API. There is no authentication yet: keep it on the local machine.
+//! Whoever changes something is named in the log, as the header `X-Operator` says ([`who`]).
+//!
+//! The names of members in [`view`] are part of the API. There is no authentication yet: keep it on the local machine. It answers 421
+//! unless it is asked by an IP address, as `localhost` or by a name of the configuration (`hosts` in `[operator]`).
 
 mod breakers;
 pub mod control;
+mod host;
+pub mod pauses;
 mod reconcile;
+mod samples;
+mod statuses;
 pub mod view;
+pub mod who;
 
 use std::sync::Arc;
 
@@ -32,6 +44,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -65,6 +78,8 @@ pub struct Operator {
     pub handlers: Vec<Handler>,
     /// Notified when there may be something to deliver.
     pub nudge: Arc<Notify>,
+    /// Notified when there may be a status to write back.
+    pub status_nudge: Arc<Notify>,
     /// The time.
     pub now: Clock,
     /// What compares what was delivered with PortaBilling; none: nothing does.
@@ -75,11 +90,14 @@ pub struct Operator {
     pub shutdown: CancellationToken,
     /// How many events a page has at most.
     pub page_max: usize,
+    /// By which names it may be asked, besides `localhost` and IP addresses ([`crate::config::Operating`]).
+    pub hosts: Vec<String>,
 }
 
 impl Operator {
     /// The routes, as a service.
     pub fn router(self) -> Router {
+        let operator = Arc::new(self);
         Router::new()
             .route("/health/live", get(live))
             .route("/health/ready", get(ready))
@@ -88,10 +106,14 @@ impl Operator {
             .route("/api/v1/events/{id}", get(event))
             .merge(breakers::routes())
             .merge(control::routes())
+            .merge(pauses::routes())
             .merge(reconcile::routes())
+            .merge(statuses::routes())
+            .merge(samples::routes())
             .fallback(nothing)
             .method_not_allowed_fallback(wrong_method)
-            .with_state(Arc::new(self))
+            .layer(from_fn_with_state(Arc::clone(&operator), host::check))
+            .with_state(operator)
     }
 }
 
@@ -159,10 +181,14 @@ async fn event(State(operator): State<Arc<Operator>>, Path(id): Path<String>) ->
     let Ok(id) = id.parse::<Uuid>() else {
         return error_response(StatusCode::NOT_FOUND, "no such event: an event's id is a UUID");
     };
-    match operator.store.event(EventId(id)).await {
-        Ok(Some(detail)) => Json(view::EventView::from(&detail)).into_response(),
-        Ok(None) => error_response(StatusCode::NOT_FOUND, "no such event"),
-        Err(error) => operator.store_failed(&error),
+    let detail = match operator.store.event(EventId(id)).await {
+        Ok(Some(detail)) => detail,
+        Ok(None) => return error_response(StatusCode::NOT_FOUND, "no such event"),
+        Err(error) => return operator.store_failed(&error),
+    };
+    match operator.statuses_of(&detail.event.subject).await {
+        Ok(statuses) => Json(view::EventView::from(&detail).with_statuses(&statuses)).into_response(),
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -176,9 +202,9 @@ async fn wrong_method() -> Response {
 
 impl Operator {
     fn page(&self, query: EventsQuery) -> Result<Page, String> {
-        let limit = query.limit.unwrap_or(PAGE.min(self.page_max));
-        if !(1..=self.page_max).contains(&limit) {
-            return Err(format!("limit is out of range: 1 to {}", self.page_max));
+        let limit = query.limit.unwrap_or(PAGE).min(self.page_max);
+        if limit == 0 {
+            return Err("limit is out of range: 1 or more".to_owned());
         }
         if let Some(state) = query.state.as_deref().filter(|state| !STATES.contains(state)) {
             return Err(format!("unknown state {state:?}; known are {}", STATES.join(", ")));
@@ -187,7 +213,14 @@ impl Operator {
             Ok(before) => before.map(EventId),
             Err(_) => return Err("before is not an event's id".to_owned()),
         };
-        Ok(Page { before, limit, event_type: query.r#type, subject: query.subject, state: query.state })
+        Ok(Page {
+            before,
+            limit,
+            event_type: query.r#type,
+            subject: query.subject,
+            kind: None,
+            state: query.state,
+        })
     }
 
     fn note_failure(&self, error: &StoreError) {

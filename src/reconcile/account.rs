@@ -22,12 +22,18 @@ pub struct Walk {
     pub rate: f64,
     /// Whether it goes on.
     pub state: WalkState,
+    /// Whether it goes on only when somebody says so: too many seem to be gone.
+    #[serde(default)]
+    pub asks: bool,
     /// Why it has broken off.
     pub reason: Option<String>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended, however it did.
     pub ended_at: Option<Timestamp>,
+    /// When the last walk before it began that made events and saw all.
+    #[serde(default)]
+    pub whole_before: Option<Timestamp>,
     /// Which gateway walks; none: none does just now.
     pub by: Option<By>,
     /// How many PortaBilling lists, as far as it says so.
@@ -59,10 +65,16 @@ impl Walk {
         (!self.listed.is_empty()).then(|| (listed + self.counts.gone).max(self.counts.seen()))
     }
 
+    /// When the last walk began, this or one before it, that made events and saw all.
+    pub(super) fn whole(&self) -> Option<Timestamp> {
+        let itself = (!self.dry_run && self.state == WalkState::Done).then_some(self.started_at);
+        itself.or(self.whole_before)
+    }
+
     /// The same, going on; what it has told of is no reason any more to break off.
     pub(super) fn resumed(mut self) -> Self {
         self.way.ended = 0;
-        Self { state: WalkState::Running, ended_at: None, reason: None, ..self }
+        Self { state: WalkState::Running, asks: false, ended_at: None, reason: None, ..self }
     }
 }
 

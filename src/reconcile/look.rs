@@ -153,7 +153,7 @@ impl Walker {
         let more = |ended: u64| (ended < max).then_some(ended + 1);
         match self.ended.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
             Ok(_) => Ok(()),
-            Err(_) => Err(Broken::Failed(format!(
+            Err(_) => Err(Broken::Asks(format!(
                 "more than {max} (gone_max) that were delivered aren't in PortaBilling any more; see whether the API user \
                  may see all that it should; resumed, it tells of as many again"
             ))),
@@ -173,10 +173,10 @@ impl Walker {
     }
 
     async fn newest(&self, subject: &Subject) -> Result<Vec<EventSummary>, Broken> {
-        let page = Page { limit: NEWEST, subject: Some(subject.id.clone()), ..Page::default() };
-        let mut newest = self.kept(|| self.shared.store.events(page.clone()), "events").await?;
-        newest.retain(|summary| summary.event.subject == *subject);
-        Ok(newest)
+        // by kind, too: others of the same number would take the room
+        let (kind, id) = (Some(subject.kind), Some(subject.id.clone()));
+        let page = Page { limit: NEWEST, subject: id, kind, ..Page::default() };
+        self.kept(|| self.shared.store.events(page.clone()), "events").await
     }
 
     /// Whether a delivery for this handler waits or is under way.

@@ -12,6 +12,8 @@ use crate::store::StoreError;
 pub struct ReconcileSettings {
     /// How often; none: by hand only.
     pub every: Option<Duration>,
+    /// How long after one has broken off the schedule has it go on; 15 min.
+    pub again: Duration,
     /// How many accounts and customers per second, for each handler; 20. A page of a list counts as one.
     pub rate: f64,
     /// How many a page of PortaBilling's list has, and one of what was delivered; 100.
@@ -41,6 +43,7 @@ impl Default for ReconcileSettings {
     fn default() -> Self {
         Self {
             every: None,
+            again: Duration::from_secs(15 * 60),
             rate: 20.0,
             page: 100,
             in_flight: 4,

@@ -37,8 +37,10 @@ pub(super) struct Walker {
 pub(super) enum Broken {
     /// It is to stop, or the whole gateway is.
     Stopped,
-    /// PortaBilling doesn't give its list, or it is better that somebody looks at it first.
+    /// PortaBilling doesn't give its list, or the store doesn't take what it should.
     Failed(String),
+    /// It is better that somebody looks at it first.
+    Asks(String),
 }
 
 impl Walker {
@@ -69,12 +71,13 @@ impl Walker {
             tracing::warn!(handler, "another gateway has taken the reconciliation over");
             return self.forget();
         };
+        walk.asks = matches!(broken, Some(Broken::Asks(_)));
         let (state, reason) = match broken {
             None => (WalkState::Done, None),
             // the whole gateway stops: it goes on at the next start, or in another
             Some(Broken::Stopped) if self.shared.stop.is_cancelled() => (WalkState::Running, None),
             Some(Broken::Stopped) => (WalkState::Stopped, None),
-            Some(Broken::Failed(reason)) => (WalkState::Failed, Some(reason)),
+            Some(Broken::Failed(reason) | Broken::Asks(reason)) => (WalkState::Failed, Some(reason)),
         };
         walk.state = state;
         walk.ended_at = (state != WalkState::Running).then(|| (self.shared.now)());
@@ -246,7 +249,7 @@ impl Walker {
                     self.publish(walk, 1);
                 }
                 // why it failed says more than that the others were stopped then
-                Err(why @ Broken::Failed(_)) => {
+                Err(why @ (Broken::Failed(_) | Broken::Asks(_))) => {
                     self.stop.cancel();
                     broken = Err(why);
                 }

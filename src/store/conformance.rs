@@ -94,9 +94,14 @@ macro_rules! conformance {
             statuses::while_a_status_is_being_written_a_newer_one_waits_and_then_goes,
             statuses::a_status_that_could_not_be_written_comes_again_or_is_given_up,
             statuses::an_attempt_and_its_status_are_kept_together,
+            statuses::an_operator_sees_how_far_statuses_are,
+            statuses::what_was_given_up_is_found_and_can_be_written_again,
+            statuses::samples_are_found_newest_first,
             control::nothing_is_claimed_of_what_is_paused,
             control::a_subject_that_is_paused_is_paused_for_what_comes_later_too,
             control::a_replay_delivers_again_from_the_beginning,
+            control::what_waits_for_its_next_try_is_tried_now_when_it_is_replayed,
+            control::a_replay_of_what_waits_leaves_its_place_in_the_lane,
             control::a_replayed_delivery_takes_its_place_by_rank,
             control::what_is_cancelled_holds_nothing_up,
             control::a_handler_that_came_later_gets_events,
@@ -111,6 +116,8 @@ macro_rules! conformance {
             walks::what_was_delivered_is_found_page_by_page,
             moves::everything_moves_to_another_store_and_back,
             moves::everything_moves_in,
+            moves::a_store_is_empty_until_something_is_in_it,
+            moves::a_store_that_is_being_loaded_says_so_until_it_is_whole,
         }
 
         #[test]

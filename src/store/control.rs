@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError};
+use super::{KeptSample, KeptStatus, StatusId, Statuses, Store, StoreError};
 use crate::delivery::{Attempt, Delivery, DeliveryId};
 use crate::event::{Event, EventId, Subject};
 use crate::handler::Order;
@@ -30,10 +30,11 @@ pub trait Control: Store {
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
 
     /// Has these delivered (again): those that are delivered, parked, superseded or cancelled become pending, the first due
-    /// at `due`, each further one `gap` later, with a new horizon from `due` and no tries counted. Attempts are numbered on.
-    /// Answers which; others stay as they are.
+    /// at `due`, each further one `gap` later, with a new horizon from `due` and no tries counted. Those that are pending are due
+    /// then, too, instead of when their schedules said. Attempts are numbered on. Answers which; others (in flight, awaiting)
+    /// stay as they are.
     ///
-    /// Each takes the place in its lane that its rank gives it. Where the order is latest and a newer one waits, that one
+    /// Each takes the place in its lane that its rank gives it, and what was pending keeps it. Where the order is latest and a newer one waits, that one
     /// supersedes it: then it isn't among the answers.
     async fn replay(
         &self,
@@ -95,6 +96,28 @@ pub trait Control: Store {
     /// event of its subject has gone and was about its end (its type ends in `/Deleted` or `/Status/Closed`).
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError>;
 
+    /// Statuses with how far their write-back is, in the order of accounts and groups, after the one of `after`; at most `limit`,
+    /// and no more than a page has.
+    async fn statuses(
+        &self,
+        which: Statuses,
+        after: Option<StatusId>,
+        limit: usize,
+    ) -> Result<Vec<KeptStatus>, StoreError>;
+
+    /// Has these written back again that were given up: the first due at `due`, each further one `gap` later, with no attempts
+    /// counted. Answers which; others stay as they are. How long it is tried still counts from when the status was.
+    async fn write_again(
+        &self,
+        statuses: Vec<StatusId>,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<StatusId>, StoreError>;
+
+    /// Samples of what couldn't be read ([`Store::keep_sample`]), newest first, those with numbers below `before`; at most
+    /// `limit`, and no more than a page has.
+    async fn samples(&self, before: Option<i64>, limit: usize) -> Result<Vec<KeptSample>, StoreError>;
+
     /// A note by name: how far a walk is, and the like.
     async fn note(&self, name: String) -> Result<Option<String>, StoreError>;
 
@@ -113,13 +136,19 @@ pub trait Control: Store {
     /// How many rows there are to dump, about.
     async fn dump_size(&self) -> Result<u64, StoreError>;
 
+    /// Whether nothing is in it that would be dumped.
+    async fn is_empty(&self) -> Result<bool, StoreError>;
+
     /// Takes rows that [`Self::dump`] gave, in that order, into a store that had nothing before. What was in flight there is
-    /// to be tried again, as after a crash.
+    /// to be tried again, as after a crash. Until [`Self::loaded`] the store isn't whole, and a note ([`LOADING`]) says so.
     async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError>;
 
     /// Ends a load: numbers go on after the highest. Fails if rows that belong together didn't all come.
     async fn loaded(&self, now: Timestamp) -> Result<(), StoreError>;
 }
+
+/// The note of a store that is being loaded: who finds it where nobody loads any more finds half a store.
+pub const LOADING: &str = "loading";
 
 /// Which deliveries: those that meet all that is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

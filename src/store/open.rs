@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::postgres::{PostgresSettings, PostgresStore};
-use super::sqlite::{SqliteStore, StoreSettings};
+use super::postgres::{self, PostgresSettings, PostgresStore};
+use super::sqlite::{self, SqliteStore, StoreSettings};
 use super::{Control, StoreError};
 
 /// Where a store is, with its settings.
@@ -34,8 +34,41 @@ impl Place {
     /// Opens the store, or makes it.
     ///
     /// # Errors
-    /// Those of [`SqliteStore::open`] and [`PostgresStore::open`].
+    /// Those of [`SqliteStore::open`] and [`PostgresStore::open`]; and it isn't opened if an import into it broke off: of what is
+    /// in it then nothing would be delivered, or only a part.
     pub async fn open(self, now: Timestamp) -> Result<Opened, StoreError> {
+        let opened = self.clone().open_as_it_is(now).await?;
+        if let Err(half) = self.whole().await {
+            opened.close().await;
+            return Err(half);
+        }
+        Ok(opened)
+    }
+
+    /// Makes sure that no import into it broke off. Changes nothing.
+    ///
+    /// # Errors
+    /// One has, with what to do; or the store can't be read.
+    pub async fn whole(&self) -> Result<(), StoreError> {
+        let (half, remedy) = match self {
+            Self::Sqlite(path, _) => {
+                let name = path.display();
+                let remedy = format!("remove {name}, {name}-wal, {name}-shm and {name}-inbox");
+                (sqlite::is_half_loaded(path)?, remedy)
+            }
+            Self::Postgres(settings) => {
+                (postgres::is_half_loaded(settings).await?, format!("drop the schema {}", settings.schema))
+            }
+        };
+        match half {
+            false => Ok(()),
+            true => Err(StoreError::Failed(format!(
+                "an import into it broke off, or is under way, so not all is in it: {remedy}, and import again"
+            ))),
+        }
+    }
+
+    async fn open_as_it_is(self, now: Timestamp) -> Result<Opened, StoreError> {
         match self {
             Self::Sqlite(path, settings) => {
                 let opened =

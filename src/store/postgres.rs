@@ -56,13 +56,14 @@ pub use self::settings::PostgresSettings;
 use super::number::DELIVERIES;
 use super::{
     Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
-    EventSummary, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status,
-    StatusEnd, StatusJob, Store, StoreError, Subscription, Want,
+    EventSummary, KeptSample, KeptStatus, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope,
+    Select, Settle, Status, StatusEnd, StatusId, StatusJob, Statuses, Store, StoreError, Subscription, Want,
 };
 use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::event::{Event, EventId, Subject};
 use crate::handler::Order;
+pub use dump::is_half_loaded;
 
 /// The store.
 ///
@@ -452,6 +453,32 @@ impl Control for PostgresStore {
         self.again(|session| prune::prune(session, &prune)).await
     }
 
+    async fn statuses(
+        &self,
+        which: Statuses,
+        after: Option<StatusId>,
+        limit: usize,
+    ) -> Result<Vec<KeptStatus>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.again(|session| statuses::list(session, which, after.as_ref(), limit)).await
+    }
+
+    async fn write_again(
+        &self,
+        statuses: Vec<StatusId>,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<StatusId>, StoreError> {
+        let again = self.unless_done(|session| statuses::again(session, &statuses, due, gap)).await?;
+        self.keeper.tell();
+        Ok(again)
+    }
+
+    async fn samples(&self, before: Option<i64>, limit: usize) -> Result<Vec<KeptSample>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.again(|session| query::samples(session, before, limit)).await
+    }
+
     async fn note(&self, name: String) -> Result<Option<String>, StoreError> {
         self.again(|mut session| {
             let name = &name;
@@ -496,6 +523,10 @@ impl Control for PostgresStore {
 
     async fn dump_size(&self) -> Result<u64, StoreError> {
         self.again(dump::size).await
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.again(dump::is_empty).await
     }
 
     async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError> {

@@ -54,8 +54,8 @@ use self::readers::Readers;
 use self::writer::{Files, Writer};
 use super::{
     Accepted, Backlog, Claimed, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, EventDetail,
-    EventSummary, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope, Select, Settle, Status,
-    StatusEnd, StatusJob, Store, StoreError, Subscription, Want,
+    EventSummary, KeptSample, KeptStatus, Last, LastPage, Page, Pause, Prune, Pruned, Record, Sample, Scope,
+    Select, Settle, Status, StatusEnd, StatusId, StatusJob, Statuses, Store, StoreError, Subscription, Want,
 };
 use crate::breaker::Breaker;
 use crate::delivery::{Delivery, DeliveryId};
@@ -118,6 +118,7 @@ impl Default for StoreSettings {
     }
 }
 
+pub use dump::is_half_loaded;
 pub use schema::plan;
 
 /// Applies the steps that [`plan`] names; answers which.
@@ -441,6 +442,35 @@ impl Control for SqliteStore {
         self.writer.run(move |db| prune::prune(db, &prune)).await
     }
 
+    async fn statuses(
+        &self,
+        which: Statuses,
+        after: Option<StatusId>,
+        limit: usize,
+    ) -> Result<Vec<KeptStatus>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.read(move |db| statuses::list(db, which, after, limit)).await
+    }
+
+    async fn write_again(
+        &self,
+        statuses: Vec<StatusId>,
+        due: Timestamp,
+        gap: Duration,
+    ) -> Result<Vec<StatusId>, StoreError> {
+        self.writer
+            .run(move |db| {
+                file_statuses(db)?;
+                statuses::again(db, &statuses, due, gap)
+            })
+            .await
+    }
+
+    async fn samples(&self, before: Option<i64>, limit: usize) -> Result<Vec<KeptSample>, StoreError> {
+        let limit = limit.min(self.settings.page_max);
+        self.readers.run(move |db| query::samples(db, before, limit)).await
+    }
+
     async fn note(&self, name: String) -> Result<Option<String>, StoreError> {
         self.readers.run(move |db| control::note(db, &name)).await
     }
@@ -464,6 +494,10 @@ impl Control for SqliteStore {
 
     async fn dump_size(&self) -> Result<u64, StoreError> {
         self.read(dump::size).await
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.read(dump::is_empty).await
     }
 
     async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError> {

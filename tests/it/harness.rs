@@ -138,11 +138,13 @@ impl Gateway {
             control: sqlite.clone(),
             handlers: vec![handler],
             nudge: accepted.clone(),
+            status_nudge: Arc::default(),
             now: soapstone::dispatch::wall_clock(),
             reconciler: None,
             telemetry: telemetry.clone(),
             shutdown: no_more.clone(),
             page_max: 500,
+            hosts: vec!["gateway.example.com".into()],
         };
         let (listener, operator_address) = free_port().await;
         let open = telemetry.connections("operator");
@@ -236,7 +238,10 @@ pub(crate) async fn request(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        head += "Host: localhost\r\n";
+    }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
@@ -262,6 +267,38 @@ pub(crate) async fn answer(stream: &mut TcpStream) -> Option<Answer> {
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
     Some(Answer { status, headers: lines.filter_map(header).collect(), body: body.to_owned() })
+}
+
+/// What is logged on this thread, as long as the guard lives: with all tasks, where the runtime has no other.
+pub(crate) fn listen_to_log() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+/// A log that can be looked at.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// The entries with this message.
+    pub(crate) fn entries(&self, message: &str) -> Vec<serde_json::Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let entries = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        entries.filter(|entry| entry["message"] == message).collect()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A store that can be made to fail, to hang or to panic.

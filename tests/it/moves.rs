@@ -54,9 +54,13 @@ fn succeeds(database: &str, args: &[&str], config: &Path) -> String {
 
 /// Events of all sorts: delivered, failed, waiting, in flight, with texts that are awkward.
 async fn fill(path: &Path) {
+    fill_with(path, 40).await;
+}
+
+async fn fill_with(path: &Path, events: u32) {
     let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();
     let store = SqliteStore::open(path, StoreSettings::default(), now).unwrap();
-    for number in 0..40_u32 {
+    for number in 0..events {
         let event = Event {
             id: EventId::at(now),
             source: "main".into(),
@@ -131,9 +135,8 @@ async fn a_store_moves_to_a_database_and_back_without_loss() {
     let plan = succeeds(&database, &["migrate"], &several);
     let steps = plan.matches("-- step to version").count();
     assert!(plan.contains("CREATE TABLE") && plan.contains(&format!("steps to apply: {steps}")), "{plan}");
-    assert!(
-        succeeds(&database, &["migrate", "--apply"], &several).contains(&format!("steps applied: {steps}"))
-    );
+    let applied = succeeds(&database, &["migrate", "--apply"], &several);
+    assert!(applied.contains(&format!("steps applied: {steps}")), "{applied}");
     assert!(succeeds(&database, &["migrate"], &several).contains("up to date"));
 
     let dump = |name: &str| folder.file(name).display().to_string();
@@ -185,4 +188,85 @@ async fn an_export_that_is_not_whole_is_refused() {
         let error = String::from_utf8_lossy(&import.stderr).into_owned();
         assert!(import.status.code() == Some(1) && error.contains(expected), "{index}: {error}");
     }
+}
+
+#[tokio::test]
+async fn an_export_from_a_store_that_is_in_use_leaves_no_file_behind() {
+    let folder = Folder::new();
+    let from = folder.config("from.toml", "[store]\npath = \"from.db\"");
+    fill(&folder.file("from.db")).await;
+    let now = jiff::Timestamp::now();
+    let gateway = SqliteStore::open(&folder.file("from.db"), StoreSettings::default(), now).unwrap();
+    let dump = folder.file("dump.jsonl");
+    let export = ["export", "--to", dump.to_str().unwrap()];
+    let refused = soapstone("", &export, &from);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("another gateway has"), "{refused:?}");
+    assert!(!dump.exists());
+    gateway.close().await;
+    succeeds("", &export, &from);
+}
+
+/// Without the secrets of the environment.
+fn bare(args: &[&str], config: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_soapstone"));
+    command.args(args).arg("--config").arg(config).env_clear().output().unwrap()
+}
+
+#[tokio::test]
+async fn a_store_is_moved_without_the_secrets_of_the_gateway() {
+    let folder = Folder::new();
+    let from = folder.config("from.toml", "[store]\npath = \"from.db\"");
+    fill(&folder.file("from.db")).await;
+    let dump = folder.file("dump.jsonl").display().to_string();
+    let export = bare(&["export", "--to", &dump], &from);
+    assert!(export.status.success(), "{export:?}");
+    let wrong = folder.config("wrong.toml", "[store]\npath = 5\nsamplse = 3");
+    let export = bare(&["export", "--to", &dump], &wrong);
+    let said = String::from_utf8_lossy(&export.stderr).into_owned();
+    assert_eq!(export.status.code(), Some(64), "{said}");
+    assert!(said.contains("path") && said.contains("samplse") && !said.contains("PASSWORD"), "{said}");
+}
+
+/// What broke off is told by all that would use it.
+fn is_refused_as_half(database: &str, config: &Path, whole: &str, remedy: &str) {
+    for args in [
+        &["serve"][..],
+        &["migrate"],
+        &["migrate", "--apply"],
+        &["import", "--from", whole],
+        &["export", "--to", "x"],
+    ] {
+        let refused = soapstone(database, args, config);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("an import into it broke off") && said.contains(remedy), "{args:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_an_import_broke_off_in_is_refused_with_what_to_do() {
+    let folder = Folder::new();
+    let from = folder.config("from.toml", "[store]\npath = \"from.db\"");
+    fill_with(&folder.file("from.db"), 600).await;
+    let (whole, cut) = (folder.file("whole.jsonl"), folder.file("cut.jsonl"));
+    let (whole, cut) = (whole.to_str().unwrap(), cut.to_str().unwrap());
+    succeeds("", &["export", "--to", whole], &from);
+    let text = std::fs::read_to_string(whole).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    std::fs::write(cut, lines[..900].join("\n")).unwrap();
+
+    let to = folder.config("to.toml", "[store]\npath = \"to.db\"");
+    assert_eq!(soapstone("", &["import", "--from", cut], &to).status.code(), Some(1));
+    is_refused_as_half("", &to, whole, "to.db-inbox");
+    for end in ["", "-wal", "-shm", "-inbox"] {
+        let _ = std::fs::remove_file(folder.file(&format!("to.db{end}")));
+    }
+    succeeds("", &["import", "--from", whole], &to);
+
+    let Some(server) = postgres::server() else { return };
+    let database = server.url();
+    let several =
+        folder.config("several.toml", "[store.postgres]\nurl = { env = \"DATABASE\" }\nschema = \"half\"");
+    assert_eq!(soapstone(&database, &["import", "--from", cut], &several).status.code(), Some(1));
+    is_refused_as_half(&database, &several, whole, "drop the schema half");
 }

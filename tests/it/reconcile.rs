@@ -2,6 +2,7 @@
 
 mod customers;
 mod gone;
+mod schedule;
 mod several;
 
 use std::collections::{BTreeSet, HashMap};
@@ -355,19 +356,6 @@ async fn those_that_nothing_was_ever_delivered_for_can_be_left_alone() {
     let walk = reconcile(&stage).await;
     assert_eq!((&walk["left"], &walk["enqueued"]), (&json!(19), &json!(1)), "{walk}");
     assert_eq!(told(&stage, 1), [i_account]);
-}
-
-#[tokio::test]
-async fn on_the_schedule_a_walk_begins_by_itself_and_not_again_at_the_next_start() {
-    let mut stage = Stage::with(plan_with("rate = 1000\nevery = \"1h\"", "")).await;
-    let first = done(&stage).await;
-    stage.settled().await;
-    assert_eq!((&first["enqueued"], told_once(&stage, 0).len()), (&json!(20), 20));
-    stage.stop_gateway().await;
-    stage.start_gateway().await;
-    let again = done(&stage).await;
-    assert_eq!(again["started_at"], first["started_at"]);
-    assert_eq!(stage.external.requests().len(), 20);
 }
 
 #[tokio::test]

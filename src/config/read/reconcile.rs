@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::effective::NEVER_DELIVERED;
 use super::super::reader::Section;
 use super::super::{Reconciling, defaults};
-use super::MINUTE;
+use super::{MILLISECOND, MINUTE};
 use crate::handler::{self, Fetch, Made, NeverDelivered, Reconcile, Walked};
 use crate::reconcile::compared;
 
@@ -18,6 +18,7 @@ pub(super) fn all(section: &Section<'_>) -> Reconciling {
         section.get("every").and_then(|value| section.duration_of("every", value, MINUTE..=366 * DAY));
     let settings = Reconciling {
         every,
+        again: section.duration("again", default.again, MILLISECOND..=366 * DAY),
         rate: section.count("rate", default.rate, 1..=10_000),
         page: section.count("page", default.page, 1..=1000),
         in_flight: section.count("in_flight", default.in_flight, 1..=1000),

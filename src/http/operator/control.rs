@@ -1,9 +1,10 @@
-//! What the operator does: look at deliveries, replay, cancel, have a handler that came later get what was, pause, resume.
+//! What the operator does with deliveries: look at them, replay, cancel, have a handler that came later get what was.
 //!
 //! Whatever is for many works on a page at a time and says where the next begins (`next`, to be sent as `after`), so that no
 //! request takes long and whoever asks can show how far it is, and stop. Requests are JSON and have to say so in
 //! `Content-Type`, so that no page in a browser can send them unasked.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +20,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::view::{DeliveryPage, DeliveryView, EventView};
+use super::who::Who;
 use super::{Operator, error_response};
 use crate::breaker::Breaker;
 use crate::delivery::{self, DeliveryId};
-use crate::event::{EventId, Subject, SubjectKind};
-use crate::store::{Backlog, DeliveryDetail, Page, Pause, Scope, Select, StoreError};
+use crate::event::EventId;
+use crate::store::{Backlog, DeliveryDetail, Page, Select, StoreError};
 
 pub(super) fn routes() -> Router<Arc<Operator>> {
     Router::new()
@@ -32,10 +34,9 @@ pub(super) fn routes() -> Router<Arc<Operator>> {
         .route("/api/v1/replay", post(replay))
         .route("/api/v1/cancel", post(cancel))
         .route("/api/v1/subscribe", post(subscribe))
-        .route("/api/v1/pauses", get(pauses).post(pause))
-        .route("/api/v1/resume", post(resume))
         .route("/api/v1/breakers", get(breakers))
         .route("/api/v1/backlog", get(backlog))
+        .route("/api/v1/limits", get(limits))
 }
 
 /// Which deliveries; those that meet all that is given.
@@ -114,11 +115,11 @@ impl Operator {
         }
     }
 
-    fn limit(&self, limit: Option<usize>) -> Result<usize, Refusal> {
-        let limit = limit.unwrap_or(self.page_max);
-        match (1..=self.page_max).contains(&limit) {
-            true => Ok(limit),
-            false => Err(bad(&format!("limit is out of range: 1 to {}", self.page_max))),
+    /// How many a page has: what was asked for, or what there may be at most; `next` says that there is more.
+    pub(super) fn limit(&self, limit: Option<usize>) -> Result<usize, Refusal> {
+        match limit {
+            Some(0) => Err(bad("limit is out of range: 1 or more")),
+            limit => Ok(limit.unwrap_or(usize::MAX).min(self.page_max)),
         }
     }
 }
@@ -128,25 +129,24 @@ async fn deliveries(
     query: Result<Query<Selection>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(selection) = query.map_err(|rejection| bad(&rejection.body_text()))?;
-    let limit = operator.limit(selection.limit.or(Some(super::PAGE.min(operator.page_max))))?;
+    let limit = operator.limit(selection.limit.or(Some(super::PAGE)))?;
     let after = selection.after.map(DeliveryId);
     let found = operator.control.deliveries(selection.select()?, after, limit).await;
     let found = found.map_err(operator.failed())?;
     Ok(Json(DeliveryPage::new(&found, limit)).into_response())
 }
 
-async fn delivery(State(operator): State<Arc<Operator>>, Path(id): Path<String>) -> Response {
-    let Ok(id) = id.parse::<Uuid>() else {
-        return error_response(StatusCode::NOT_FOUND, "no such delivery: a delivery's id is a UUID");
-    };
-    match operator.control.delivery(DeliveryId(id)).await {
-        Ok(Some(DeliveryDetail { delivery, event, attempts, .. })) => {
-            let view = DeliveryView::with_attempts(&delivery, &attempts);
-            Json(EventView::new(&event, vec![view])).into_response()
-        }
-        Ok(None) => error_response(StatusCode::NOT_FOUND, "no such delivery"),
-        Err(error) => operator.store_failed(&error),
-    }
+async fn delivery(
+    State(operator): State<Arc<Operator>>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let none = |what: &str| Refusal(StatusCode::NOT_FOUND, what.to_owned());
+    let id = id.parse::<Uuid>().map_err(|_| none("no such delivery: a delivery's id is a UUID"))?;
+    let found = operator.control.delivery(DeliveryId(id)).await.map_err(operator.failed())?;
+    let DeliveryDetail { delivery, event, attempts, .. } = found.ok_or_else(|| none("no such delivery"))?;
+    let statuses = operator.statuses_of(&event.subject).await?;
+    let view = EventView::new(&event, vec![DeliveryView::with_attempts(&delivery, &attempts)]);
+    Ok(Json(view.with_statuses(&statuses)).into_response())
 }
 
 /// What is to be delivered again: deliveries by id, or a page of a selection.
@@ -163,7 +163,7 @@ struct Replay {
 
 /// So many per second; `begun` have been before.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct Spread {
+pub(super) struct Spread {
     #[serde(default)]
     rate: Option<f64>,
     #[serde(default)]
@@ -172,7 +172,7 @@ struct Spread {
 
 impl Spread {
     /// When the first is due, and how long after it the next.
-    fn due(self, now: Timestamp) -> Result<(Timestamp, Duration), Refusal> {
+    pub(super) fn due(self, now: Timestamp) -> Result<(Timestamp, Duration), Refusal> {
         let gap = match self.rate {
             None => Duration::ZERO,
             Some(rate) => Duration::try_from_secs_f64(1.0 / rate)
@@ -187,15 +187,23 @@ impl Spread {
 
 async fn replay(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<Replay>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let Replay { ids, select, spread } = body(request)?;
     let (due, gap) = spread.due((operator.now)())?;
-    let (ids, next) = operator.chosen(ids, select).await?;
-    let looked_at = ids.len();
-    let replayed = operator.control.replay(ids, due, gap).await.map_err(operator.failed())?;
+    let chosen = operator.chosen(ids, select).await?;
+    let replayed = operator.control.replay(chosen.ids.clone(), due, gap).await.map_err(operator.failed())?;
     operator.nudge.notify_one();
-    Ok(Json(json!({ "replayed": texts(&replayed), "looked_at": looked_at, "next": next })).into_response())
+    tracing::info!(%who, looked_at = chosen.ids.len(), replayed = replayed.len(), "deliveries are replayed");
+    let left_out = operator.left_out(&chosen, &replayed).await?;
+    let answer = json!({
+        "replayed": texts(&replayed),
+        "looked_at": chosen.ids.len(),
+        "left_out": left_out,
+        "next": chosen.next,
+    });
+    Ok(Json(answer).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -210,36 +218,76 @@ struct Cancel {
 
 async fn cancel(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<Cancel>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let Cancel { ids, select, reason } = body(request)?;
-    let (ids, next) = operator.chosen(ids, select).await?;
-    let looked_at = ids.len();
+    let chosen = operator.chosen(ids, select).await?;
     let now = (operator.now)();
-    let cancelled = operator.control.cancel(ids, now, reason).await.map_err(operator.failed())?;
+    let cancelled = operator.control.cancel(chosen.ids.clone(), now, reason.clone()).await;
+    let cancelled = cancelled.map_err(operator.failed())?;
+    let count = cancelled.len();
+    tracing::info!(%who, looked_at = chosen.ids.len(), cancelled = count, reason, "deliveries are cancelled");
     operator.nudge.notify_one();
-    Ok(Json(json!({ "cancelled": texts(&cancelled), "looked_at": looked_at, "next": next })).into_response())
+    let left_out = operator.left_out(&chosen, &cancelled).await?;
+    let answer = json!({
+        "cancelled": texts(&cancelled),
+        "looked_at": chosen.ids.len(),
+        "left_out": left_out,
+        "next": chosen.next,
+    });
+    Ok(Json(answer).into_response())
+}
+
+/// What is to be done something with.
+struct Chosen {
+    ids: Vec<DeliveryId>,
+    /// In which states they were found, if they were chosen by what they are.
+    found: HashMap<DeliveryId, &'static str>,
+    /// Where the next page begins.
+    next: Option<String>,
 }
 
 impl Operator {
-    /// The ids that were named, or those of a page, with where the next page begins.
-    async fn chosen(
+    /// How many of these nothing was done with, by the state that they are in; those that aren't there are `unknown`.
+    async fn left_out(
         &self,
-        ids: Option<Vec<Uuid>>,
-        select: Option<Selection>,
-    ) -> Result<(Vec<DeliveryId>, Option<String>), Refusal> {
+        chosen: &Chosen,
+        done: &[DeliveryId],
+    ) -> Result<BTreeMap<&'static str, u64>, Refusal> {
+        let done: HashSet<_> = done.iter().collect();
+        let left: HashSet<_> = chosen.ids.iter().filter(|id| !done.contains(id)).collect();
+        let mut states = BTreeMap::<_, u64>::new();
+        for id in left {
+            let state = match chosen.found.get(id) {
+                Some(state) => state,
+                None => {
+                    let found = self.control.delivery(*id).await.map_err(self.failed())?;
+                    found.map_or("unknown", |found| found.delivery.state.word())
+                }
+            };
+            *states.entry(state).or_default() += 1;
+        }
+        Ok(states)
+    }
+
+    /// The deliveries that were named, or those of a page.
+    async fn chosen(&self, ids: Option<Vec<Uuid>>, select: Option<Selection>) -> Result<Chosen, Refusal> {
         match (ids, select) {
             (Some(ids), None) if ids.len() <= self.page_max => {
-                Ok((ids.into_iter().map(DeliveryId).collect(), None))
+                let ids = ids.into_iter().map(DeliveryId).collect();
+                Ok(Chosen { ids, found: HashMap::new(), next: None })
             }
             (Some(_), None) => Err(bad(&format!("too many ids: {} at most", self.page_max))),
             (None, Some(selection)) => {
                 let limit = self.limit(selection.limit)?;
                 let after = selection.after.map(DeliveryId);
                 let found = self.control.deliveries(selection.select()?, after, limit).await;
-                let ids: Vec<_> = found.map_err(self.failed())?.iter().map(|found| found.id).collect();
+                let found = found.map_err(self.failed())?;
+                let ids: Vec<_> = found.iter().map(|found| found.id).collect();
                 let next = ids.last().filter(|_| ids.len() >= limit).map(DeliveryId::to_string);
-                Ok((ids, next))
+                let found = found.iter().map(|found| (found.id, found.state.word())).collect();
+                Ok(Chosen { ids, found, next })
             }
             _ => Err(bad("give either ids or select")),
         }
@@ -271,6 +319,7 @@ struct Subscribe {
 
 async fn subscribe(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<Subscribe>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let request = body(request)?;
@@ -284,6 +333,7 @@ async fn subscribe(
     let events = wanted.map(|event| (event.id, event.rank(handler.order_by))).collect();
     let made = operator.control.subscribe(events, handler.name.clone(), handler.order, due, gap).await;
     let made = made.map_err(operator.failed())?;
+    tracing::info!(%who, handler = handler.name, looked_at, made = made.len(), "a handler gets what was before");
     operator.nudge.notify_one();
     Ok(Json(json!({ "made": texts(&made), "looked_at": looked_at, "next": next })).into_response())
 }
@@ -304,83 +354,12 @@ impl Operator {
             limit,
             event_type: request.r#type.clone(),
             subject: request.subject.clone(),
-            state: None,
+            ..Page::default()
         };
         let found = self.store.events(page).await.map_err(self.failed())?;
         let events: Vec<_> = found.into_iter().map(|summary| summary.event).collect();
         let next = events.last().filter(|_| events.len() >= limit).map(|event| event.id.to_string());
         Ok((events, next))
-    }
-}
-
-/// What a pause is for, in words.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScopeWords {
-    /// `everything`, `handler`, `connector`, `subject`.
-    pub scope: String,
-    /// The handler's or connector's name, or the subject as `account 7`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-impl Operator {
-    /// Named handlers and connectors have to be there: a slip would pause nothing.
-    fn scope(&self, words: &ScopeWords) -> Result<Scope, Refusal> {
-        let kinds = SubjectKind::ALL.map(SubjectKind::as_str).join(", ");
-        let scope = Scope::from_words(&words.scope, &words.name).ok_or_else(|| {
-            bad(&format!(
-                "a scope is \"everything\", \"handler\" or \"connector\" with a name, or \"subject\" with a name \
-                 like \"account 7\" (kinds: {kinds})"
-            ))
-        })?;
-        let known = match &scope {
-            Scope::Everything => words.name.is_empty(),
-            Scope::Handler(name) => self.handlers.iter().any(|handler| handler.name == *name),
-            Scope::Connector(name) => self.handlers.iter().any(|handler| handler.connector == *name),
-            Scope::Subject(Subject { id, .. }) => !id.is_empty(),
-        };
-        match known {
-            true => Ok(scope),
-            false => Err(bad(&format!("there is no {} {:?}", words.scope, words.name))),
-        }
-    }
-}
-
-async fn pause(
-    State(operator): State<Arc<Operator>>,
-    request: Result<Json<ScopeWords>, JsonRejection>,
-) -> Result<Response, Refusal> {
-    let words = body(request)?;
-    let scope = operator.scope(&words)?;
-    let pause = Pause { scope, at: (operator.now)(), reason: words.reason };
-    operator.control.pause(pause).await.map_err(operator.failed())?;
-    Ok(Json(json!({ "paused": true })).into_response())
-}
-
-async fn resume(
-    State(operator): State<Arc<Operator>>,
-    request: Result<Json<ScopeWords>, JsonRejection>,
-) -> Result<Response, Refusal> {
-    let words = body(request)?;
-    // a pause outlives the handler that it was for, so its name needn't be known any more
-    let scope = Scope::from_words(&words.scope, &words.name).ok_or_else(|| bad("that is no scope"))?;
-    let was_paused = operator.control.resume(scope).await.map_err(operator.failed())?;
-    operator.nudge.notify_one();
-    Ok(Json(json!({ "was_paused": was_paused })).into_response())
-}
-
-async fn pauses(State(operator): State<Arc<Operator>>) -> Response {
-    let shown = |pause: &Pause| {
-        let (scope, name) = pause.scope.words();
-        json!({ "scope": scope, "name": name, "at": pause.at, "reason": pause.reason })
-    };
-    match operator.control.pauses().await {
-        Ok(pauses) => Json(json!({ "pauses": pauses.iter().map(shown).collect::<Vec<_>>() })).into_response(),
-        Err(error) => operator.store_failed(&error),
     }
 }
 
@@ -423,4 +402,9 @@ async fn breakers(State(operator): State<Arc<Operator>>) -> Response {
         }
         Err(error) => operator.store_failed(&error),
     }
+}
+
+/// What one request may be about: ids come in no more than `page_max`, and pages have no more, whatever `limit` says.
+async fn limits(State(operator): State<Arc<Operator>>) -> Response {
+    Json(json!({ "page_max": operator.page_max })).into_response()
 }

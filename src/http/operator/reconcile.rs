@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Operator;
 use super::control::{Refusal, bad, body};
+use super::who::Who;
 use crate::reconcile::{Difference, Example, Leg, Order, Refused, View};
 
 pub(super) fn routes() -> Router<Arc<Operator>> {
@@ -38,6 +39,7 @@ struct Start {
 
 async fn start(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<Start>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let Start { handler, dry_run, rate, resume } = body(request)?;
@@ -52,19 +54,31 @@ async fn start(
     if names.is_empty() {
         return Err(bad("no handler can be reconciled; add `reconcile` to one in the configuration"));
     }
-    let (mut started, mut first) = (Vec::new(), None);
+    let mut asked = Vec::with_capacity(names.len());
     for name in names {
-        match reconciler.start(&name, order).await {
-            Ok(()) => started.push(name),
-            // of all handlers, those that can begin do
+        let begun = reconciler.start(&name, order).await;
+        asked.push((name, begun.map(|()| true)));
+    }
+    let started = those_done(asked).map_err(|refused| refusal(&operator, &refused))?;
+    tracing::info!(%who, ?started, dry_run, resume, "reconciliation is asked for");
+    Ok((StatusCode::ACCEPTED, Json(json!({ "started": started }))).into_response())
+}
+
+/// Of all handlers those for which something was done; if it was for none, why it couldn't be for the first that it couldn't.
+fn those_done(asked: Vec<(String, Result<bool, Refused>)>) -> Result<Vec<String>, Refused> {
+    let (mut done, mut first) = (Vec::new(), None);
+    for (name, answer) in asked {
+        match answer {
+            Ok(true) => done.push(name),
+            Ok(false) => {}
             Err(refused) => {
                 first.get_or_insert(refused);
             }
         }
     }
-    match first.filter(|_| started.is_empty()) {
-        Some(refused) => Err(refusal(&operator, &refused)),
-        None => Ok((StatusCode::ACCEPTED, Json(json!({ "started": started }))).into_response()),
+    match first.filter(|_| done.is_empty()) {
+        Some(refused) => Err(refused),
+        None => Ok(done),
     }
 }
 
@@ -90,25 +104,20 @@ struct Halt {
 
 async fn halt(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     request: Result<Json<Halt>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let Halt { handler } = body(request)?;
     let reconciler = operator.reconciler.as_ref().ok_or_else(unable)?;
     let names = handler.map_or_else(|| reconciler.fit(), |handler| vec![handler]);
-    let (mut stopped, mut first) = (Vec::new(), None);
-    for name in names {
-        match reconciler.halt(&name) {
-            Ok(true) => stopped.push(name),
-            Ok(false) => {}
-            Err(refused) => {
-                first.get_or_insert(refused);
-            }
-        }
-    }
-    match first.filter(|_| stopped.is_empty()) {
-        Some(refused) => Err(refusal(&operator, &refused)),
-        None => Ok(Json(json!({ "stopped": stopped })).into_response()),
-    }
+    let halt = |name: String| {
+        let halted = reconciler.halt(&name);
+        (name, halted)
+    };
+    let stopped = those_done(names.into_iter().map(halt).collect());
+    let stopped = stopped.map_err(|refused| refusal(&operator, &refused))?;
+    tracing::info!(%who, ?stopped, "reconciliation is to stop");
+    Ok(Json(json!({ "stopped": stopped })).into_response())
 }
 
 async fn walks(State(operator): State<Arc<Operator>>) -> Result<Response, Refusal> {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::delivery::{Attempt, Delivery, Failure, Outcome, State};
 use crate::event::Event;
-use crate::store::{EventDetail, EventSummary};
+use crate::store::{EventDetail, EventSummary, KeptStatus, Status, StatusStand};
 
 /// A page of events, newest first.
 #[derive(Debug, Serialize)]
@@ -61,6 +61,55 @@ pub struct EventView<'a> {
     pub body: BodyView<'a>,
     /// One for each handler that wants it.
     pub deliveries: Vec<DeliveryView<'a>>,
+    /// Those of its account, whatever event they are of; only with a single event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statuses: Option<Vec<StatusView<'a>>>,
+}
+
+/// A provisioning status, and how far its write-back is.
+#[derive(Debug, Serialize)]
+pub struct StatusView<'a> {
+    /// The account.
+    pub i_account: i64,
+    /// The service group.
+    pub group: &'a str,
+    /// `OK`, `IN_PROGRESS`, `RETRY`, `FAILED`.
+    pub value: &'static str,
+    /// What is said beside it.
+    pub message: Option<&'a str>,
+    /// When it became so.
+    pub at: Timestamp,
+    /// `due`, `writing`, `written`, `given_up`.
+    pub state: &'static str,
+    /// When it is to be written (due).
+    pub due: Option<Timestamp>,
+    /// How often that has been tried.
+    pub attempts: u32,
+    /// Why the last try failed.
+    pub reason: Option<&'a str>,
+    /// When a status of this account and group was written last, this one or one before.
+    pub written_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a KeptStatus> for StatusView<'a> {
+    fn from(kept: &'a KeptStatus) -> Self {
+        let Status { i_account, group, value, message, at } = &kept.status;
+        Self {
+            i_account: *i_account,
+            group,
+            value: value.as_str(),
+            message: message.as_deref(),
+            at: *at,
+            state: kept.stand.word(),
+            due: match kept.stand {
+                StatusStand::Due { at } => Some(at),
+                StatusStand::Writing | StatusStand::Written | StatusStand::GivenUp => None,
+            },
+            attempts: kept.attempts,
+            reason: kept.reason.as_deref(),
+            written_at: kept.written_at,
+        }
+    }
 }
 
 /// A body as it came.
@@ -171,7 +220,13 @@ impl<'a> EventView<'a> {
             received_at: event.received_at,
             body: serde_json::from_str(&event.body).map_or(BodyView::Text(&event.body), BodyView::Json),
             deliveries,
+            statuses: None,
         }
+    }
+
+    /// The same with the statuses of its account.
+    pub fn with_statuses(self, statuses: &'a [KeptStatus]) -> Self {
+        Self { statuses: Some(statuses.iter().map(StatusView::from).collect()), ..self }
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) async fn a_replay_delivers_again_from_the_beginning(mut bench: impl B
     let pending =
         bench.store().deliveries(Select::default(), Some(done[1].delivery.id), 9).await.expect("an answer");
     let unknown = DeliveryId::at(at(1));
-    let asked = vec![done[1].delivery.id, pending[0].id, unknown, done[0].delivery.id, done[1].delivery.id];
+    let asked = vec![done[1].delivery.id, unknown, done[0].delivery.id, done[1].delivery.id];
     let gap = Duration::from_secs(10);
     let replayed = bench.store().replay(asked, at(100), gap).await.expect("replayed");
     assert_eq!(replayed, [done[1].delivery.id, done[0].delivery.id], "each once, those that have ended");
@@ -105,6 +105,60 @@ pub(crate) async fn a_replay_delivers_again_from_the_beginning(mut bench: impl B
     let (_, attempts) = delivery_of(&bench, done[0].event.id).await;
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(claim_one(&bench, "a", 110).await.delivery.id, done[1].delivery.id);
+}
+
+pub(crate) async fn what_waits_for_its_next_try_is_tried_now_when_it_is_replayed(mut bench: impl Bench) {
+    for (account, rank) in [(1, 1), (1, 2), (2, 3)] {
+        bench
+            .store()
+            .accept(event(None, account, at(1)), with("a", Order::Latest, rank))
+            .await
+            .expect("accepted");
+        if rank == 1 {
+            let claimed = claim_one(&bench, "a", 1).await;
+            bench.store().record(failed(&claimed, 86_400)).await.expect("recorded");
+        }
+    }
+    let all = bench.store().deliveries(Select::default(), None, 9).await.expect("an answer");
+    // the first gave way to the second, which waits with the third
+    let waits: Vec<_> = all[1..].iter().map(|one| one.id).collect();
+    for claimed in claim(&bench, "a", 1).await {
+        bench.store().record(failed(&claimed, 86_400)).await.expect("recorded");
+    }
+    assert!(claim(&bench, "a", 60).await.is_empty());
+    let asked = vec![waits[1], waits[0], waits[1]];
+    let gap = Duration::from_secs(10);
+    assert_eq!(bench.store().replay(asked, at(60), gap).await, Ok(vec![waits[1], waits[0]]), "each once");
+    bench.reopen(at(60)).await;
+    assert_eq!(bench.store().next_due(want("a", 1)).await, Ok(Some(at(60))));
+    let again = claim_one(&bench, "a", 60).await;
+    assert_eq!((again.delivery.id, again.claim, again.delivery.attempts), (waits[1], 2, 1));
+    assert_eq!((again.delivery.tries, again.delivery.since), (0, at(60)), "the schedule begins anew");
+    assert_eq!(claim_one(&bench, "a", 70).await.delivery.id, waits[0]);
+    // who is on the way isn't asked to begin once more
+    assert_eq!(bench.store().replay(waits, at(80), gap).await, Ok(vec![]));
+}
+
+pub(crate) async fn a_replay_of_what_waits_leaves_its_place_in_the_lane(bench: impl Bench) {
+    let mut ids = Vec::new();
+    for rank in 1..=3 {
+        let made = event(None, 1, at(rank));
+        let id = made.id;
+        bench.store().accept(made, with("a", Order::Strict, rank)).await.expect("accepted");
+        ids.push(delivery_of(&bench, id).await.0.id);
+    }
+    let first = claim_one(&bench, "a", 9).await;
+    bench.store().record(failed(&first, 86_400)).await.expect("recorded");
+    // those behind it become due, and it doesn't
+    let behind = vec![ids[2], ids[1]];
+    assert_eq!(bench.store().replay(behind.clone(), at(20), NOW).await, Ok(behind));
+    assert!(claim(&bench, "a", 30).await.is_empty());
+    assert_eq!(bench.store().replay(vec![ids[0]], at(30), NOW).await, Ok(vec![ids[0]]));
+    for id in ids {
+        let claimed = claim_one(&bench, "a", 30).await;
+        assert_eq!(claimed.delivery.id, id);
+        bench.store().record(delivered(&claimed)).await.expect("recorded");
+    }
 }
 
 pub(crate) async fn a_replayed_delivery_takes_its_place_by_rank(bench: impl Bench) {

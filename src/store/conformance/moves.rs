@@ -148,3 +148,28 @@ impl Bench for Embedded {
         unreachable!("nobody asks for it");
     }
 }
+
+pub(crate) async fn a_store_is_empty_until_something_is_in_it(mut bench: impl Bench) {
+    assert_eq!(bench.store().is_empty().await, Ok(true));
+    bench.store().accept(event(None, 1, at(1)), Vec::new()).await.expect("accepted");
+    assert_eq!(bench.store().is_empty().await, Ok(false));
+    bench.reopen(at(2)).await;
+    assert_eq!(bench.store().is_empty().await, Ok(false));
+    let pruned = Prune { events_before: at(9), bodies_before: at(9), now: at(99), limit: 9 };
+    bench.store().prune(pruned).await.expect("pruned");
+    let left = rows(bench.store(), 9).await;
+    assert_eq!(bench.store().is_empty().await, Ok(left.is_empty()), "{left:?}");
+}
+
+pub(crate) async fn a_store_that_is_being_loaded_says_so_until_it_is_whole(mut bench: impl Bench) {
+    let note = || bench.store().note(LOADING.into());
+    assert_eq!(note().await, Ok(None));
+    bench.store().load(Vec::new()).await.expect("loaded");
+    assert_eq!(note().await, Ok(Some(String::new())));
+    bench.reopen(at(1)).await;
+    let note = || bench.store().note(LOADING.into());
+    assert_eq!(note().await, Ok(Some(String::new())));
+    bench.store().load(Vec::new()).await.expect("loaded");
+    bench.store().loaded(at(2)).await.expect("loaded");
+    assert_eq!(note().await, Ok(None));
+}

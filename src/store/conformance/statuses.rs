@@ -72,3 +72,96 @@ pub(crate) async fn an_attempt_and_its_status_are_kept_together(bench: impl Benc
     bench.store().finish_status(&jobs[0], StatusEnd::Written, at(9)).await.expect("finished");
     assert_eq!(bench.store().next_status_due().await.expect("an answer"), None);
 }
+
+/// Puts these of different accounts and ends the write-back of each with this.
+async fn ended(bench: &impl Bench, accounts: &[i64], end: &StatusEnd) {
+    for i_account in accounts {
+        let status = Status { i_account: *i_account, ..status(StatusValue::Ok, 1) };
+        bench.store().put_status(status).await.expect("put");
+    }
+    for job in bench.store().claim_statuses(at(1), 99).await.expect("claimed") {
+        bench.store().finish_status(&job, end.clone(), at(2)).await.expect("finished");
+    }
+}
+
+pub(crate) async fn an_operator_sees_how_far_statuses_are(mut bench: impl Bench) {
+    let of = async |bench: &dyn Control, account| {
+        bench.statuses(Statuses::OfAccount(account), None, 9).await.expect("an answer")
+    };
+    assert_eq!(of(bench.store(), 7).await, []);
+    bench.store().put_status(status(StatusValue::Retry, 1)).await.expect("put");
+    let other = Status { group: "VoIP".into(), ..status(StatusValue::Ok, 3) };
+    bench.store().put_status(other.clone()).await.expect("put");
+    let kept = |status, stand| KeptStatus { status, stand, attempts: 0, reason: None, written_at: None };
+    let (due, waits) = (StatusStand::Due { at: at(1) }, StatusStand::Due { at: at(3) });
+    let expected = [kept(status(StatusValue::Retry, 1), due), kept(other, waits)];
+    assert_eq!(of(bench.store(), 7).await, expected);
+    let after = Some((7, "HSS".to_owned()));
+    let rest = bench.store().statuses(Statuses::OfAccount(7), after, 9).await;
+    assert_eq!(rest.expect("an answer"), expected[1..]);
+
+    let job = bench.store().claim_statuses(at(1), 9).await.expect("claimed").remove(0);
+    assert_eq!(of(bench.store(), 7).await[0].stand, StatusStand::Writing);
+    let retry = StatusEnd::Retry { at: at(60), reason: "down".into(), counts: true };
+    bench.store().finish_status(&job, retry, at(2)).await.expect("finished");
+    let tried = &of(bench.store(), 7).await[0];
+    assert_eq!((tried.stand, tried.attempts), (StatusStand::Due { at: at(60) }, 1));
+    assert_eq!(tried.reason.as_deref(), Some("down"));
+    for job in bench.store().claim_statuses(at(60), 9).await.expect("claimed") {
+        bench.store().finish_status(&job, StatusEnd::Written, at(61)).await.expect("finished");
+    }
+    bench.reopen(at(62)).await;
+    for kept in of(bench.store(), 7).await {
+        assert_eq!((kept.stand, kept.reason, kept.written_at), (StatusStand::Written, None, Some(at(61))));
+    }
+}
+
+pub(crate) async fn what_was_given_up_is_found_and_can_be_written_again(mut bench: impl Bench) {
+    ended(&bench, &[11, 12], &StatusEnd::Written).await;
+    ended(&bench, &[1, 2, 3, 4], &StatusEnd::GivenUp { reason: "a wrong password".into() }).await;
+    bench.store().put_status(Status { i_account: 5, ..status(StatusValue::Ok, 500) }).await.expect("put");
+    bench.reopen(at(3)).await;
+    let given_up = async |bench: &dyn Control, after: Option<StatusId>, limit| {
+        let found = bench.statuses(Statuses::GivenUp, after, limit).await.expect("an answer");
+        assert!(found.iter().all(|kept| kept.stand == StatusStand::GivenUp && kept.attempts == 1));
+        found.into_iter().map(|kept| kept.status.i_account).collect::<Vec<_>>()
+    };
+    assert_eq!(given_up(bench.store(), None, 3).await, [1, 2, 3]);
+    assert_eq!(given_up(bench.store(), Some((3, "HSS".into())), 3).await, [4]);
+
+    let id = |account| (account, "HSS".to_owned());
+    let asked = [1, 2, 11, 5, 99, 2].map(id).to_vec();
+    let gap = std::time::Duration::from_secs(10);
+    let again = bench.store().write_again(asked, at(100), gap).await;
+    assert_eq!(again, Ok([1, 2].map(id).to_vec()), "only what was given up, each once");
+    assert_eq!(given_up(bench.store(), None, 9).await, [3, 4]);
+    assert_eq!(bench.store().next_status_due().await, Ok(Some(at(100))));
+    bench.reopen(at(100)).await;
+    let jobs = bench.store().claim_statuses(at(109), 9).await.expect("claimed");
+    assert_eq!(jobs.iter().map(|job| (job.status.i_account, job.attempts)).collect::<Vec<_>>(), [(1, 0)]);
+    bench.store().finish_status(&jobs[0], StatusEnd::Written, at(110)).await.expect("finished");
+    let jobs = bench.store().claim_statuses(at(110), 9).await.expect("claimed");
+    assert_eq!(jobs.iter().map(|job| job.status.i_account).collect::<Vec<_>>(), [2]);
+    // a newer one of an account whose last was given up goes its own way
+    bench.store().put_status(Status { i_account: 3, ..status(StatusValue::Failed, 120) }).await.expect("put");
+    assert_eq!(given_up(bench.store(), None, 9).await, [4]);
+}
+
+pub(crate) async fn samples_are_found_newest_first(mut bench: impl Bench) {
+    assert_eq!(bench.store().samples(None, 9).await, Ok(vec![]));
+    let sample = |seconds: i64| Sample {
+        source: "main".into(),
+        received_at: at(seconds),
+        reason: format!("not JSON \u{0} {seconds}"),
+        body: vec![0, 255, b'<'],
+    };
+    for seconds in 1..=3 {
+        bench.store().keep_sample(sample(seconds)).await.expect("kept");
+    }
+    bench.reopen(at(9)).await;
+    let first = bench.store().samples(None, 2).await.expect("an answer");
+    let of = |found: &[KeptSample]| found.iter().map(|kept| kept.sample.clone()).collect::<Vec<_>>();
+    assert_eq!(of(&first), [sample(3), sample(2)]);
+    let rest = bench.store().samples(first.last().map(|last| last.number), 9).await.expect("an answer");
+    assert_eq!(of(&rest), [sample(1)]);
+}

@@ -168,6 +168,8 @@ pub(crate) async fn an_operator_finds_events_by_what_they_are_about(bench: impl 
         (Page { state: word("pending"), ..all.clone() }, vec![5, 4, 2, 1]),
         (Page { state: word("pending"), limit: 1, before: Some(ids[5]), ..all.clone() }, vec![4]),
         (Page { state: word("pending"), subject: word("1"), ..all.clone() }, vec![2]),
+        (Page { subject: word("1"), kind: Some(SubjectKind::Account), ..all.clone() }, vec![3, 2]),
+        (Page { subject: word("1"), kind: Some(SubjectKind::Customer), ..all.clone() }, vec![]),
         (Page { state: word("no such"), ..all }, vec![]),
     ];
     for (page, expected) in cases {

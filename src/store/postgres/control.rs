@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -18,16 +18,8 @@ use crate::delivery::{DeliveryId, State};
 use crate::event::{EventId, Subject};
 use crate::handler::Order;
 use crate::store::number::{DELIVERIES, delivery_id};
+use crate::store::spread::spread;
 use crate::store::{Last, LastPage, Pause, Scope, Subscription};
-
-/// The time of the n-th that is spread.
-fn spread(due: Timestamp, gap: Duration, n: usize) -> Timestamp {
-    let after = gap.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
-    SignedDuration::try_from(after)
-        .ok()
-        .and_then(|after| due.checked_add(after).ok())
-        .unwrap_or(Timestamp::MAX)
-}
 
 /// The newest that waits in each of these lanes.
 const NEWEST: &str = "\
@@ -48,16 +40,19 @@ pub(super) async fn replay(
     let mut chosen = Vec::new();
     // an id that comes twice is replayed once
     for placed in ids.iter().filter_map(|id| by_id.remove(id)) {
-        let ended = matches!(
-            placed.state,
+        let newer = newest.get(&placed.lane).filter(|_| placed.order == Order::Latest);
+        let may = match placed.state {
+            State::InFlight { .. } | State::Awaiting { .. } => false,
+            // it keeps its place
+            State::Pending { .. } => true,
             State::Delivered { .. }
-                | State::Parked { .. }
-                | State::Superseded { .. }
-                | State::Cancelled { .. }
-        );
-        let waits = newest.get(&placed.lane).filter(|_| placed.order == Order::Latest);
-        if ended && waits.is_none_or(|newest| *newest < placed.place()) {
-            newest.insert(placed.lane, placed.place());
+            | State::Parked { .. }
+            | State::Superseded { .. }
+            | State::Cancelled { .. } => newer.is_none_or(|newest| *newest < placed.place()),
+        };
+        if may {
+            let newest = newest.entry(placed.lane).or_insert(placed.place());
+            *newest = placed.place().max(*newest);
             let due = spread(due, gap, chosen.len());
             chosen.push((placed, due, State::Pending { due }));
         }

@@ -7,8 +7,10 @@ use serde_json::{Map, Value};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::PostgresSettings;
 use super::changes::Changes;
-use super::connect::{Db, Session};
+use super::connect::{Address, Db, Session};
+use super::control;
 use super::fault::Fault;
 use super::lane::{self, Into};
 use super::lease::Interrupted;
@@ -16,7 +18,7 @@ use super::row::{self, text};
 use crate::event::{Event, EventId, Subject, SubjectKind};
 use crate::handler::Order;
 use crate::store::dump::{self, Bytes, Column, Id, Int, Int2, Int4, TABLES, Table, Text, list, word};
-use crate::store::{DumpCursor, DumpPage, DumpRow, StoreError};
+use crate::store::{DumpCursor, DumpPage, DumpRow, LOADING, StoreError};
 
 /// A column as it is asked for: as a number or a text.
 fn selected(column: Column) -> String {
@@ -71,6 +73,32 @@ pub(super) async fn size(mut session: Session) -> Result<u64, Fault> {
         size += u64::try_from(rows).unwrap_or(0);
     }
     Ok(size)
+}
+
+/// Asked of the rows: what the planner counted may be of another time.
+pub(super) async fn is_empty(mut session: Session) -> Result<bool, Fault> {
+    let any: Vec<_> =
+        TABLES.iter().map(|Table { name, .. }| format!("EXISTS (SELECT 1 FROM {name})")).collect();
+    let row = session.row(&format!("SELECT NOT ({})", any.join(" OR ")), &[]).await?;
+    Ok(row.map_or(Ok(true), |row| row.try_get(0))?)
+}
+
+/// Whether this store was being loaded, and isn't whole. Changes nothing.
+///
+/// # Errors
+/// The database says no.
+pub async fn is_half_loaded(settings: &PostgresSettings) -> Result<bool, StoreError> {
+    let client = Address::new(settings)?.connect().await?;
+    let note = format!("{}.note", settings.schema);
+    let half = async {
+        let there = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&note]).await?;
+        if !there.try_get::<_, bool>(0)? {
+            return Ok(false);
+        }
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {note} WHERE name = $1)");
+        client.query_one(&sql, &[&LOADING]).await?.try_get(0)
+    };
+    Ok(half.await.map_err(Fault::from)?)
 }
 
 /// How many blocks are looked at together.
@@ -209,6 +237,7 @@ fn same(row: &DumpRow) -> Result<Option<Uuid>, StoreError> {
 
 pub(super) async fn load(mut session: Session, rows: &[DumpRow]) -> Result<(), Fault> {
     session.begin();
+    session.rows(control::PUT_NOTE, &[&LOADING, &""]).await?;
     for part in rows.chunk_by(|one, other| one.table == other.table) {
         let name = &part[0].table;
         let table = Table::named(name)?;
@@ -237,7 +266,8 @@ pub(super) async fn load(mut session: Session, rows: &[DumpRow]) -> Result<(), F
 }
 
 /// What helps to find the next: counts, lanes, and where numbers go on.
-const MAKE: [&str; 6] = [
+const MAKE: [&str; 7] = [
+    "DELETE FROM note WHERE name = 'loading'",
     "DELETE FROM tally_change",
     "DELETE FROM tally",
     "INSERT INTO tally (handler, state, count) SELECT handler, state, count(*) FROM delivery GROUP BY handler, state",

@@ -12,7 +12,7 @@ use super::row::{self, Columns, attempt_columns, delivery_columns, event_columns
 use crate::delivery::{Attempt, Delivery, DeliveryId};
 use crate::event::EventId;
 use crate::store::number::{EVENTS, delivery_seq};
-use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, Page, Select};
+use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, KeptSample, Page, Sample, Select};
 
 /// A statement that is put together, with its values.
 #[derive(Default)]
@@ -56,13 +56,17 @@ pub(super) async fn events(mut session: Session, page: &Page) -> Result<Vec<Even
         None => EVENTS,
     };
     let rows = match &page.state {
-        Some(state) if page.event_type.is_none() && page.subject.is_none() && state != "delivered" => {
+        Some(state) if is_all_that_is_asked(page) && state != "delivered" => {
             session.rows(IN_STATE, &[state, &before, &row::limit(page.limit)]).await?
         }
         _ => filtered(page, before).rows(&mut session).await?,
     };
     let seqs: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     summaries(&mut session, &seqs).await
+}
+
+fn is_all_that_is_asked(page: &Page) -> bool {
+    page.event_type.is_none() && page.subject.is_none() && page.kind.is_none()
 }
 
 async fn seq_of(session: &mut Session, id: EventId) -> Result<Option<i64>, Fault> {
@@ -85,6 +89,9 @@ fn filtered(page: &Page, before: i64) -> Statement {
     statement.and(" WHERE e.seq < ?", before);
     if let Some(subject) = &page.subject {
         statement.and_text(OF_SUBJECT, subject);
+    }
+    if let Some(kind) = page.kind {
+        statement.and_text(" AND e.subject_kind = ?", kind.as_str());
     }
     if let Some(event_type) = &page.event_type {
         statement.and_text(OF_TYPE, event_type);
@@ -291,4 +298,22 @@ pub(super) async fn backlog(mut session: Session) -> Result<Vec<Backlog>, Fault>
         }
     };
     Ok(handlers.into_iter().map(of_handler).collect())
+}
+
+pub(super) async fn samples(
+    mut session: Session,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<KeptSample>, Fault> {
+    let sql =
+        "SELECT seq, source, received_at, reason, body FROM sample WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
+    let rows = session.rows(sql, &[&before.unwrap_or(i64::MAX), &row::limit(limit)]).await?;
+    let sample = |row| {
+        let mut columns = Columns::of(row);
+        let number = columns.next()?;
+        let (source, received_at) = (columns.text()?, columns.time()?);
+        let sample = Sample { source, received_at, reason: columns.text()?, body: columns.next()? };
+        Ok(KeptSample { number, sample })
+    };
+    rows.iter().map(sample).collect()
 }

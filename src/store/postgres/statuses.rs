@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
@@ -11,7 +12,7 @@ use super::connect::Session;
 use super::fault::Fault;
 use super::lease::Taken;
 use super::row::{self, Columns, micros, text};
-use crate::store::{Status, StatusEnd, StatusJob};
+use crate::store::{KeptStatus, Status, StatusEnd, StatusId, StatusJob, StatusStand, Statuses};
 
 pub(super) const PUT: &str = "\
     INSERT INTO status AS s (i_account, service_group, value, message, at, version, attempts, due)
@@ -149,4 +150,84 @@ pub(super) const NEXT_DUE: &str =
 pub(super) async fn next_due(mut session: Session) -> Result<Option<Timestamp>, Fault> {
     let found = session.row(NEXT_DUE, &[]).await?;
     found.map(|row| Columns::of(&row).time()).transpose()
+}
+
+/// The columns that [`kept`] reads.
+macro_rules! kept_columns {
+    () => {
+        "i_account, service_group, value, message, at, attempts, due, writing, reason, written_at"
+    };
+}
+
+const OF_ACCOUNT: &str = concat!(
+    "SELECT ",
+    kept_columns!(),
+    " FROM status WHERE i_account = $1 AND service_group > $2 ORDER BY service_group LIMIT $3"
+);
+
+const GIVEN_UP: &str = concat!(
+    "SELECT ",
+    kept_columns!(),
+    " FROM status WHERE due IS NULL AND writing IS NULL AND reason IS NOT NULL AND (i_account, service_group) > ($1, $2)
+     ORDER BY i_account, service_group LIMIT $3"
+);
+
+pub(super) async fn list(
+    mut session: Session,
+    which: Statuses,
+    after: Option<&StatusId>,
+    limit: usize,
+) -> Result<Vec<KeptStatus>, Fault> {
+    let (account, group) = after.map_or((i64::MIN, ""), |(account, group)| (*account, group.as_str()));
+    let (sql, account) = match which {
+        Statuses::OfAccount(i_account) => (OF_ACCOUNT, i_account),
+        Statuses::GivenUp => (GIVEN_UP, account),
+    };
+    let rows = session.rows(sql, &[&account, &text(group), &row::limit(limit)]).await?;
+    rows.iter().map(kept).collect()
+}
+
+fn kept(row: &tokio_postgres::Row) -> Result<KeptStatus, Fault> {
+    let mut columns = Columns::of(row);
+    let (status, attempts, due) = (columns.status()?, columns.count()?, columns.maybe_time()?);
+    let (writing, reason): (Option<i64>, _) = (columns.next()?, columns.maybe_text()?);
+    let stand = StatusStand::of(due, writing.is_some(), reason.is_some());
+    Ok(KeptStatus { status, stand, attempts, reason, written_at: columns.maybe_time()? })
+}
+
+/// In the order in which others lock them.
+const AGAIN: &str = "\
+    WITH given_up AS MATERIALIZED (
+        SELECT s.i_account, s.service_group
+        FROM unnest($1::int8[], $2::text[]) AS w (i_account, service_group)
+        JOIN status s ON s.i_account = w.i_account AND s.service_group = w.service_group
+        WHERE s.due IS NULL AND s.writing IS NULL AND s.reason IS NOT NULL
+        ORDER BY s.i_account, s.service_group FOR UPDATE OF s
+    ), spread AS (
+        SELECT i_account, service_group, row_number() OVER (ORDER BY i_account, service_group) - 1 AS n FROM given_up
+    )
+    UPDATE status s SET attempts = 0, due = $3::int8 + n * $4::int8
+    FROM spread WHERE s.i_account = spread.i_account AND s.service_group = spread.service_group
+    RETURNING s.i_account, s.service_group";
+
+pub(super) async fn again(
+    mut session: Session,
+    statuses: &[StatusId],
+    due: Timestamp,
+    gap: Duration,
+) -> Result<Vec<StatusId>, Fault> {
+    let (accounts, groups): (Vec<i64>, Vec<_>) =
+        statuses.iter().map(|(account, group)| (*account, text(group))).unzip();
+    // so many may be spread over as long as times reach
+    let most =
+        (micros(Timestamp::MAX) - micros(due)) / i64::try_from(statuses.len()).unwrap_or(i64::MAX).max(1);
+    let gap = i64::try_from(gap.as_micros()).unwrap_or(i64::MAX).min(most);
+    let rows = session.write_rows(AGAIN, &[&accounts, &groups, &micros(due), &gap]).await?;
+    let id = |row: &tokio_postgres::Row| {
+        let mut columns = Columns::of(row);
+        Ok((columns.next()?, columns.text()?))
+    };
+    let mut again = rows.iter().map(id).collect::<Result<Vec<StatusId>, Fault>>()?;
+    again.sort_unstable();
+    Ok(again)
 }

@@ -16,16 +16,8 @@ use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::{Delivery, DeliveryId, State};
 use crate::event::{EventId, Subject, SubjectKind};
 use crate::handler::Order;
+use crate::store::spread::spread;
 use crate::store::{DeliveryDetail, Last, LastPage, Select, StoreError};
-
-/// The time of the n-th that is spread.
-fn spread(due: Timestamp, gap: Duration, n: usize) -> Timestamp {
-    let after = gap.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
-    SignedDuration::try_from(after)
-        .ok()
-        .and_then(|after| due.checked_add(after).ok())
-        .unwrap_or(Timestamp::MAX)
-}
 
 pub(super) fn replay(
     db: &Batch,
@@ -36,15 +28,18 @@ pub(super) fn replay(
     filing::file(db)?;
     let mut replayed = Vec::new();
     for id in ids {
-        let Some(placed) = deliveries::placed(db, *id)? else { continue };
-        let ended = matches!(
-            placed.state,
+        // an id that comes twice is replayed once
+        let Some(placed) = deliveries::placed(db, *id)?.filter(|_| !replayed.contains(id)) else { continue };
+        let due = spread(due, gap, replayed.len());
+        let done = match placed.state {
+            State::InFlight { .. } | State::Awaiting { .. } => false,
+            State::Pending { .. } => deliveries::hasten(db, &placed, due).map(|()| true)?,
             State::Delivered { .. }
-                | State::Parked { .. }
-                | State::Superseded { .. }
-                | State::Cancelled { .. }
-        );
-        if ended && deliveries::reopen(db, &placed, *id, spread(due, gap, replayed.len()))? {
+            | State::Parked { .. }
+            | State::Superseded { .. }
+            | State::Cancelled { .. } => deliveries::reopen(db, &placed, *id, due)?,
+        };
+        if done {
             replayed.push(*id);
         }
     }

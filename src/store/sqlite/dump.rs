@@ -2,15 +2,17 @@
 //!
 //! Rows are read by their numbers; what helps to find the next (who is the head, how many there are) is made anew on arrival.
 
+use std::path::Path;
+
 use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OpenFlags, params_from_iter};
 use serde_json::{Map, Value};
 
 use super::batch::Batch;
-use super::{deliveries, row, statuses};
+use super::{control, deliveries, row, statuses};
 use crate::handler::Order;
 use crate::store::dump::{self, Bytes, Column, Id, TABLES, Table, list};
-use crate::store::{DumpCursor, DumpPage, DumpRow, StoreError};
+use crate::store::{DumpCursor, DumpPage, DumpRow, LOADING, StoreError};
 
 fn names(table: &Table) -> String {
     list(table.columns, |column| column.name().to_owned())
@@ -28,6 +30,33 @@ pub(super) fn size(db: &Connection) -> Result<u64, StoreError> {
         size += u64::try_from(rows.unwrap_or(0)).unwrap_or(0);
     }
     Ok(size)
+}
+
+pub(super) fn is_empty(db: &Connection) -> Result<bool, StoreError> {
+    for Table { name, .. } in TABLES {
+        let any: bool =
+            db.query_row(&format!("SELECT EXISTS (SELECT 1 FROM {name})"), [], |row| row.get(0))?;
+        if any {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the store in this file was being loaded, and isn't whole. Changes nothing.
+///
+/// # Errors
+/// The file can't be read, or isn't one of ours.
+pub fn is_half_loaded(path: &Path) -> Result<bool, StoreError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let tables = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'note')";
+    if !db.query_row(tables, [], |row| row.get::<_, bool>(0))? {
+        return Ok(false);
+    }
+    Ok(db.query_row("SELECT EXISTS (SELECT 1 FROM note WHERE name = ?1)", [LOADING], |row| row.get(0))?)
 }
 
 pub(super) fn dump(db: &Connection, after: Option<DumpCursor>, limit: usize) -> Result<DumpPage, StoreError> {
@@ -87,6 +116,7 @@ fn part(
 }
 
 pub(super) fn load(db: &Batch, rows: &[DumpRow]) -> Result<(), StoreError> {
+    control::put_note(db, LOADING, "")?;
     for row in rows {
         let table = Table::named(&row.table)?;
         let mut values = Vec::with_capacity(table.columns.len() + 1);
@@ -153,6 +183,7 @@ pub(super) fn loaded(db: &Batch, now: jiff::Timestamp) -> Result<(), StoreError>
             WHERE place = 1 AND headed = 0 AND NOT EXISTS (
                 SELECT 1 FROM pause WHERE scope = 'subject' AND name = l.subject_kind || ' ' || l.subject_id))",
     )?;
+    db.execute("DELETE FROM note WHERE name = ?1", [LOADING])?;
     let filed = db.query_row("SELECT filed FROM inbox", [], |row| row.get(0))?;
     db.set_filed(filed);
     Ok(())

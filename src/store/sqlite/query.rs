@@ -7,8 +7,10 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::row::{self, delivery_columns, event_columns};
 use crate::delivery::{Attempt, Delivery};
-use crate::event::EventId;
-use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, Page, StoreError};
+use crate::event::{EventId, SubjectKind};
+use crate::store::{
+    Backlog, DeliveryDetail, EventDetail, EventSummary, KeptSample, Page, Sample, StoreError,
+};
 
 pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, StoreError> {
     let before = match page.before {
@@ -19,7 +21,7 @@ pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, 
         None => row::EVENTS,
     };
     let seqs = match &page.state {
-        Some(state) if page.event_type.is_none() && page.subject.is_none() && state != "delivered" => {
+        Some(state) if is_all_that_is_asked(page) && state != "delivered" => {
             in_state(db, state, before, page.limit)?
         }
         _ => filtered(db, page, before)?,
@@ -31,6 +33,10 @@ pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, 
         summaries.push(EventSummary { event, deliveries });
     }
     Ok(summaries)
+}
+
+fn is_all_that_is_asked(page: &Page) -> bool {
+    page.event_type.is_none() && page.subject.is_none() && page.kind.is_none()
 }
 
 const BY_SEQ: &str = concat!("SELECT ", event_columns!(), " FROM event e WHERE e.seq = ?1");
@@ -68,18 +74,20 @@ fn filtered(db: &Connection, page: &Page, before: i64) -> Result<Vec<i64>, Store
     let mut sql = String::from("SELECT e.seq FROM event e WHERE e.seq < ?");
     let mut values = vec![Value::Integer(before)];
     let filters = [
-        (" AND e.subject_id = ?", &page.subject),
-        (" AND e.event_type = ?", &page.event_type),
+        (" AND e.subject_id = ?", page.subject.as_deref()),
+        // the kinds are few, and the index goes by the id
+        (" AND +e.subject_kind = ?", page.kind.map(SubjectKind::as_str)),
+        (" AND e.event_type = ?", page.event_type.as_deref()),
         (
             " AND EXISTS (SELECT 1 FROM delivery d
             WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND d.state = ?)",
-            &page.state,
+            page.state.as_deref(),
         ),
     ];
     for (condition, value) in filters {
         if let Some(value) = value {
             sql.push_str(condition);
-            values.push(Value::Text(value.clone()));
+            values.push(Value::Text(value.to_owned()));
         }
     }
     sql.push_str(" ORDER BY e.seq DESC LIMIT ?");
@@ -161,4 +169,25 @@ pub(super) fn backlog(db: &Connection) -> Result<Vec<Backlog>, StoreError> {
         });
     }
     Ok(backlog)
+}
+
+pub(super) fn samples(
+    db: &Connection,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<KeptSample>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = db.prepare_cached(
+        "SELECT seq, source, received_at, reason, body FROM sample WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+    )?;
+    let found = statement.query_map(params![before.unwrap_or(i64::MAX), limit], |found| {
+        let sample = Sample {
+            source: found.get(1)?,
+            received_at: row::time(found.get(2)?)?,
+            reason: found.get(3)?,
+            body: found.get(4)?,
+        };
+        Ok(KeptSample { number: found.get(0)?, sample })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
 }

@@ -1,10 +1,13 @@
 //! Statuses to be written back: one row per account and service group, the newest wins, one write at a time.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::row;
-use crate::store::{Status, StatusEnd, StatusJob, StoreError};
+use crate::store::spread::spread;
+use crate::store::{KeptStatus, Status, StatusEnd, StatusId, StatusJob, StatusStand, Statuses, StoreError};
 
 const PUT: &str = "\
     INSERT INTO status (i_account, service_group, value, message, at, version, attempts, due)
@@ -96,4 +99,75 @@ pub(super) fn next_due(db: &Connection) -> Result<Option<Timestamp>, StoreError>
 /// What was being written when the gateway died is written again; answers how many.
 pub(super) fn recover(db: &Connection) -> Result<usize, StoreError> {
     Ok(db.execute("UPDATE status SET writing = NULL WHERE writing IS NOT NULL", [])?)
+}
+
+/// The columns that [`kept`] reads.
+macro_rules! kept_columns {
+    () => {
+        "i_account, service_group, value, message, at, attempts, due, writing, reason, written_at"
+    };
+}
+
+pub(super) const OF_ACCOUNT: &str = concat!(
+    "SELECT ",
+    kept_columns!(),
+    " FROM status WHERE i_account = ?1 AND service_group > ?2 ORDER BY service_group LIMIT ?3"
+);
+
+pub(super) const GIVEN_UP: &str = concat!(
+    "SELECT ",
+    kept_columns!(),
+    " FROM status WHERE due IS NULL AND writing IS NULL AND reason IS NOT NULL AND (i_account, service_group) > (?1, ?2)
+     ORDER BY i_account, service_group LIMIT ?3"
+);
+
+pub(super) fn list(
+    db: &Connection,
+    which: Statuses,
+    after: Option<StatusId>,
+    limit: usize,
+) -> Result<Vec<KeptStatus>, StoreError> {
+    let (account, group) = after.unwrap_or((i64::MIN, String::new()));
+    let (sql, account) = match which {
+        Statuses::OfAccount(i_account) => (OF_ACCOUNT, i_account),
+        Statuses::GivenUp => (GIVEN_UP, account),
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = db.prepare_cached(sql)?;
+    let found = statement.query_map(params![account, group, limit], kept)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn kept(found: &rusqlite::Row<'_>) -> rusqlite::Result<KeptStatus> {
+    let time = |column: &str| found.get::<_, Option<i64>>(column)?.map(row::time).transpose();
+    let reason: Option<String> = found.get("reason")?;
+    let writing = found.get::<_, Option<i64>>("writing")?.is_some();
+    Ok(KeptStatus {
+        status: row::status(found)?,
+        stand: StatusStand::of(time("due")?, writing, reason.is_some()),
+        attempts: found.get("attempts")?,
+        reason,
+        written_at: time("written_at")?,
+    })
+}
+
+const AGAIN: &str = "\
+    UPDATE status SET due = ?3, attempts = 0
+    WHERE i_account = ?1 AND service_group = ?2 AND due IS NULL AND writing IS NULL AND reason IS NOT NULL";
+
+pub(super) fn again(
+    db: &Connection,
+    statuses: &[StatusId],
+    due: Timestamp,
+    gap: Duration,
+) -> Result<Vec<StatusId>, StoreError> {
+    let mut statement = db.prepare_cached(AGAIN)?;
+    let mut again = Vec::new();
+    for (i_account, group) in statuses {
+        let due = row::micros(spread(due, gap, again.len()));
+        if statement.execute(params![i_account, group, due])? > 0 {
+            again.push((*i_account, group.clone()));
+        }
+    }
+    Ok(again)
 }

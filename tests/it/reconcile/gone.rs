@@ -154,3 +154,50 @@ async fn when_too_many_seem_to_be_gone_the_walk_asks_first() {
     assert_eq!(told_once(&stage, 20), gone);
     assert_eq!((&walk["seen"], &walk["untold"]), (&json!(20), &json!(8)), "{walk}");
 }
+
+/// Twenty events about a customer that has the number of this account.
+async fn busy_customer(stage: &Stage, number: i64) {
+    for _ in 0..20 {
+        stage.event("Customer/Updated", json!({ "i_customer": number })).await;
+    }
+}
+
+#[tokio::test]
+async fn a_customer_of_the_same_number_hides_nothing_that_an_account_was_told() {
+    let stage = delivered(plan()).await;
+    let told = stage.account(0);
+    stage.change(Change::Delete, told).await;
+    stage.settled().await;
+    busy_customer(&stage, told).await;
+    let walk = reconcile(&stage).await;
+    assert_eq!(
+        (&walk["gone"], &walk["untold"], &walk["enqueued"]),
+        (&json!(1), &json!(0), &json!(0)),
+        "{walk}"
+    );
+
+    // nor what is about to be delivered to it
+    stage.external.answer(|_| Reply::Held);
+    let waits = stage.account(5);
+    let requests = stage.external.requests().len();
+    stage.change(Change::Update, waits).await;
+    stage.external.got(requests + 1).await;
+    busy_customer(&stage, waits).await;
+    start(&stage, json!({})).await;
+    let walk = until(&stage, "the next has ended", |walk| walk["on_its_way"] == 1).await;
+    assert_eq!(walk["enqueued"], 0, "{walk}");
+    stage.external.release();
+    stage.settled().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_card_is_not_the_end_of_its_account() {
+    let stage = delivered(plan()).await;
+    stage.event("SIM/Deleted", json!({ "i_account": stage.account(4), "i_sim_card": 1 })).await;
+    stage.settled().await;
+    let requests = stage.external.requests().len();
+    let gone = dropped(&stage, Change::Delete, [4]);
+    let walk = reconcile(&stage).await;
+    assert_eq!(told_once(&stage, requests), gone);
+    assert_eq!((&walk["untold"], &walk["enqueued"]), (&json!(1), &json!(1)), "{walk}");
+}

@@ -5,7 +5,7 @@ use soapstone::simulator::Change;
 
 use super::external::Reply;
 use super::stage::{HSS, Plan, Stage, eventually};
-use crate::harness::request;
+use crate::harness::{listen_to_log, request};
 
 impl Stage {
     /// The operator's API told to do something.
@@ -227,6 +227,7 @@ async fn call_back(stage: &Stage, index: usize, body: &str) -> (u16, String) {
 async fn a_system_that_finishes_later_calls_back_once() {
     let plan =
         Plan { connector: "callback = { deadline = \"1h\" }", ..Plan::handlers(&format!("{CALLBACK}{HSS}")) };
+    let (log, _guard) = listen_to_log();
     let mut stage = Stage::with(plan).await;
     let account = stage.account(0);
     let (first, second) =
@@ -260,6 +261,10 @@ async fn a_system_that_finishes_later_calls_back_once() {
     stage.until_status(account, "OK").await;
     let requests = stage.external.requests();
     assert_eq!(requests[1].key(), requests[2].key());
+    let logged = log.entries("a callback");
+    let said = |entry: &Value| (entry["delivery"].clone(), entry["status"].clone());
+    assert_eq!(said(&logged[1]), (json!(requests[0].key()), json!("200 OK")), "{logged:?}");
+    assert_eq!(said(&logged[5]), (json!(requests[2].key()), json!("200 OK")), "{logged:?}");
     assert_ne!(requests[1].header("x-callback-url"), requests[2].header("x-callback-url"));
 }
 
@@ -293,37 +298,132 @@ async fn nobody_calls_back_without_a_token_of_ours() {
     assert_eq!(ask("POST", path, done).await, 200);
 }
 
+/// Runs the binary against the operator's side of this stage.
+pub(super) async fn soapstone(stage: &Stage, args: &[&str]) -> (Option<i32>, String, String) {
+    let operator = ["--operator".to_owned(), format!("http://{}", stage.gateway().operator)];
+    let args: Vec<_> = args.iter().map(ToString::to_string).chain(operator).collect();
+    let run = move || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_soapstone"));
+        command.args(args).env_remove("SOAPSTONE_CONFIG").output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Tried again in an hour.
+fn patient() -> Plan {
+    Plan::handlers(&HSS.replace(r#"first = "10ms", longest = "20ms""#, r#"first = "1h", longest = "1h""#))
+}
+
+#[tokio::test]
+async fn what_waits_for_its_next_try_is_tried_now_when_it_is_replayed() {
+    let stage = Stage::with(patient()).await;
+    stage.external.answer(|_| Reply::Code(500, "a wrong password"));
+    let sent = stage.change(Change::Update, stage.account(0)).await;
+    stage.until_requests(1).await;
+    eventually("the failure is on record", async || {
+        let delivery = stage.detail(sent.i_event).await["deliveries"][0].clone();
+        (delivery["attempts"] == 1 && delivery["state"] == "pending").then_some(())
+    })
+    .await;
+    stage.external.answer(|_| Reply::Held);
+    assert_eq!(soapstone(&stage, &["replay", "--state", "pending"]).await.1, "1 replayed\n");
+    stage.until_requests(2).await;
+    let (code, said, _) = soapstone(&stage, &["replay", "--handler", "hss"]).await;
+    assert_eq!((code, said.as_str()), (Some(0), "0 replayed\n1 left out: in flight, so it is being tried\n"));
+    stage.external.release();
+    stage.until_state(sent.i_event, "delivered").await;
+    let delivery = stage.detail(sent.i_event).await["deliveries"][0].clone();
+    assert_eq!((&delivery["attempts"], &delivery["tries"]), (&json!(2), &json!(1)));
+}
+
+#[tokio::test]
+async fn the_gateway_is_asked_without_its_secrets() {
+    let stage = Stage::set().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("soapstone.toml");
+    let address = format!("operator = \"{}\"", stage.gateway().operator);
+    let config = soapstone::config::EXAMPLE.replacen("operator = \"127.0.0.1:8081\"", &address, 1);
+    std::fs::write(&file, config).unwrap();
+    let run = move || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_soapstone"));
+        command.args(["state", "--config"]).arg(file).env_clear().output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
+async fn the_commands_go_by_the_pages_that_the_gateway_gives() {
+    let mut stage = Stage::set().await;
+    stage.add("[store]\npage_max = 2\n").await;
+    for index in 0..5 {
+        stage.change(Change::Update, stage.account(index)).await;
+    }
+    stage.settled().await;
+    let (code, said, error) = soapstone(&stage, &["deliveries", "--limit", "4"]).await;
+    assert_eq!((code, said.lines().count()), (Some(0), 4), "{error}");
+    let (code, said, error) = soapstone(&stage, &["deliveries"]).await;
+    assert_eq!((code, said.lines().count()), (Some(0), 5), "{error}");
+    let ids: Vec<_> = said.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    let (code, said, error) = soapstone(&stage, &[&["replay"], &ids[..]].concat()).await;
+    assert_eq!((code, said.as_str()), (Some(0), "5 replayed\n"), "{error}");
+    stage.settled().await;
+    let (code, said, error) = soapstone(&stage, &["replay", "--handler", "hss", "--rate", "1000"]).await;
+    assert_eq!((code, said.as_str()), (Some(0), "5 replayed\n"), "{error}");
+    stage.settled().await;
+    let (code, said, error) = soapstone(&stage, &["cancel", "--handler", "hss", "--reason", "no"]).await;
+    assert_eq!((code, said.as_str()), (Some(0), "0 cancelled\n5 left out: delivered\n"), "{error}");
+    stage.add(&HSS.replace("name = \"hss\"", "name = \"later\"")).await;
+    let (code, said, error) = soapstone(&stage, &["subscribe", "later"]).await;
+    assert_eq!((code, said.as_str()), (Some(0), "5 deliveries made\n"), "{error}");
+}
+
 #[tokio::test]
 async fn an_operator_does_all_that_on_the_command_line() {
     let stage = Stage::set().await;
-    let url = format!("http://{}", stage.gateway().operator);
-    let soapstone = async |args: &[&str]| {
-        let args = args
-            .iter()
-            .map(ToString::to_string)
-            .chain(["--operator".into(), url.clone()])
-            .collect::<Vec<_>>();
-        let run = move || {
-            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_soapstone"));
-            command.args(args).env_remove("SOAPSTONE_CONFIG").output().unwrap()
-        };
-        let output = tokio::task::spawn_blocking(run).await.unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    };
-    let (code, said, _) = soapstone(&["pause", "--handler", "hss", "--reason", "night"]).await;
+    let (code, said, _) = soapstone(&stage, &["pause", "--handler", "hss", "--reason", "night"]).await;
     assert_eq!((code, said.starts_with("paused")), (Some(0), true), "{said}");
-    let (code, _, error) = soapstone(&["pause", "--handler", "hs"]).await;
+    let (code, _, error) = soapstone(&stage, &["pause", "--handler", "hs"]).await;
     assert_eq!((code, error.trim()), (Some(64), "there is no handler \"hs\""));
     let sent = stage.change(Change::Update, stage.account(0)).await;
-    let (_, said, _) = soapstone(&["state"]).await;
+    let (_, said, _) = soapstone(&stage, &["state"]).await;
     assert!(said.contains("\"night\"") && said.contains("\"pending\": 1"), "{said}");
-    let (_, said, _) = soapstone(&["cancel", "--state", "pending", "--reason", "a mistake"]).await;
+    let (_, said, _) = soapstone(&stage, &["cancel", "--state", "pending", "--reason", "a mistake"]).await;
     assert_eq!(said, "1 cancelled\n");
-    let (_, said, _) = soapstone(&["deliveries", "--state", "cancelled"]).await;
+    let (_, said, _) = soapstone(&stage, &["deliveries", "--state", "cancelled"]).await;
     assert!(said.contains(" cancelled ") && said.contains("a mistake"), "{said}");
-    assert_eq!(soapstone(&["resume", "--handler", "hss"]).await.1, "resumed\n");
-    assert_eq!(soapstone(&["replay"]).await.0, Some(64), "nobody means everything who says nothing");
-    assert_eq!(soapstone(&["replay", "--state", "cancelled"]).await.1, "1 replayed\n");
+    assert_eq!(soapstone(&stage, &["resume", "--handler", "hss"]).await.1, "resumed\n");
+    assert_eq!(soapstone(&stage, &["replay"]).await.0, Some(64), "nobody means everything who says nothing");
+    assert_eq!(soapstone(&stage, &["replay", "--state", "cancelled"]).await.1, "1 replayed\n");
     stage.until_state(sent.i_event, "delivered").await;
+}
+
+#[tokio::test]
+async fn a_subject_is_paused_however_its_number_is_spelled_and_one_without_events_is_said_to_be() {
+    let stage = Stage::set().await;
+    let account = stage.account(0);
+    let first = stage.change(Change::Update, account).await;
+    stage.until_state(first.i_event, "delivered").await;
+    let spelled = format!("account 0{account}");
+    let (code, said, _) = soapstone(&stage, &["pause", "--subject", &spelled]).await;
+    assert_eq!((code, said.lines().count()), (Some(0), 1), "{said}");
+    let shown = stage.ask("/api/v1/pauses").await;
+    assert_eq!(shown["pauses"][0]["name"], format!("account {account}"));
+    let held = stage.change(Change::Update, account).await;
+    let other = stage.change(Change::Update, stage.account(1)).await;
+    stage.until_state(other.i_event, "delivered").await;
+    assert_eq!(stage.state(held.i_event).await, "pending");
+    assert_eq!(soapstone(&stage, &["resume", "--subject", &spelled]).await.1, "resumed\n");
+    stage.until_state(held.i_event, "delivered").await;
+    let (code, said, _) = soapstone(&stage, &["pause", "--subject", "account 4711"]).await;
+    assert_eq!(
+        (code, said.lines().nth(1)),
+        (Some(0), Some("there has been no event about account 4711 so far"))
+    );
+    // a telephone number is what it is
+    soapstone(&stage, &["pause", "--subject", "did 0049301234"]).await;
+    let shown = stage.ask("/api/v1/pauses").await;
+    assert_eq!(shown["pauses"][1]["name"], "did 0049301234", "{shown}");
 }

@@ -171,7 +171,12 @@ breaker = {{ first = "20ms", longest = "100ms", slow_start = "0s" }}
 
     /// Starts the gateway anew with something more in its configuration.
     pub(crate) async fn add(&mut self, text: &str) {
-        self.text.push_str(text);
+        self.change_config(|config| format!("{config}{text}")).await;
+    }
+
+    /// Starts the gateway anew with another configuration.
+    pub(crate) async fn change_config(&mut self, change: impl FnOnce(&str) -> String) {
+        self.text = change(&self.text);
         self.stop_gateway().await;
         self.start_gateway().await;
     }

@@ -1,8 +1,12 @@
 //! The ESPF API fails: a matter between the gateway and PortaBilling, which the external system hears nothing of.
 
+use serde_json::{Value, json};
+use soapstone::config::StatusWriting;
+use soapstone::handler::RetrySchedule;
 use soapstone::simulator::Change;
 
 use super::external::Reply;
+use super::operating::soapstone;
 use super::stage::{Plan, Stage, eventually};
 
 #[tokio::test]
@@ -83,4 +87,52 @@ async fn a_group_that_nobody_registered_is_given_up_and_counted() {
     })
     .await;
     assert_eq!(stage.external.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn how_far_the_write_back_is_is_shown_with_the_event_and_what_was_given_up_can_be_written_again() {
+    // whatever fails is given up at once
+    let retry = RetrySchedule { tries: 0, then: Vec::new(), ..RetrySchedule::default() };
+    let status = StatusWriting { retry, ..StatusWriting::default() };
+    let stage = Stage::with(Plan { status, ..Plan::default() }).await;
+    let account = stage.account(0);
+    stage.espf.cut();
+    let sent = stage.change(Change::Update, account).await;
+    let of_event = async || stage.detail(sent.i_event).await["statuses"].clone();
+    let statuses = eventually("it is given up", async || {
+        let given_up = |statuses: &Value| statuses[0]["state"] == "given_up" && statuses[0]["value"] == "OK";
+        Some(of_event().await).filter(given_up)
+    })
+    .await;
+    let status = &statuses[0];
+    assert_eq!((&status["i_account"], &status["group"]), (&json!(account), &json!("HSS")), "{status}");
+    assert_eq!((&status["value"], &status["attempts"]), (&json!("OK"), &json!(1)), "{status}");
+    assert!(status["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{status}");
+    assert_eq!((&status["written_at"], &status["due"]), (&Value::Null, &Value::Null), "{status}");
+    let delivery = stage.detail(sent.i_event).await["deliveries"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(stage.ask(&format!("/api/v1/deliveries/{delivery}")).await["statuses"], statuses);
+    assert_eq!(stage.ask("/api/v1/statuses?state=given_up").await["statuses"], statuses);
+    assert_eq!(stage.ask(&format!("/api/v1/statuses?account={account}")).await["statuses"], statuses);
+
+    let (code, said, error) = soapstone(&stage, &["statuses", "--given-up"]).await;
+    assert_eq!(code, Some(0), "{error}");
+    assert!(said.starts_with(&format!("{account}/HSS ")) && said.contains(" given_up "), "{said}");
+    stage.espf.mend();
+    let id = format!("{account}/HSS");
+    let (code, said, error) = soapstone(&stage, &["statuses", "again", &id, "1/HSS"]).await;
+    let expected = "1 to be written again\n1 left out: not given up, or not there\n";
+    assert_eq!((code, said.as_str()), (Some(0), expected), "{error}");
+    stage.until_status(account, "OK").await;
+    let statuses = eventually("it is on record", async || {
+        Some(of_event().await).filter(|statuses| statuses[0]["state"] == "written")
+    })
+    .await;
+    assert!(statuses[0]["written_at"].is_string() && statuses[0]["reason"].is_null(), "{statuses}");
+    assert_eq!(soapstone(&stage, &["statuses", "again", "--all"]).await.1, "0 to be written again\n");
+    assert_eq!(
+        soapstone(&stage, &["statuses", "again"]).await.0,
+        Some(64),
+        "nobody means all who says nothing"
+    );
+    assert_eq!(soapstone(&stage, &["statuses"]).await.0, Some(64));
 }

@@ -67,6 +67,8 @@ impl<B: Frail> Model<'_, B> {
         asked.retain(|at| {
             self.world.all[*at].order() != Order::Latest || entered.insert(self.world.all[*at].lane)
         });
+        let mut once = BTreeSet::new();
+        asked.retain(|at| once.insert(*at));
         let ids = asked.iter().map(|at| self.world.all[*at].id).collect();
         let (due, gap) = (self.now, Duration::from_secs(gap));
         let answer = self.bench.store().replay(ids, due, gap).await;
@@ -75,8 +77,9 @@ impl<B: Frail> Model<'_, B> {
             let one = &self.world.all[at];
             let newest = self.world.lane(one.lane).filter(|other| other.waits()).map(Modelled::place).max();
             let late = one.order() == Order::Latest && newest.is_some_and(|newest| newest > one.place());
-            let ended = !one.waits() && !matches!(one.state, State::InFlight { .. } | State::Awaiting { .. });
-            if !ended || late {
+            let under_way = matches!(one.state, State::InFlight { .. } | State::Awaiting { .. });
+            // what waits keeps its place
+            if under_way || (late && !one.waits()) {
                 continue;
             }
             let due = due + gap * u32::try_from(replayed.len()).expect("few");

@@ -42,10 +42,13 @@ async fn every_verb_goes_by_an_index() {
         (deliveries::INTERRUPTED.to_owned(), "delivery_waiting"),
         (statuses::due_sql(), "status_due"),
         (statuses::NEXT_DUE.to_owned(), "status_due"),
+        (statuses::GIVEN_UP.to_owned(), "status_given_up"),
+        (statuses::OF_ACCOUNT.to_owned(), "sqlite_autoindex_status_1"),
         (control::DELIVERED.to_owned(), "sqlite_autoindex_last_delivered_1"),
         (query::IN_STATE.to_owned(), "delivery_waiting"),
         (query::OLDEST_PENDING.to_owned(), "delivery_waiting"),
         (filtered("e.subject_id = ?"), "event_subject"),
+        (filtered("e.subject_id = ? AND +e.subject_kind = ?"), "event_subject"),
         (filtered("e.event_type = ?"), "event_type"),
     ];
     temp.store
