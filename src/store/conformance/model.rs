@@ -13,6 +13,7 @@ mod steps;
 mod way;
 mod world;
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 
@@ -39,6 +40,8 @@ struct Model<'b, B> {
     now: Timestamp,
     /// How many events.
     offered: i64,
+    /// How many outcomes there were to record.
+    told: Cell<i64>,
     world: World,
     /// What it would be if a step had been done that failed: it may turn out to be so when the store is opened again, as long
     /// as nothing else was done.
@@ -131,7 +134,17 @@ impl<B: Frail> Model<'_, B> {
 async fn run<B: Frail>(bench: &mut B, case: u32, steps: Vec<Step>, tally: &mut Tally) {
     let schedule = RetrySchedule { tries: 3, then: vec![], ..RetrySchedule::default() };
     let (world, retries) = (World::default(), schedule.into());
-    let mut model = Model { bench, case, now: at(0), offered: 0, world, ghosts: vec![], retries, calm: true };
+    let mut model = Model {
+        bench,
+        case,
+        now: at(0),
+        offered: 0,
+        told: Cell::new(0),
+        world,
+        ghosts: vec![],
+        retries,
+        calm: true,
+    };
     for step in steps {
         model.take(step, tally).await;
     }
