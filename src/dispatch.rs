@@ -10,9 +10,12 @@
 //! what it doesn't let through isn't claimed, so it waits without using up attempts.
 
 mod flight;
+mod flights;
 mod gate;
+mod observer;
 mod pace;
 mod probe;
+mod settings;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -24,20 +27,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::breaker::{Breaker, ESPF, PORTABILLING};
+use crate::breaker::{ESPF, PORTABILLING};
 use crate::callback::Tokens;
 use crate::connector::Connector;
-use crate::delivery::{Outcome, State};
 use crate::enrich::Enrich;
-use crate::event::Event;
 use crate::handler::Handler;
-use crate::store::{Status, Store, StoreError, Want};
+use crate::store::{Store, StoreError, Want};
 
+pub(crate) use flights::until;
+use flights::{Flights, SHORTEST};
 pub use gate::GateSettings;
 pub(crate) use gate::{Gates, Health, Told};
+pub use observer::{AttemptEnded, Observer};
+pub use settings::{DispatchSettings, StorePause};
 pub use settle::{Settled, Settler};
 
 /// Tells the time; in tests it is held.
@@ -45,67 +49,6 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A number from 0 to 1, another at every call.
 pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
-
-/// The limits of the dispatcher, with their defaults.
-#[derive(Debug, Clone)]
-pub struct DispatchSettings {
-    /// How many deliveries each handler has in flight at most; 32.
-    pub max_in_flight: usize,
-    /// How long one attempt may take, PortaBilling's answers included; 2 min.
-    pub attempt_max: Duration,
-    /// How often it looks by itself, should nobody nudge; 5 s.
-    pub tick: Duration,
-    /// How long a shutdown waits for what is in flight; 30 s.
-    pub drain: Duration,
-    /// How long to wait after the store has failed.
-    pub store_pause: StorePause,
-    /// Whether `IN_PROGRESS` is written back when the first attempt starts; yes.
-    pub announce: bool,
-    /// What connectors may be asked at most, by their names; those that aren't named: the defaults.
-    pub connectors: BTreeMap<String, GateSettings>,
-    /// What PortaBilling may be asked at most. The number in flight is no more than the handlers that ask it have together;
-    /// how many calls that makes at a time is the client's business.
-    pub portabilling: GateSettings,
-}
-
-impl Default for DispatchSettings {
-    fn default() -> Self {
-        Self {
-            max_in_flight: 32,
-            attempt_max: Duration::from_secs(120),
-            tick: Duration::from_secs(5),
-            drain: Duration::from_secs(30),
-            store_pause: StorePause::default(),
-            announce: true,
-            connectors: BTreeMap::new(),
-            portabilling: GateSettings { max_in_flight: usize::MAX, ..GateSettings::default() },
-        }
-    }
-}
-
-/// Pauses after the store has failed: they double, and start again once it works.
-#[derive(Debug, Clone, Copy)]
-pub struct StorePause {
-    /// The first; 50 ms.
-    pub first: Duration,
-    /// The longest; 5 s.
-    pub longest: Duration,
-}
-
-impl Default for StorePause {
-    fn default() -> Self {
-        Self { first: Duration::from_millis(50), longest: Duration::from_secs(5) }
-    }
-}
-
-impl StorePause {
-    /// This pause; afterwards the first is the next.
-    pub(crate) fn next(&mut self) -> Duration {
-        let pause = self.first.min(self.longest);
-        self.first = pause.saturating_mul(2);
-        pause
-    }
-}
 
 /// A handler with its connector.
 #[derive(Clone)]
@@ -122,55 +65,6 @@ impl Route {
         let gate = crate::breaker::of_connector(&handler.connector);
         Self { handler, connector, gate }
     }
-}
-
-/// What happens, for whoever counts it. Called on the worker's own tasks: be quick.
-pub trait Observer: Send + Sync + 'static {
-    /// An attempt has ended and is recorded.
-    fn attempt_ended(&self, ended: &AttemptEnded<'_>) {
-        let _ = ended;
-    }
-
-    /// A status write-back has ended; `reason` says why it failed, and `again` whether it will be tried again.
-    fn status_ended(&self, status: &Status, reason: Option<&str>, again: bool) {
-        let _ = (status, reason, again);
-    }
-
-    /// A breaker has opened, is being probed, or has closed.
-    fn breaker_changed(&self, breaker: &Breaker) {
-        let _ = breaker;
-    }
-
-    /// The store has failed; what was to be done will be tried again, unless the error says that it makes no sense.
-    fn store_failed(&self, verb: &'static str, error: &StoreError) {
-        let _ = (verb, error);
-    }
-}
-
-/// Counts nothing.
-impl Observer for () {}
-
-/// An attempt that has ended.
-#[derive(Debug, Clone, Copy)]
-pub struct AttemptEnded<'a> {
-    /// The handler's name.
-    pub handler: &'a str,
-    /// The event.
-    pub event: &'a Event,
-    /// 1 for the first.
-    pub attempt: u32,
-    /// What came of it.
-    pub outcome: &'a Outcome,
-    /// Where the delivery stands now.
-    pub state: &'a State,
-    /// How long PortaBilling took.
-    pub enrich: Duration,
-    /// How long the external system took.
-    pub connect: Duration,
-    /// How long the store took to keep it.
-    pub record: Duration,
-    /// From the acceptance of the event to now, by the wall clock.
-    pub since_accepted: Duration,
 }
 
 /// How external systems that finish later call back.
@@ -430,93 +324,6 @@ impl fmt::Debug for Dispatcher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let handlers: Vec<_> = self.routes.keys().collect();
         formatter.debug_struct("Dispatcher").field("handlers", &handlers).finish_non_exhaustive()
-    }
-}
-
-/// Shorter sleeps would be spinning.
-const SHORTEST: Duration = Duration::from_millis(5);
-
-/// How long to sleep: until `due`, but no longer than a tick, and never so short that it would spin.
-pub(crate) fn until(due: Option<Timestamp>, now: Timestamp, tick: Duration) -> Duration {
-    match due.map(|due| Duration::try_from(due.duration_since(now))) {
-        Some(Ok(pause)) => pause.clamp(SHORTEST.min(tick), tick),
-        Some(Err(_)) => SHORTEST.min(tick),
-        None => tick,
-    }
-}
-
-/// What is in flight, per handler.
-#[derive(Default)]
-struct Flights {
-    tasks: JoinSet<()>,
-    of: BTreeMap<tokio::task::Id, String>,
-    counts: BTreeMap<String, usize>,
-    /// Whose turn it is to be first.
-    turn: usize,
-    looked_around: Option<Timestamp>,
-}
-
-impl Flights {
-    fn turn(&mut self, of: usize) -> usize {
-        self.turn = (self.turn + 1) % of.max(1);
-        self.turn
-    }
-
-    /// Whether it is time to look for what nobody nudges for.
-    fn looks_around(&mut self, now: Timestamp, every: Duration) -> bool {
-        let passed = self.looked_around.map(|last| Duration::try_from(now.duration_since(last)).ok());
-        // a clock that has stepped back says nothing of how long it is ago
-        let due = passed.is_none_or(|passed| passed.is_none_or(|passed| passed >= every));
-        if due {
-            self.looked_around = Some(now);
-        }
-        due
-    }
-
-    fn of(&self, handler: &str) -> usize {
-        self.counts.get(handler).copied().unwrap_or(0)
-    }
-
-    fn start(&mut self, handler: &str, flight: impl Future<Output = ()> + Send + 'static) {
-        let id = self.tasks.spawn(flight).id();
-        self.of.insert(id, handler.to_owned());
-        *self.counts.entry(handler.to_owned()).or_default() += 1;
-    }
-
-    /// Waits until one has ended, and gives its slot back; for ever if there is none.
-    async fn landed(&mut self) {
-        match self.tasks.join_next_with_id().await {
-            Some(ended) => self.give_back(ended),
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Gives back the slots of all that have ended.
-    fn reap(&mut self) {
-        while let Some(ended) = self.tasks.try_join_next_with_id() {
-            self.give_back(ended);
-        }
-    }
-
-    fn give_back(&mut self, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
-        let id = ended.map_or_else(
-            |error| {
-                tracing::error!(%error, "a delivery's task broke off; it goes on after a restart");
-                error.id()
-            },
-            |(id, ())| id,
-        );
-        if let Some(count) = self.of.remove(&id).and_then(|handler| self.counts.get_mut(&handler)) {
-            *count = count.saturating_sub(1);
-        }
-    }
-
-    async fn drain(mut self, patience: Duration) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(patience, all).await.is_err() {
-            let left = self.tasks.len();
-            tracing::warn!(left, "deliveries were still in flight; they are tried again after the restart");
-        }
     }
 }
 

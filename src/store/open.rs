@@ -37,6 +37,22 @@ impl Place {
     /// Those of [`SqliteStore::open`] and [`PostgresStore::open`]; and it isn't opened if an import into it broke off: of what is
     /// in it then nothing would be delivered, or only a part.
     pub async fn open(self, now: Timestamp) -> Result<Opened, StoreError> {
+        // After a power cut the database may come up later than the gateway: it is waited for as long as a request may take.
+        const PAUSE: Duration = Duration::from_millis(500);
+        let patience = match &self {
+            Self::Sqlite(..) => Duration::ZERO,
+            Self::Postgres(settings) => settings.verb_max,
+        };
+        let until = Instant::now() + patience;
+        loop {
+            match self.open_whole(now).await {
+                Err(StoreError::Unavailable) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_whole(&self, now: Timestamp) -> Result<Opened, StoreError> {
         let opened = self.clone().open_as_it_is(now).await?;
         if let Err(half) = self.whole().await {
             opened.close().await;
@@ -76,7 +92,9 @@ impl Place {
                 let store = opened.map_err(|error| StoreError::Failed(error.to_string()))??;
                 Ok(Opened::Sqlite(Arc::new(store)))
             }
-            Self::Postgres(settings) => Ok(Opened::Postgres(Arc::new(patiently(*settings, now).await?))),
+            Self::Postgres(settings) => {
+                Ok(Opened::Postgres(Arc::new(PostgresStore::open(*settings, now).await?)))
+            }
         }
     }
 
@@ -85,18 +103,6 @@ impl Place {
         match self {
             Self::Sqlite(path, _) => path.display().to_string(),
             Self::Postgres(settings) => format!("PostgreSQL, schema {}", settings.schema),
-        }
-    }
-}
-
-/// After a power cut the database may come up later than the gateway: it is waited for as long as a request may take.
-async fn patiently(settings: PostgresSettings, now: Timestamp) -> Result<PostgresStore, StoreError> {
-    const PAUSE: Duration = Duration::from_millis(500);
-    let until = Instant::now() + settings.verb_max;
-    loop {
-        match PostgresStore::open(settings.clone(), now).await {
-            Err(StoreError::Unavailable) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
-            opened => return opened,
         }
     }
 }

@@ -8,9 +8,12 @@ mod tables;
 mod trouble;
 mod wire;
 
+use std::time::Duration;
+
 use super::lease::TakenOver;
 use super::*;
 use crate::store::conformance::{Bench, at, conformance};
+use crate::store::{Control, DumpCursor, Select};
 
 conformance!(bench, frail::frail);
 

@@ -8,7 +8,9 @@ mod unfiled;
 mod vfs;
 
 use super::*;
+use crate::handler::Order;
 use crate::store::conformance::{Bench, at, conformance, event, to, want};
+use crate::store::{Control, Pause, Scope};
 
 conformance!(bench, frail::frail);
 

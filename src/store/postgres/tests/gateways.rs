@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::delivery::State;
+use crate::handler::Order;
 use crate::store::StatusValue;
 use crate::store::conformance::{claim_one, delivered, delivery_of, event, status, to, want, with};
 

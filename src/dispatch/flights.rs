@@ -1,0 +1,94 @@
+//! What is in flight, and how long to sleep beside it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+/// Shorter sleeps would be spinning.
+pub(super) const SHORTEST: Duration = Duration::from_millis(5);
+
+/// How long to sleep: until `due`, but no longer than a tick, and never so short that it would spin.
+pub(crate) fn until(due: Option<Timestamp>, now: Timestamp, tick: Duration) -> Duration {
+    match due.map(|due| Duration::try_from(due.duration_since(now))) {
+        Some(Ok(pause)) => pause.clamp(SHORTEST.min(tick), tick),
+        Some(Err(_)) => SHORTEST.min(tick),
+        None => tick,
+    }
+}
+
+/// What is in flight, per handler.
+#[derive(Default)]
+pub(super) struct Flights {
+    tasks: JoinSet<()>,
+    of: BTreeMap<tokio::task::Id, String>,
+    pub(super) counts: BTreeMap<String, usize>,
+    /// Whose turn it is to be first.
+    turn: usize,
+    looked_around: Option<Timestamp>,
+}
+
+impl Flights {
+    pub(super) fn turn(&mut self, of: usize) -> usize {
+        self.turn = (self.turn + 1) % of.max(1);
+        self.turn
+    }
+
+    /// Whether it is time to look for what nobody nudges for.
+    pub(super) fn looks_around(&mut self, now: Timestamp, every: Duration) -> bool {
+        let passed = self.looked_around.map(|last| Duration::try_from(now.duration_since(last)).ok());
+        // a clock that has stepped back says nothing of how long it is ago
+        let due = passed.is_none_or(|passed| passed.is_none_or(|passed| passed >= every));
+        if due {
+            self.looked_around = Some(now);
+        }
+        due
+    }
+
+    pub(super) fn of(&self, handler: &str) -> usize {
+        self.counts.get(handler).copied().unwrap_or(0)
+    }
+
+    pub(super) fn start(&mut self, handler: &str, flight: impl Future<Output = ()> + Send + 'static) {
+        let id = self.tasks.spawn(flight).id();
+        self.of.insert(id, handler.to_owned());
+        *self.counts.entry(handler.to_owned()).or_default() += 1;
+    }
+
+    /// Waits until one has ended, and gives its slot back; for ever if there is none.
+    pub(super) async fn landed(&mut self) {
+        match self.tasks.join_next_with_id().await {
+            Some(ended) => self.give_back(ended),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives back the slots of all that have ended.
+    pub(super) fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.give_back(ended);
+        }
+    }
+
+    fn give_back(&mut self, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
+        let id = ended.map_or_else(
+            |error| {
+                tracing::error!(%error, "a delivery's task broke off; it goes on after a restart");
+                error.id()
+            },
+            |(id, ())| id,
+        );
+        if let Some(count) = self.of.remove(&id).and_then(|handler| self.counts.get_mut(&handler)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    pub(super) async fn drain(mut self, patience: Duration) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            let left = self.tasks.len();
+            tracing::warn!(left, "deliveries were still in flight; they are tried again after the restart");
+        }
+    }
+}
