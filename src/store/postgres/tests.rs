@@ -5,6 +5,7 @@ mod gateways;
 mod rates;
 pub(crate) mod server;
 mod tables;
+mod tls;
 mod trouble;
 mod wire;
 

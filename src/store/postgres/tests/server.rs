@@ -1,7 +1,7 @@
 //! A PostgreSQL of our own: its own programs, in a temporary folder, gone when this process is.
 //!
 //! A server won't run as root, so then it runs as somebody else. It listens on a socket in its folder, and so does no harm to others
-//! that are there. `fsync` is on, as everywhere.
+//! that are there; one that speaks TLS listens on this machine's own address. `fsync` is on, as everywhere.
 
 use std::fs;
 use std::io::Read;
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Server {
     /// Whether it waits for the disk.
     fsync: bool,
+    /// Where it speaks TLS, if it does.
+    port: Option<u16>,
     folder: PathBuf,
     bin: PathBuf,
     user: Option<(u32, u32)>,
@@ -24,25 +26,35 @@ pub(crate) struct Server {
 /// The server of this process; none where PostgreSQL isn't installed, unless it is required.
 pub(crate) fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    started(&SERVER, true)
+    started(&SERVER, |bin| Server::start(bin, true, None))
 }
 
 /// Another, for whoever crashes it: others would be hit, too.
 #[allow(dead_code)] // not by every test program that has this file
 pub(crate) fn mortal() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    started(&SERVER, true)
+    started(&SERVER, |bin| Server::start(bin, true, None))
+}
+
+/// Another, which has a certificate: this one, with its key, both in PEM.
+#[allow(dead_code)] // not by every test program that has this file
+pub(crate) fn with_certificate(certificate: &str, key: &str) -> Option<&'static Server> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    started(&SERVER, |bin| Server::start(bin, true, Some((certificate, key))))
 }
 
 /// Another, which forgets when the power fails.
 #[allow(dead_code)] // not by every test program that has this file
 pub(crate) fn forgetful() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    started(&SERVER, false)
+    started(&SERVER, |bin| Server::start(bin, false, None))
 }
 
-fn started(server: &'static OnceLock<Option<Server>>, fsync: bool) -> Option<&'static Server> {
-    let server = server.get_or_init(|| bin().map(|bin| Server::start(&bin, fsync))).as_ref();
+fn started(
+    server: &'static OnceLock<Option<Server>>,
+    start: impl FnOnce(&Path) -> Server,
+) -> Option<&'static Server> {
+    let server = server.get_or_init(|| bin().map(|bin| start(&bin))).as_ref();
     if server.is_none() {
         let required = std::env::var_os("SOAPSTONE_REQUIRE_POSTGRES").is_some_and(|value| value != "0");
         assert!(!required, "PostgreSQL 15 or later isn't installed (initdb, postgres)");
@@ -82,14 +94,19 @@ fn somebody() -> Option<(u32, u32)> {
 }
 
 impl Server {
-    fn start(bin: &Path, fsync: bool) -> Self {
+    fn start(bin: &Path, fsync: bool, certificate: Option<(&str, &str)>) -> Self {
         let folder = tempfile::Builder::new().prefix("soapstone-pg-").tempdir().expect("a folder").keep();
         let user = somebody();
         #[cfg(unix)]
         if let Some((user, group)) = user {
             std::os::unix::fs::chown(&folder, Some(user), Some(group)).expect("a folder of somebody else's");
         }
-        let server = Self { fsync, folder, bin: bin.to_owned(), user, running: Mutex::new(None) };
+        // nobody else takes it so soon
+        let port = certificate.map(|_| {
+            let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+            listener.local_addr().expect("an address").port()
+        });
+        let server = Self { fsync, port, folder, bin: bin.to_owned(), user, running: Mutex::new(None) };
         let made = server
             .command(&bin.join("initdb"))
             .args([
@@ -104,8 +121,26 @@ impl Server {
             .output()
             .expect("initdb");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        if let Some((certificate, key)) = certificate {
+            server.keep("server.crt", certificate);
+            server.keep("server.key", key);
+        }
         server.run();
         server
+    }
+
+    /// Puts a file among its data that only the server may read.
+    fn keep(&self, name: &str, text: &str) {
+        let path = self.folder.join("data").join(name);
+        fs::write(&path, text).expect("a file");
+        #[cfg(unix)]
+        {
+            let only_me = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            fs::set_permissions(&path, only_me).expect("a file of its own");
+            if let Some((user, group)) = self.user {
+                std::os::unix::fs::chown(&path, Some(user), Some(group)).expect("a file of somebody else's");
+            }
+        }
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -122,7 +157,7 @@ impl Server {
     /// Starts it, beneath a shell that ends it when this process has ended, however that came about.
     fn run(&self) {
         const SCRIPT: &str = r#"
-            "$0" -D "$1/data" -k "$1" -c listen_addresses= -c port=5432 -c fsync=$2 -c max_connections=200 \
+            "$0" -D "$1/data" -k "$1" -c listen_addresses=$3 -c port=$4 -c ssl=$5 -c fsync=$2 -c max_connections=200 \
                 -c shared_buffers=64MB -c log_min_messages=fatal >"$1/log" 2>&1 &
             server=$!
             read -r line
@@ -135,6 +170,10 @@ impl Server {
             .arg(self.bin.join("postgres"))
             .arg(&self.folder)
             .arg(if self.fsync { "on" } else { "off" })
+            .args(match self.port {
+                Some(port) => ["127.0.0.1".to_owned(), port.to_string(), "on".to_owned()],
+                None => ["".to_owned(), "5432".to_owned(), "off".to_owned()],
+            })
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -195,6 +234,13 @@ impl Server {
     /// How to connect.
     pub(crate) fn url(&self) -> String {
         format!("host={} port=5432 user=soapstone dbname=postgres", self.folder.display())
+    }
+
+    /// How to connect by this name of the machine.
+    #[allow(dead_code)] // not by every test program that has this file
+    pub(crate) fn url_by(&self, name: &str) -> String {
+        let port = self.port.expect("one that speaks TLS");
+        format!("postgres://soapstone@{name}:{port}/postgres")
     }
 
     /// Where it listens.
