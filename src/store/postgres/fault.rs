@@ -49,8 +49,9 @@ pub(super) fn is_cut(error: &Error) -> bool {
     let by_disk_or_wire = || {
         let mut source = std::error::Error::source(error);
         while let Some(error) = source {
-            if error.is::<std::io::Error>() {
-                return true;
+            if let Some(error) = error.downcast_ref::<std::io::Error>() {
+                // a certificate that isn't believed won't be the next time, either
+                return !error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
             }
             source = error.source();
         }
