@@ -1,4 +1,4 @@
-//! The worker: claims what is due, has it enriched and applied, lets [`State::next`] judge, and records it.
+//! The worker: claims what is due, has it enriched and applied, lets [`State::next`](crate::delivery::State::next) judge, and records it.
 //!
 //! It is the only place that retries. It takes no input but a nudge: whatever it does it finds in the store, on a nudge, at
 //! the time when something becomes due, or on its tick; so it does the same after a restart as before.
