@@ -19,6 +19,15 @@ impl Enrich for Hangs {
     }
 }
 
+/// Short attempts and breakers that open soon, with a handler that asks both systems.
+fn impatient() -> (Bench, Handler) {
+    let mut bench = Bench::new();
+    bench.settings.connectors = fragile();
+    bench.settings.portabilling.breaker = fragile()["fake"].breaker;
+    bench.settings.attempt_max = Duration::from_millis(20);
+    (bench, Handler { fetch: vec![Fetch::AccountInfo], ..handler("hss") })
+}
+
 async fn breaker(bench: &Bench, name: &str) -> Option<Breaker> {
     let breakers = bench.store.breakers().await.expect("an answer");
     breakers.into_iter().find(|breaker| breaker.name == name)
@@ -31,11 +40,7 @@ async fn last_outcome(bench: &Bench, ended: &Ended) -> Outcome {
 
 #[tokio::test]
 async fn an_external_system_that_hangs_opens_its_breaker_and_a_probe_that_hangs_opens_it_for_longer() {
-    let mut bench = Bench::new();
-    bench.settings.connectors = fragile();
-    bench.settings.portabilling.breaker = fragile()["fake"].breaker;
-    bench.settings.attempt_max = Duration::from_millis(20);
-    let fetching = Handler { fetch: vec![Fetch::AccountInfo], ..handler("hss") };
+    let (mut bench, fetching) = impatient();
     let mut running = bench.run(vec![fetching]);
     for number in 1..=3 {
         bench.accept(number, number, &["hss"]).await;
@@ -60,11 +65,7 @@ async fn an_external_system_that_hangs_opens_its_breaker_and_a_probe_that_hangs_
 
 #[tokio::test]
 async fn a_portabilling_that_hangs_opens_its_own_breaker_and_is_named() {
-    let mut bench = Bench::new();
-    bench.settings.connectors = fragile();
-    bench.settings.portabilling.breaker = fragile()["fake"].breaker;
-    bench.settings.attempt_max = Duration::from_millis(20);
-    let fetching = Handler { fetch: vec![Fetch::AccountInfo], ..handler("hss") };
+    let (mut bench, fetching) = impatient();
     let mut worker = bench.worker(vec![fetching]);
     worker.enrich = Arc::new(Hangs);
     let mut running = Running::of(worker);

@@ -112,9 +112,12 @@ impl Queue {
         drop(self.0.try_send(Message::File));
     }
 
-    /// Has attempts filed that others wait for, so that the next claim need not. If there is no place in the queue, it does.
+    /// Has attempts filed that others wait for, so that the next claim need not. Only a thread that has nothing else to do does
+    /// so: where something is queued this would take the place of work, and a claim files as well.
     pub(super) fn catch_up_soon(&self) {
-        drop(self.0.try_send(Message::CatchUp));
+        if self.0.capacity() == self.0.max_capacity() {
+            drop(self.0.try_send(Message::CatchUp));
+        }
     }
 
     /// Has what is filed brought to the disk. If there is no place in the queue, whoever needs it will wait for it.
