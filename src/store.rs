@@ -4,7 +4,7 @@
 //! housekeeping do beside it. Two stores keep the same promises: [`sqlite`] for one gateway, [`postgres`] for several.
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 mod control;
 mod dump;
 mod kept;
@@ -95,8 +95,9 @@ pub trait Store: Send + Sync + 'static {
     /// wait behind others of their subject don't count, nor do those that are paused.
     async fn next_due(&self, wants: Vec<Want>) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Wants a status to be written back; an older one that hasn't been sent yet is replaced, a newer one stays.
-    async fn put_status(&self, status: Status) -> Result<(), StoreError>;
+    /// Wants this status to be written back while the delivery is in flight under this claim; afterwards it is too late, and
+    /// nothing happens. It replaces what was told of the same account and group before, as one that comes with a [`Record`] does.
+    async fn announce(&self, delivery: DeliveryId, claim: u32, status: Status) -> Result<(), StoreError>;
 
     /// Takes up to `limit` statuses that are to be written back now, at most one per account and group.
     async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError>;
@@ -221,7 +222,8 @@ pub struct Status {
     pub group: String,
     pub value: StatusValue,
     pub message: Option<String>,
-    /// Later statuses have a higher one; a lower one never overwrites a higher.
+    /// When that was, by the clock of the gateway that says so. Which of two is the newer one is for the order of their
+    /// recording to say, since clocks differ and are set back.
     pub at: Timestamp,
 }
 

@@ -164,9 +164,9 @@ async fn announce(worker: &Dispatcher, route: &Route, claimed: &Claimed, now: Ti
     }
     let status = status(&route.handler, event, &delivery.state, delivery.attempts, None, now);
     let Some(status) = status else { return };
-    match worker.store.put_status(status).await {
+    match worker.store.announce(delivery.id, claimed.claim, status).await {
         Ok(()) => worker.status_nudge.notify_one(),
-        Err(error) => worker.store_failed("put_status", &error),
+        Err(error) => worker.store_failed("announce", &error),
     }
 }
 

@@ -173,8 +173,8 @@ impl Store for Flaky {
     async fn put_breaker(&self, breaker: Breaker) -> Result<bool, StoreError> {
         self.store.put_breaker(breaker).await
     }
-    async fn put_status(&self, status: Status) -> Result<(), StoreError> {
-        self.store.put_status(status).await
+    async fn announce(&self, delivery: DeliveryId, claim: u32, status: Status) -> Result<(), StoreError> {
+        self.store.announce(delivery, claim, status).await
     }
     async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {
         self.store.claim_statuses(now, limit).await

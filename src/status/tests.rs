@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::store::StatusValue;
+use crate::store::conformance::tell;
 use crate::store::sqlite::{SqliteStore, StoreSettings};
 
 fn at(seconds: i64) -> Timestamp {
@@ -98,7 +99,7 @@ async fn a_status_is_tried_again_until_a_newer_one_takes_its_place() {
     let running = tokio::spawn(writer.run(stop.clone()));
 
     let long = Status { message: Some("too long".into()), ..status(StatusValue::Retry, 1) };
-    store.put_status(long).await.expect("put");
+    tell(&*store, long).await;
     nudge.notify_one();
     let (first, answer) = soon(asked.recv()).await.expect("a write");
     assert_eq!((first.value, first.message.as_deref()), (StatusValue::Retry, Some("too")));
@@ -115,8 +116,8 @@ async fn a_status_is_tried_again_until_a_newer_one_takes_its_place() {
     let (second, answer) = soon(asked.recv()).await.expect("a write");
     assert_eq!(second.value, StatusValue::Retry);
     // While the old one is on its way, two newer ones come: only the newest follows, and only then.
-    store.put_status(status(StatusValue::InProgress, 3)).await.expect("put");
-    store.put_status(status(StatusValue::Ok, 4)).await.expect("put");
+    tell(&*store, status(StatusValue::InProgress, 3)).await;
+    tell(&*store, status(StatusValue::Ok, 4)).await;
     nudge.notify_one();
     answer.send(Err(down())).expect("the writer waits");
     let (third, answer) = soon(asked.recv()).await.expect("a write");

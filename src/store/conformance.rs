@@ -90,7 +90,8 @@ macro_rules! conformance {
             callbacks::a_callback_counts_once,
             callbacks::without_a_callback_the_deadline_passes,
             callbacks::a_delivery_still_awaits_its_callback_after_a_crash,
-            statuses::a_newer_status_replaces_an_unsent_one_and_an_older_one_never_does,
+            statuses::what_was_told_last_replaces_what_was_not_sent_yet_whatever_the_clocks_say,
+            statuses::a_status_is_announced_for_as_long_as_the_delivery_is_in_hand,
             statuses::while_a_status_is_being_written_a_newer_one_waits_and_then_goes,
             statuses::a_status_that_could_not_be_written_comes_again_or_is_given_up,
             statuses::an_attempt_and_its_status_are_kept_together,
@@ -227,6 +228,19 @@ pub(crate) fn accepted(claimed: &Claimed, deadline: i64) -> Record {
         state: State::Awaiting { deadline: at(deadline) },
         ..delivered(claimed)
     }
+}
+
+/// Has a status told as it is told in life: with the attempt of a delivery.
+pub(crate) async fn tell(store: &dyn Store, status: Status) {
+    let account = u32::try_from(status.i_account).expect("small");
+    let claimed = in_hand(store, account, status.at).await;
+    store.record(Record { status: Some(status), ..delivered(&claimed) }).await.expect("recorded");
+}
+
+/// A delivery of this account's that is in flight, of a handler that nobody else has.
+pub(crate) async fn in_hand(store: &dyn Store, account: u32, now: Timestamp) -> Claimed {
+    store.accept(event(None, account, now), to("tells")).await.expect("accepted");
+    store.claim(now, want("tells", 1)).await.expect("claimed").remove(0)
 }
 
 pub(crate) fn status(value: StatusValue, seconds: i64) -> Status {

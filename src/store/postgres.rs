@@ -308,8 +308,8 @@ impl Store for PostgresStore {
         self.again(|session| claim::next_due(session, &wants)).await
     }
 
-    async fn put_status(&self, status: Status) -> Result<(), StoreError> {
-        self.again(|session| statuses::put(session, &status)).await
+    async fn announce(&self, delivery: DeliveryId, claim: u32, status: Status) -> Result<(), StoreError> {
+        self.again(|session| statuses::announce(session, delivery, claim, &status)).await
     }
 
     async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {

@@ -316,13 +316,9 @@ impl Store for SqliteStore {
         self.writer.run_lazily(move |db| claim::next_due(db, &wants)).await
     }
 
-    async fn put_status(&self, status: Status) -> Result<(), StoreError> {
-        self.writer
-            .run(move |db| {
-                file_statuses(db)?;
-                statuses::put(db, &status)
-            })
-            .await
+    /// Not for the disk: what comes of the delivery will say more.
+    async fn announce(&self, delivery: DeliveryId, claim: u32, status: Status) -> Result<(), StoreError> {
+        self.writer.run_lazily(move |db| statuses::announce(db, delivery, claim, &status)).await
     }
 
     async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {
@@ -373,7 +369,7 @@ fn keep_sample(db: &Connection, sample: &Sample, keep: i64) -> Result<(), StoreE
     Ok(())
 }
 
-/// Those that came with attempts: the newest wins, and of two of the same time the last.
+/// Those that came with attempts.
 fn file_statuses(db: &Batch) -> Result<(), StoreError> {
     if db.inbox.has_statuses() { filing::file(db) } else { Ok(()) }
 }

@@ -433,9 +433,9 @@ impl Store for Switchable {
         self.inner.put_breaker(breaker).await
     }
 
-    async fn put_status(&self, status: Status) -> Result<(), StoreError> {
+    async fn announce(&self, delivery: DeliveryId, claim: u32, status: Status) -> Result<(), StoreError> {
         self.gate().await?;
-        self.inner.put_status(status).await
+        self.inner.announce(delivery, claim, status).await
     }
 
     async fn claim_statuses(&self, now: Timestamp, limit: usize) -> Result<Vec<StatusJob>, StoreError> {

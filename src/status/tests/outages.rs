@@ -106,7 +106,7 @@ impl Bench {
 
     async fn put(&self, account: i64) {
         let status = Status { i_account: account, at: self.now(), ..status(StatusValue::Ok, 0) };
-        self.store.put_status(status).await.expect("put");
+        tell(&*self.store, status).await;
     }
 }
 

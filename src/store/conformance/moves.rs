@@ -59,7 +59,7 @@ async fn fill(bench: &impl Bench) {
     store.accept(event(None, 1, at(1)), with("c", Order::Strict, 9)).await.expect("accepted");
     store.record(parked(&claim_one(bench, "c", 9).await)).await.expect("recorded");
     store.accept(event(None, 1, at(1)), with("c", Order::Strict, 3)).await.expect("accepted");
-    store.put_status(status(StatusValue::Failed, 1)).await.expect("put");
+    tell(store, status(StatusValue::Failed, 1)).await;
     store.put_breaker(Breaker { version: 1, ..Breaker::closed("portabilling") }).await.expect("put");
     store.put_note("walk".into(), "5".into()).await.expect("put");
     let scope = Scope::Subject(subject(6));

@@ -2,9 +2,11 @@
 
 use super::*;
 
-pub(crate) async fn a_newer_status_replaces_an_unsent_one_and_an_older_one_never_does(bench: impl Bench) {
-    for (value, seconds) in [(StatusValue::Retry, 2), (StatusValue::InProgress, 1), (StatusValue::Ok, 3)] {
-        bench.store().put_status(status(value, seconds)).await.expect("put");
+pub(crate) async fn what_was_told_last_replaces_what_was_not_sent_yet_whatever_the_clocks_say(
+    bench: impl Bench,
+) {
+    for (value, seconds) in [(StatusValue::Retry, 2), (StatusValue::InProgress, 9), (StatusValue::Ok, 3)] {
+        tell(bench.store(), status(value, seconds)).await;
     }
     assert_eq!(bench.store().next_status_due().await.expect("an answer"), Some(at(3)));
     let jobs = bench.store().claim_statuses(at(9), 9).await.expect("claimed");
@@ -13,14 +15,45 @@ pub(crate) async fn a_newer_status_replaces_an_unsent_one_and_an_older_one_never
     bench.store().finish_status(&jobs[0], StatusEnd::Written, at(9)).await.expect("finished");
     assert!(bench.store().claim_statuses(at(99), 9).await.expect("claimed").is_empty());
     assert_eq!(bench.store().next_status_due().await.expect("an answer"), None);
-    bench.store().put_status(status(StatusValue::Failed, 2)).await.expect("put");
-    assert!(bench.store().claim_statuses(at(99), 9).await.expect("claimed").is_empty(), "late, so too late");
+    tell(bench.store(), status(StatusValue::Failed, 2)).await;
+    let jobs = bench.store().claim_statuses(at(99), 9).await.expect("claimed");
+    assert_eq!(jobs[0].status, status(StatusValue::Failed, 2), "by a clock that was set back");
+}
+
+pub(crate) async fn a_status_is_announced_for_as_long_as_the_delivery_is_in_hand(mut bench: impl Bench) {
+    let told = async |bench: &dyn Control| {
+        let found = bench.statuses(Statuses::OfAccount(7), None, 9).await.expect("an answer");
+        found.first().map(|kept| kept.status.clone())
+    };
+    let store = bench.store();
+    let claimed = in_hand(store, 7, at(1)).await;
+    let (id, claim, begun) = (claimed.delivery.id, claimed.claim, status(StatusValue::InProgress, 5));
+    store.announce(id, claim + 1, begun.clone()).await.expect("an answer");
+    assert_eq!(told(store).await, None, "somebody else's claim");
+    store.announce(id, claim, begun.clone()).await.expect("an answer");
+    assert_eq!(told(store).await, Some(begun.clone()));
+
+    let ended = status(StatusValue::Ok, 2);
+    let record = Record { status: Some(ended.clone()), ..delivered(&claimed) };
+    store.record(record).await.expect("recorded");
+    store.announce(id, claim, begun.clone()).await.expect("an answer");
+    assert_eq!(told(store).await, Some(ended.clone()), "it has ended");
+
+    let claimed = in_hand(store, 7, at(6)).await;
+    let (id, claim) = (claimed.delivery.id, claimed.claim);
+    bench.reopen(at(7)).await;
+    bench.store().announce(id, claim, begun.clone()).await.expect("an answer");
+    assert_eq!(told(bench.store()).await, Some(ended), "it isn't in hand any more");
+    let again = bench.store().claim(at(8), want("tells", 1)).await.expect("claimed").remove(0);
+    assert_eq!(again.delivery.id, id);
+    bench.store().announce(id, again.claim, begun.clone()).await.expect("an answer");
+    assert_eq!(told(bench.store()).await, Some(begun));
 }
 
 pub(crate) async fn while_a_status_is_being_written_a_newer_one_waits_and_then_goes(bench: impl Bench) {
-    bench.store().put_status(status(StatusValue::InProgress, 1)).await.expect("put");
+    tell(bench.store(), status(StatusValue::InProgress, 1)).await;
     let old = bench.store().claim_statuses(at(1), 9).await.expect("claimed").remove(0);
-    bench.store().put_status(status(StatusValue::Ok, 2)).await.expect("put");
+    tell(bench.store(), status(StatusValue::Ok, 2)).await;
     assert!(bench.store().claim_statuses(at(9), 9).await.expect("claimed").is_empty(), "one at a time");
     assert_eq!(bench.store().next_status_due().await.expect("an answer"), None);
     let retry = StatusEnd::Retry { at: at(600), reason: "down".into(), counts: true };
@@ -34,7 +67,7 @@ pub(crate) async fn while_a_status_is_being_written_a_newer_one_waits_and_then_g
 }
 
 pub(crate) async fn a_status_that_could_not_be_written_comes_again_or_is_given_up(mut bench: impl Bench) {
-    bench.store().put_status(status(StatusValue::Ok, 1)).await.expect("put");
+    tell(bench.store(), status(StatusValue::Ok, 1)).await;
     let job = bench.store().claim_statuses(at(1), 9).await.expect("claimed").remove(0);
     bench.reopen(at(2)).await;
     let job2 = bench.store().claim_statuses(at(2), 9).await.expect("claimed").remove(0);
@@ -58,14 +91,13 @@ pub(crate) async fn an_attempt_and_its_status_are_kept_together(bench: impl Benc
         bench.store().accept(event(None, account, at(1)), to("a")).await.expect("accepted");
     }
     let claimed = claim(&bench, "a", 1).await;
-    // three at once, of one account and group: the newest stays, whoever comes first
-    let records = claimed.iter().zip([2, 4, 3]).map(|(claimed, seconds)| {
+    // three of one account and group: what was recorded last stays, whatever its time is
+    for (claimed, seconds) in claimed.iter().zip([2, 4, 3]) {
         let status = Some(status(StatusValue::Retry, seconds));
-        bench.store().record(Record { status, ..delivered(claimed) })
-    });
-    futures::future::try_join_all(records).await.expect("recorded");
+        bench.store().record(Record { status, ..delivered(claimed) }).await.expect("recorded");
+    }
     let jobs = bench.store().claim_statuses(at(9), 9).await.expect("claimed");
-    assert_eq!(jobs.iter().map(|job| job.status.at).collect::<Vec<_>>(), [at(4)]);
+    assert_eq!(jobs.iter().map(|job| job.status.at).collect::<Vec<_>>(), [at(3)]);
     // an outcome that is refused takes its status with it
     let late = Record { claim: 9, status: Some(status(StatusValue::Ok, 60)), ..delivered(&claimed[0]) };
     assert!(matches!(bench.store().record(late).await, Err(StoreError::Overtaken(_))));
@@ -77,7 +109,7 @@ pub(crate) async fn an_attempt_and_its_status_are_kept_together(bench: impl Benc
 async fn ended(bench: &impl Bench, accounts: &[i64], end: &StatusEnd) {
     for i_account in accounts {
         let status = Status { i_account: *i_account, ..status(StatusValue::Ok, 1) };
-        bench.store().put_status(status).await.expect("put");
+        tell(bench.store(), status).await;
     }
     for job in bench.store().claim_statuses(at(1), 99).await.expect("claimed") {
         bench.store().finish_status(&job, end.clone(), at(2)).await.expect("finished");
@@ -89,9 +121,9 @@ pub(crate) async fn an_operator_sees_how_far_statuses_are(mut bench: impl Bench)
         bench.statuses(Statuses::OfAccount(account), None, 9).await.expect("an answer")
     };
     assert_eq!(of(bench.store(), 7).await, []);
-    bench.store().put_status(status(StatusValue::Retry, 1)).await.expect("put");
+    tell(bench.store(), status(StatusValue::Retry, 1)).await;
     let other = Status { group: "VoIP".into(), ..status(StatusValue::Ok, 3) };
-    bench.store().put_status(other.clone()).await.expect("put");
+    tell(bench.store(), other.clone()).await;
     let kept = |status, stand| KeptStatus { status, stand, attempts: 0, reason: None, written_at: None };
     let (due, waits) = (StatusStand::Due { at: at(1) }, StatusStand::Due { at: at(3) });
     let expected = [kept(status(StatusValue::Retry, 1), due), kept(other, waits)];
@@ -119,7 +151,7 @@ pub(crate) async fn an_operator_sees_how_far_statuses_are(mut bench: impl Bench)
 pub(crate) async fn what_was_given_up_is_found_and_can_be_written_again(mut bench: impl Bench) {
     ended(&bench, &[11, 12], &StatusEnd::Written).await;
     ended(&bench, &[1, 2, 3, 4], &StatusEnd::GivenUp { reason: "a wrong password".into() }).await;
-    bench.store().put_status(Status { i_account: 5, ..status(StatusValue::Ok, 500) }).await.expect("put");
+    tell(bench.store(), Status { i_account: 5, ..status(StatusValue::Ok, 500) }).await;
     bench.reopen(at(3)).await;
     let given_up = async |bench: &dyn Control, after: Option<StatusId>, limit| {
         let found = bench.statuses(Statuses::GivenUp, after, limit).await.expect("an answer");
@@ -143,7 +175,7 @@ pub(crate) async fn what_was_given_up_is_found_and_can_be_written_again(mut benc
     let jobs = bench.store().claim_statuses(at(110), 9).await.expect("claimed");
     assert_eq!(jobs.iter().map(|job| job.status.i_account).collect::<Vec<_>>(), [2]);
     // a newer one of an account whose last was given up goes its own way
-    bench.store().put_status(Status { i_account: 3, ..status(StatusValue::Failed, 120) }).await.expect("put");
+    tell(bench.store(), Status { i_account: 3, ..status(StatusValue::Failed, 120) }).await;
     assert_eq!(given_up(bench.store(), None, 9).await, [4]);
 }
 

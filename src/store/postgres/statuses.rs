@@ -1,4 +1,4 @@
-//! Statuses to be written back: one row per account and service group, the newest wins, one write at a time.
+//! Statuses to be written back: one row per account and service group, what was told last wins, one write at a time.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,19 +11,38 @@ use uuid::Uuid;
 use super::connect::Session;
 use super::fault::Fault;
 use super::lease::Taken;
-use super::row::{self, Columns, micros, text};
+use super::row::{self, Columns, micros, small, text};
+use crate::delivery::DeliveryId;
+use crate::store::number::delivery_seq;
 use crate::store::{KeptStatus, Status, StatusEnd, StatusId, StatusJob, StatusStand, Statuses};
 
-pub(super) const PUT: &str = "\
-    INSERT INTO status AS s (i_account, service_group, value, message, at, version, attempts, due)
-    SELECT i_account, service_group, value, message, at, 1, 0, at
-    FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::int8[])
-        AS w (i_account, service_group, value, message, at)
-    ON CONFLICT (i_account, service_group) DO UPDATE SET value = excluded.value, message = excluded.message,
-        at = excluded.at, version = s.version + 1, attempts = 0, due = excluded.due, reason = NULL
-    WHERE excluded.at >= s.at";
+/// Those of one account and group wait for one another here, so the last is the one that was recorded last, by whichever gateway.
+macro_rules! put {
+    ($first:literal, $if:literal) => {
+        concat!(
+            $first,
+            "INSERT INTO status AS s (i_account, service_group, value, message, at, version, attempts, due)
+            SELECT i_account, service_group, value, message, at, 1, 0, at
+            FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::int8[])
+                AS w (i_account, service_group, value, message, at)",
+            $if,
+            " ON CONFLICT (i_account, service_group) DO UPDATE SET value = excluded.value, message = excluded.message,
+                at = excluded.at, version = s.version + 1, attempts = 0, due = excluded.due, reason = NULL"
+        )
+    };
+}
 
-/// Columns of statuses, the newest of each account and group, in the order in which they are locked.
+pub(super) const PUT: &str = put!("", "");
+
+/// Whoever records what became of the claim waits until this is committed, or has done so before.
+pub(super) const ANNOUNCE: &str = put!(
+    "WITH mine AS MATERIALIZED (
+        SELECT 1 FROM delivery WHERE seq = $6 AND claims = $7 AND state = 'in_flight' FOR SHARE
+    ) ",
+    " WHERE EXISTS (SELECT 1 FROM mine)"
+);
+
+/// Columns of statuses, the last of each account and group, in the order in which they are locked.
 #[derive(Debug, Default)]
 pub(super) struct Puts<'a> {
     i_account: Vec<i64>,
@@ -35,15 +54,10 @@ pub(super) struct Puts<'a> {
 
 impl<'a> Puts<'a> {
     pub(super) fn of(statuses: &[&'a Status]) -> Self {
-        let mut newest = BTreeMap::<(i64, &str), &Status>::new();
-        for status in statuses {
-            let newer = newest.entry((status.i_account, &status.group)).or_insert(status);
-            if status.at >= newer.at {
-                *newer = status;
-            }
-        }
+        let last: BTreeMap<(i64, &str), &Status> =
+            statuses.iter().map(|status| ((status.i_account, status.group.as_str()), *status)).collect();
         let mut puts = Self::default();
-        for status in newest.into_values() {
+        for status in last.into_values() {
             puts.i_account.push(status.i_account);
             puts.group.push(text(&status.group));
             puts.value.push(status.value.as_str());
@@ -62,8 +76,16 @@ impl<'a> Puts<'a> {
     }
 }
 
-pub(super) async fn put(mut session: Session, status: &Status) -> Result<(), Fault> {
-    session.write(PUT, &Puts::of(&[status]).values()).await?;
+/// As long as the delivery is in flight under this claim.
+pub(super) async fn announce(
+    mut session: Session,
+    delivery: DeliveryId,
+    claim: u32,
+    status: &Status,
+) -> Result<(), Fault> {
+    let (puts, seq, claim) = (Puts::of(&[status]), delivery_seq(delivery), small(claim));
+    let [i_account, group, value, message, at] = puts.values();
+    session.write(ANNOUNCE, &[i_account, group, value, message, at, &seq, &claim]).await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use super::batch::Batch;
 use super::entry::Addressed;
 use super::inbox::{Progress, ToFile};
 use super::lane::{self, Lane, Place};
+use super::statuses::Told;
 use super::{claim, record, row};
 use crate::delivery::State;
 use crate::event::{Event, EventId};
@@ -72,7 +73,7 @@ pub(super) fn file_late(db: &Batch) -> Result<(), StoreError> {
 
 /// Files the attempt with this number, unless this transaction has.
 fn catch_up(db: &Batch, number: i64, record: &Record) -> Result<(), StoreError> {
-    if db.begins_to_catch_up(number) { record::catch_up(db, record) } else { Ok(()) }
+    if db.begins_to_catch_up(number) { record::catch_up(db, record, Told::Journal(number)) } else { Ok(()) }
 }
 
 /// Files what a gateway left behind that died.
@@ -156,7 +157,9 @@ fn file_event(
         match progress {
             Progress::None => file_delivery(db, lane, place, event, db.taken(seq))?,
             Progress::Taken(at) => file_delivery(db, lane, place, event, Some(*at))?,
-            Progress::Delivered(record) => record::insert_delivered(db, lane, place, event, record)?,
+            Progress::Delivered(number, record) => {
+                record::insert_delivered(db, lane, place, event, record, Told::Journal(*number))?;
+            }
         }
     }
     Ok(())

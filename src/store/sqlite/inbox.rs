@@ -56,7 +56,8 @@ pub(super) enum ToFile {
 pub(super) enum Progress {
     None,
     Taken(Timestamp),
-    Delivered(Arc<Record>),
+    /// By an attempt that has this number.
+    Delivered(i64, Arc<Record>),
 }
 
 /// A delivery that could be claimed as it is.
@@ -91,6 +92,12 @@ impl Inbox {
     /// What is added from now on happens in this program's life.
     pub(super) fn opened(&self) {
         self.lock().opening = false;
+    }
+
+    /// The number of the last entry that is in the journal for good.
+    pub(super) fn last(&self) -> i64 {
+        let unfiled = self.lock();
+        unfiled.entries.back().map_or(unfiled.filed, |last| last.number.max(unfiled.filed))
     }
 
     /// How many entries wait to be filed.
@@ -261,6 +268,11 @@ impl Inbox {
             return None;
         }
         unfiled.flying.remove(&record.delivery)
+    }
+
+    /// Whether this program has it in hand under this claim.
+    pub(super) fn flies(&self, delivery: DeliveryId, claim: u32) -> bool {
+        self.lock().flying.get(&delivery).is_some_and(|flying| flying.claim == claim)
     }
 
     /// It couldn't be written down.

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::batch::Batch;
 use super::deliveries::{self, Onward, Placed};
 use super::lane::{self, Lane};
+use super::statuses::Told;
 use super::{claim, filing, row, statuses};
 use crate::delivery::{Attempt, State};
 use crate::event::Event;
@@ -29,12 +30,12 @@ pub(super) fn record(db: &Batch, record: &Record) -> Result<(), StoreError> {
             placed.attempts
         )));
     }
-    keep(db, &placed, record)
+    keep(db, &placed, record, Told::Now)
 }
 
 /// Writes an attempt down that was recorded in the journal. What it says has been promised to whoever recorded it; that it
 /// doesn't fit what is there can only be a mistake in the gateway.
-pub(super) fn catch_up(db: &Batch, record: &Record) -> Result<(), StoreError> {
+pub(super) fn catch_up(db: &Batch, record: &Record, told: Told) -> Result<(), StoreError> {
     let id = record.delivery;
     db.drop_left(row::delivery_seq(id));
     let Some(mut placed) = deliveries::placed(db, id)? else {
@@ -49,7 +50,7 @@ pub(super) fn catch_up(db: &Batch, record: &Record) -> Result<(), StoreError> {
     }
     let fits = placed.claims == record.claim && placed.attempts + 1 == record.attempt.number;
     if fits && matches!(placed.state, State::InFlight { .. }) {
-        return keep(db, &placed, record);
+        return keep(db, &placed, record, told);
     }
     if !is_recorded(db, placed.place.seq, record)? {
         let (number, state) = (record.attempt.number, placed.state.word());
@@ -67,12 +68,12 @@ pub(super) fn claim_again(db: &Batch, record: &Record) -> Result<(), StoreError>
 }
 
 /// Writes down the attempt of one that is in flight, and what follows from it.
-fn keep(db: &Batch, placed: &Placed, record: &Record) -> Result<(), StoreError> {
+fn keep(db: &Batch, placed: &Placed, record: &Record, told: Told) -> Result<(), StoreError> {
     keep_attempt(db, placed.place.seq, record.claim, &record.attempt)?;
     let (attempts, since, at) = (record.attempt.number, placed.since, record.attempt.ended_at);
     let onward = Onward { state: &record.state, attempts, tries: record.tries, since, at };
     deliveries::go_on(db, placed, onward)?;
-    keep_what_follows(db, placed.lane(), placed.place.seq, record)
+    keep_what_follows(db, placed.lane(), placed.place.seq, record, told)
 }
 
 /// Puts down a delivery that was delivered before it was filed, with its only attempt. It has left its lane already.
@@ -82,6 +83,7 @@ pub(super) fn insert_delivered(
     me: lane::Place,
     event: &Event,
     record: &Record,
+    told: Told,
 ) -> Result<(), StoreError> {
     let put = lane::Put {
         state: &record.state,
@@ -95,11 +97,17 @@ pub(super) fn insert_delivered(
     };
     lane::put(db, lane, me, &put)?;
     keep_attempt(db, me.seq, record.claim, &record.attempt)?;
-    keep_what_follows(db, lane, me.seq, record)
+    keep_what_follows(db, lane, me.seq, record, told)
 }
 
 /// What an attempt brings besides where its delivery goes: what was delivered last, who is waited for, the status.
-fn keep_what_follows(db: &Batch, lane: Lane<'_>, seq: i64, record: &Record) -> Result<(), StoreError> {
+fn keep_what_follows(
+    db: &Batch,
+    lane: Lane<'_>,
+    seq: i64,
+    record: &Record,
+    told: Told,
+) -> Result<(), StoreError> {
     match &record.state {
         State::Delivered { .. } => {
             if let Some(pb_data) = &record.last {
@@ -114,7 +122,7 @@ fn keep_what_follows(db: &Batch, lane: Lane<'_>, seq: i64, record: &Record) -> R
         }
         _ => {}
     }
-    record.status.iter().try_for_each(|status| statuses::put(db, status))
+    record.status.iter().try_for_each(|status| statuses::put(db, status, told))
 }
 
 /// Whether this very attempt has been recorded before. One that was recorded for it by whoever took over isn't the same.
@@ -203,5 +211,5 @@ pub(super) fn settle(db: &Batch, settle: &Settle) -> Result<(), StoreError> {
     let Placed { attempts, since, .. } = placed;
     let onward = Onward { state: &settle.state, attempts, tries: settle.tries, since, at: settlement.at };
     deliveries::go_on(db, &placed, onward)?;
-    settle.status.iter().try_for_each(|status| statuses::put(db, status))
+    settle.status.iter().try_for_each(|status| statuses::put(db, status, Told::Now))
 }

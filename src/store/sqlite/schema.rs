@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
 ];
 
 /// The steps that are still to be applied to the store in this file, with the versions that they lead to. Changes nothing.

@@ -1,30 +1,61 @@
-//! Statuses to be written back: one row per account and service group, the newest wins, one write at a time.
+//! Statuses to be written back: one row per account and service group, what was told last wins, one write at a time.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::batch::Batch;
 use super::row;
+use crate::delivery::DeliveryId;
 use crate::store::spread::spread;
 use crate::store::{KeptStatus, Status, StatusEnd, StatusId, StatusJob, StatusStand, Statuses, StoreError};
 
 const PUT: &str = "\
-    INSERT INTO status (i_account, service_group, value, message, at, version, attempts, due)
-    VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, ?5)
-    ON CONFLICT DO UPDATE SET value = excluded.value, message = excluded.message, at = excluded.at,
+    INSERT INTO status (i_account, service_group, value, message, at, told, version, attempts, due)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 0, ?5)
+    ON CONFLICT DO UPDATE SET value = excluded.value, message = excluded.message, at = excluded.at, told = excluded.told,
         version = version + 1, attempts = 0, due = excluded.due, reason = NULL
-    WHERE excluded.at >= status.at";
+    WHERE excluded.told >= status.told";
 
-pub(super) fn put(db: &Connection, status: &Status) -> Result<(), StoreError> {
+/// When something was recorded, in the order of all that was: attempts aren't filed in that order.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Told {
+    /// In the journal, under this number.
+    Journal(i64),
+    /// In the tables themselves, just now.
+    Now,
+}
+
+impl Told {
+    fn place(self, db: &Batch) -> i64 {
+        match self {
+            Self::Journal(number) => number * 2,
+            Self::Now => db.inbox.last() * 2 + 1,
+        }
+    }
+}
+
+pub(super) fn put(db: &Batch, status: &Status, told: Told) -> Result<(), StoreError> {
     db.prepare_cached(PUT)?.execute(params![
         status.i_account,
         status.group,
         status.value.as_str(),
         status.message,
-        row::micros(status.at)
+        row::micros(status.at),
+        told.place(db),
     ])?;
     Ok(())
+}
+
+/// As long as the delivery is in flight under this claim.
+pub(super) fn announce(
+    db: &Batch,
+    delivery: DeliveryId,
+    claim: u32,
+    status: &Status,
+) -> Result<(), StoreError> {
+    if db.inbox.flies(delivery, claim) { put(db, status, Told::Now) } else { Ok(()) }
 }
 
 pub(super) fn due_sql() -> String {

@@ -109,7 +109,7 @@ impl Store for FileStore {
         cannot()
     }
 
-    async fn put_status(&self, _: Status) -> Result<(), StoreError> {
+    async fn announce(&self, _: DeliveryId, _: u32, _: Status) -> Result<(), StoreError> {
         cannot()
     }
 

@@ -127,15 +127,15 @@ impl<B: Frail> Model<'_, B> {
         let tries = one.tries + 1;
         let state = one.state.next(outcome, tries, one.since, &self.retries, 0.0, now);
         let (_, account) = self.world.events[one.seq.0];
-        // no two at the same time: which of them came last is for the times to say
+        // which of them came last isn't for the times to say
         self.told.set(self.told.get() + 1);
         let status = state.status(one.attempts + 1).map(|value| Status {
             i_account: self.account(account).into(),
             group: format!("g{}", self.case),
             value,
-            message: None,
-            // an older one may come later
-            at: one.rank + SignedDuration::from_micros(self.told.get()),
+            message: Some(self.told.get().to_string()),
+            // an earlier time may come later
+            at: one.rank,
         });
         let outcome = outcome.clone();
         let attempt = Attempt {

@@ -308,9 +308,11 @@ impl World {
         }
     }
 
-    pub(super) fn put_status(&mut self, status: &Status) {
+    /// What was told last wins: the message says as which.
+    fn put_status(&mut self, status: &Status) {
+        let place = |status: &Status| status.message.as_ref().and_then(|place| place.parse::<u64>().ok());
         let kept = self.statuses.entry(status.i_account).or_insert_with(|| status.clone());
-        if status.at > kept.at {
+        if place(status) > place(kept) {
             *kept = status.clone();
         }
     }

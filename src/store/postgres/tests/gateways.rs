@@ -7,7 +7,7 @@ use super::*;
 use crate::delivery::State;
 use crate::handler::Order;
 use crate::store::StatusValue;
-use crate::store::conformance::{claim_one, delivered, delivery_of, event, status, to, want, with};
+use crate::store::conformance::{claim_one, delivered, delivery_of, event, status, tell, to, want, with};
 
 /// Several gateways on one database, none of which tidies by itself: the tests say when.
 struct Several {
@@ -44,7 +44,7 @@ async fn what_a_gateway_had_in_hand_is_taken_over_when_its_lease_runs_out() {
     for account in 1..=2 {
         frozen.store().accept(event(None, account, at(1)), to("a")).await.expect("accepted");
     }
-    frozen.store().put_status(status(StatusValue::Retry, 1)).await.expect("put");
+    tell(frozen.store(), status(StatusValue::Retry, 1)).await;
     let claimed = frozen.store().claim(at(3), want("a", 1)).await.expect("claimed").remove(0);
     let job = frozen.store().claim_statuses(at(3), 9).await.expect("claimed").remove(0);
     // as long as it is alive nobody takes anything
@@ -69,8 +69,11 @@ async fn what_a_gateway_had_in_hand_is_taken_over_when_its_lease_runs_out() {
     other.store().record(delivered(again)).await.expect("recorded");
     let (_, attempts) = delivery_of(other, claimed.event.id).await;
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
-    // nor does the status that it wrote
-    let taken = other.store().claim_statuses(at(9), 9).await.expect("claimed").remove(0);
+    // nor does the status that it wrote, nor one that it would announce
+    let begun = status(StatusValue::InProgress, 60);
+    frozen.store().announce(claimed.delivery.id, claimed.claim, begun).await.expect("no effect");
+    let taken = other.store().claim_statuses(at(99), 9).await.expect("claimed").remove(0);
+    assert_eq!(taken.status, status(StatusValue::Retry, 1));
     frozen.store().finish_status(&job, StatusEnd::Written, at(9)).await.expect("no effect");
     other.store().finish_status(&taken, StatusEnd::Written, at(9)).await.expect("finished");
 
@@ -193,7 +196,7 @@ async fn what_a_lost_claim_took_is_given_back() {
     let Some(several) = Several::new(1).await else { return };
     let gateway = &several.gateways[0];
     gateway.store().accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
-    gateway.store().put_status(status(StatusValue::Ok, 1)).await.expect("put");
+    tell(gateway.store(), status(StatusValue::Ok, 1)).await;
     // a claim whose answer nobody has seen
     let taken = Taken { gateway: gateway.store.lease.id(), mark: Uuid::new_v4() };
     let session = async || gateway.store.db.session().await.expect("a session");

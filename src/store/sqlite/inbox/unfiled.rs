@@ -29,8 +29,8 @@ pub(super) struct Unfiled {
     hasher: RandomState,
     /// Deliveries that were claimed, and since when.
     pub(super) taken: HashMap<i64, Timestamp>,
-    /// How those were delivered that are to be filed as delivered.
-    pub(super) delivered: HashMap<i64, Arc<Record>>,
+    /// How those were delivered that are to be filed as delivered, and under which number that was recorded.
+    pub(super) delivered: HashMap<i64, (i64, Arc<Record>)>,
     /// Attempts that aren't filed with their events, and whose end matters to others: their deliveries are filed already, or
     /// wait again.
     pub(super) late: BTreeSet<i64>,
@@ -100,7 +100,7 @@ impl Unfiled {
             && matches!(record.state, State::Delivered { .. })
             && (record.claim, record.attempt.number) == (1, 1);
         if at_once && seq / row::DELIVERIES > self.begun {
-            self.delivered.insert(seq, Arc::clone(record));
+            self.delivered.insert(seq, (number, Arc::clone(record)));
         } else {
             self.late.insert(number);
         }
@@ -139,7 +139,7 @@ impl Unfiled {
 
     pub(super) fn progress(&self, number: i64, event: &Addressed) -> Vec<Progress> {
         let progress = |seq: i64| match (self.delivered.get(&seq), self.taken.get(&seq)) {
-            (Some(record), _) => Progress::Delivered(Arc::clone(record)),
+            (Some((number, record)), _) => Progress::Delivered(*number, Arc::clone(record)),
             (None, Some(at)) => Progress::Taken(*at),
             (None, None) => Progress::None,
         };

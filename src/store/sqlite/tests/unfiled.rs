@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::delivery::{Outcome, State};
-use crate::store::Claimed;
-use crate::store::conformance::{delivered, failed, with};
+use crate::store::conformance::{delivered, failed, status, with};
+use crate::store::{Claimed, StatusValue};
 
 const FILES: [&str; 3] = ["store.db", "store.db-wal", "store.db-inbox"];
 
@@ -234,4 +234,22 @@ async fn what_the_power_takes_does_not_let_an_older_one_overtake() {
     assert!(claim(&store, 9, 9).await.is_empty());
     let backlog = store.backlog().await.expect("an answer").remove(0);
     assert_eq!((backlog.superseded, backlog.delivered, backlog.pending), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn the_status_that_was_recorded_last_stays_though_it_is_filed_first() {
+    let temp = Temp::new();
+    let now = |seconds| Some(status(StatusValue::Retry, seconds));
+    temp.store.accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
+    temp.store.backlog().await.expect("filed");
+    temp.store.accept(event(None, 2, at(1)), to("b")).await.expect("accepted");
+    let filed = claim(&temp.store, 3, 1).await.remove(0);
+    let free = temp.store.claim(at(3), want("b", 1)).await.expect("claimed").remove(0);
+    temp.store.record(Record { status: now(9), ..delivered(&free) }).await.expect("recorded");
+    temp.store.record(Record { status: now(5), ..delivered(&filed) }).await.expect("recorded");
+    // only what others wait for
+    assert!(claim(&temp.store, 4, 1).await.is_empty());
+    assert!(temp.store.inbox.has_statuses());
+    let jobs = temp.store.claim_statuses(at(99), 9).await.expect("claimed");
+    assert_eq!(jobs.iter().map(|job| job.status.at).collect::<Vec<_>>(), [at(5)]);
 }
