@@ -46,7 +46,8 @@ pub trait Store: Send + Sync + 'static {
     /// paused ([`Control::pause`]).
     ///
     /// First in a lane (a handler and subject) is what has the lowest [`Subscription::rank`], then what was accepted first;
-    /// first among lanes is what is due longest.
+    /// first among lanes is what is due longest. What waits behind a delivery whose attempt was recorded just now may come with a
+    /// later claim, if there is enough else that is due.
     ///
     /// A claim survives the death of the gateway. It need not survive that of the machine: then it is as if it hadn't been made.
     ///

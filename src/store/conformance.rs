@@ -31,6 +31,8 @@ pub(crate) trait Bench: Send + Sync {
 pub(crate) trait Frail: Bench {
     /// How many cases of the model share one.
     const CASES: u32;
+    /// Whether what waits behind one that was just recorded may come a little later than it is due.
+    const TAKES_ITS_TIME: bool;
 
     /// Something goes wrong soon, during what is asked of the store next or after it; answers what.
     async fn strike(&mut self, trouble: Trouble) -> &'static str;

@@ -71,7 +71,7 @@ pub struct StoreSettings {
     /// How many events and attempts may wait for being filed, if nobody asks for them earlier; 4 096.
     pub inbox_max: usize,
     /// How many entries of that are written into the tables together, when nobody asks for them: whoever claims meanwhile waits for
-    /// these; 128.
+    /// these; 32.
     pub part_max: usize,
     /// How large the file is that they are in until then, in bytes; 16 MiB. It has all of it from the beginning.
     pub inbox_bytes: u64,
@@ -102,7 +102,7 @@ impl Default for StoreSettings {
             queue: 4096,
             batch_max: 512,
             inbox_max: 4096,
-            part_max: 128,
+            part_max: 32,
             inbox_bytes: 16 * 1024 * 1024,
             patience: Duration::from_secs(5),
             readers: 4,

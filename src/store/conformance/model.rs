@@ -14,6 +14,7 @@ mod way;
 mod world;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 
@@ -49,6 +50,8 @@ struct Model<'b, B> {
     retries: Retries,
     /// Nothing goes wrong just now.
     calm: bool,
+    /// Lanes of which an attempt was recorded that may not be in order yet.
+    freed: BTreeSet<LaneOf>,
 }
 
 /// Whether a step was done: what it does is in the world already.
@@ -144,6 +147,7 @@ async fn run<B: Frail>(bench: &mut B, case: u32, steps: Vec<Step>, tally: &mut T
         ghosts: vec![],
         retries,
         calm: true,
+        freed: BTreeSet::new(),
     };
     for step in steps {
         model.take(step, tally).await;

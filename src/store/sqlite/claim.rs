@@ -33,7 +33,7 @@ pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Cl
     let pauses = Pauses::load(db)?;
     let mut claimed = Vec::new();
     for want in wants.iter().filter(|want| pauses.let_through(want)) {
-        let (filed, free) = due(db, now, want)?;
+        let (filed, free) = due(db, now, want, Late::IfNeeded)?;
         let (mut filed, mut free) = (filed.into_iter().peekable(), free.into_iter().peekable());
         for _ in 0..want.limit {
             let first = match (filed.peek(), free.peek()) {
@@ -57,10 +57,29 @@ pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Cl
     Ok(claimed)
 }
 
+/// Whether the attempts recorded last are filed first: what waits behind them in their lanes may be due longer than what is free.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Late {
+    Always,
+    /// If there isn't enough else to do.
+    IfNeeded,
+}
+
 /// What is due for one handler: in the tables, and before it is filed.
-fn due(db: &Batch, now: Timestamp, want: &Want) -> Result<(Vec<Filed>, Vec<express::Free>), StoreError> {
-    filing::file_late(db)?;
-    let filed = filed(db, now, want)?;
+fn due(
+    db: &Batch,
+    now: Timestamp,
+    want: &Want,
+    late: Late,
+) -> Result<(Vec<Filed>, Vec<express::Free>), StoreError> {
+    if late == Late::Always {
+        filing::file_late(db, usize::MAX)?;
+    }
+    let mut filed = filed(db, now, want)?;
+    if filed.len() < want.limit && db.inbox.has_late() {
+        filing::file_late(db, usize::MAX)?;
+        filed = self::filed(db, now, want)?;
+    }
     // a backlog comes before all that has just arrived, and then nobody need know what of that is free
     let last = filed.last().filter(|_| filed.len() >= want.limit);
     let until = last.map_or(row::micros(now), |(due, ..)| *due);
@@ -122,7 +141,7 @@ pub(super) fn next_due(db: &Batch, wants: &[Want]) -> Result<Option<Timestamp>, 
     let pauses = Pauses::load(db)?;
     let mut soonest: Option<i64> = None;
     for want in wants.iter().filter(|want| pauses.let_through(want)) {
-        let (filed, free) = due(db, Timestamp::MAX, &Want { limit: 1, ..want.clone() })?;
+        let (filed, free) = due(db, Timestamp::MAX, &Want { limit: 1, ..want.clone() }, Late::Always)?;
         let filed = filed.first().map(|(due, ..)| *due);
         soonest = soonest.into_iter().chain(filed).chain(free.first().map(|free| free.due)).min();
     }

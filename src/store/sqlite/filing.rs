@@ -53,11 +53,11 @@ pub(super) fn file_some(db: &Batch, limit: usize) -> Result<(), StoreError> {
     file_part(db, i64::MAX, limit)
 }
 
-/// Files the attempts that others wait for, and leaves alone what comes between them: it will wait behind what they are about,
+/// Files the first `limit` attempts that others wait for, and leaves alone what comes between them: it will wait behind what they are about,
 /// and once events are filed before they are claimed, so are those that come next. Only one that is to be made again may have
 /// to give way to what came before that was said. After a crash they are found again in the journal, and in the tables.
-pub(super) fn file_late(db: &Batch) -> Result<(), StoreError> {
-    let late = db.inbox.late();
+pub(super) fn file_late(db: &Batch, limit: usize) -> Result<(), StoreError> {
+    let late = db.inbox.late(limit);
     let needs = late.iter().map(|(number, record)| match record.state {
         State::Pending { .. } => *number,
         _ => row::delivery_seq(record.delivery) / row::DELIVERIES,
@@ -79,7 +79,7 @@ fn catch_up(db: &Batch, number: i64, record: &Record) -> Result<(), StoreError> 
 /// Files what a gateway left behind that died.
 pub(super) fn file_what_is_left(db: &Batch) -> Result<(), StoreError> {
     let mut left: HashMap<_, VecDeque<_>> = HashMap::new();
-    for (_, record) in db.inbox.late() {
+    for (_, record) in db.inbox.late(usize::MAX) {
         left.entry(row::delivery_seq(record.delivery)).or_default().push_back(record);
     }
     db.leave(left);

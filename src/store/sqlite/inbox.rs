@@ -105,14 +105,14 @@ impl Inbox {
         self.lock().entries.len()
     }
 
-    /// Attempts that wait and whose end matters to other deliveries, with their numbers.
-    pub(super) fn late(&self) -> Vec<(i64, Arc<Record>)> {
+    /// The first `limit` attempts that wait and whose end matters to other deliveries, with their numbers.
+    pub(super) fn late(&self, limit: usize) -> Vec<(i64, Arc<Record>)> {
         let unfiled = self.lock();
         let attempt = |number: &i64| match &unfiled.entry(*number)?.entry {
             Entry::Recorded(record) => Some((*number, Arc::clone(record))),
             _ => None,
         };
-        unfiled.late.iter().filter_map(attempt).collect()
+        unfiled.late.iter().take(limit).filter_map(attempt).collect()
     }
 
     /// Whether there are any.

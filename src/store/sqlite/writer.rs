@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -27,7 +27,15 @@ pub(super) struct Writer {
 
 /// The way in, for other threads too.
 #[derive(Debug, Clone)]
-pub(super) struct Queue(mpsc::Sender<Message>);
+pub(super) struct Queue {
+    messages: mpsc::Sender<Message>,
+    /// That attempts are to be filed has been said, and not been heard yet.
+    late_said: Arc<AtomicBool>,
+}
+
+/// How many attempts that others wait for are filed together, when nobody asks for them. Whoever comes meanwhile waits for these, so
+/// they are few; there is no end to choose between, since more of them follow at once if nobody comes.
+const LATE_PART: usize = 4;
 
 /// What the thread owns. Fields are dropped in order: the lock last.
 pub(super) struct Files {
@@ -103,44 +111,46 @@ impl Queue {
     pub(super) fn file(&self) -> Result<(), StoreError> {
         let (caller, answer) = oneshot::channel();
         let job = Job { verb: filing::file, synced: true, result: None, caller };
-        self.0.blocking_send(Message::Work(Box::new(job))).map_err(|_| StoreError::Unavailable)?;
+        self.messages.blocking_send(Message::Work(Box::new(job))).map_err(|_| StoreError::Unavailable)?;
         answer.blocking_recv().unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// Has the inbox filed. If there is no place in the queue there is much to do already, and a claim files as well.
     pub(super) fn file_soon(&self) {
-        drop(self.0.try_send(Message::File));
+        drop(self.messages.try_send(Message::File));
     }
 
-    /// Has attempts filed that others wait for, so that the next claim need not. Only a thread that has nothing else to do does
-    /// so: where something is queued this would take the place of work, and a claim files as well.
+    /// Has attempts filed that others wait for, so that the next claim need not. This takes one place in the queue at most.
     pub(super) fn catch_up_soon(&self) {
-        if self.0.capacity() == self.0.max_capacity() {
-            drop(self.0.try_send(Message::CatchUp));
+        if !self.late_said.swap(true, Ordering::Relaxed) && self.messages.try_send(Message::CatchUp).is_err()
+        {
+            self.late_said.store(false, Ordering::Relaxed);
         }
     }
 
     /// Has what is filed brought to the disk. If there is no place in the queue, whoever needs it will wait for it.
     pub(super) fn sync_soon(&self) {
-        drop(self.0.try_send(Message::Sync));
+        drop(self.messages.try_send(Message::Sync));
     }
 }
 
 impl Writer {
     /// Starts the thread, and one beside it for checkpoints.
     pub(super) fn start(files: Files, settings: &StoreSettings) -> Result<Self, StoreError> {
-        let (queue, inbox) = mpsc::channel(settings.queue);
+        let (messages, inbox) = mpsc::channel(settings.queue);
+        let late_said = Arc::new(AtomicBool::new(false));
+        let queue = Queue { messages, late_said: Arc::clone(&late_said) };
         let (alive, done) = watch::channel(());
         let settings = settings.clone();
         let patience = settings.patience;
         thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
-                write(files, inbox, &settings);
+                write(files, inbox, &late_said, &settings);
                 drop(alive);
             })
             .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
-        Ok(Self { queue: Queue(queue), done, patience })
+        Ok(Self { queue, done, patience })
     }
 
     pub(super) fn queue(&self) -> Queue {
@@ -173,7 +183,7 @@ impl Writer {
         let (caller, answer) = oneshot::channel();
         let job = Job { verb, synced, result: None, caller };
         self.queue
-            .0
+            .messages
             .send_timeout(Message::Work(Box::new(job)), self.patience)
             .await
             .map_err(|_| StoreError::Unavailable)?;
@@ -182,13 +192,13 @@ impl Writer {
 
     /// Takes no more, does what is queued, and waits until the files are closed.
     pub(super) async fn close(&self) {
-        drop(self.queue.0.send(Message::Stop).await);
+        drop(self.queue.messages.send(Message::Stop).await);
         let mut done = self.done.clone();
         while done.changed().await.is_ok() {}
     }
 }
 
-fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSettings) {
+fn write(files: Files, mut inbox: mpsc::Receiver<Message>, late_said: &AtomicBool, settings: &StoreSettings) {
     let Files { db, checkpointer, lock } = files;
     let pages = Arc::new(AtomicI64::new(0));
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
@@ -200,13 +210,10 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
 
     let mut batch = Batched::default();
     while gather(&mut inbox, &mut batch, settings.batch_max) {
-        let idle = batch.works.is_empty();
         commit(&db, &mut batch.works);
-        if std::mem::take(&mut batch.catch_up)
-            && idle
-            && let Err(error) = db.transaction(false, filing::file_late)
-        {
-            tracing::warn!(%error, "attempts are not filed; it is tried again with the next claim");
+        if batch.catch_up {
+            late_said.store(false, Ordering::Relaxed);
+            batch.catch_up = catch_up_lazily(&db);
         }
         if batch.file {
             batch.file = file_lazily(&db, settings);
@@ -233,6 +240,17 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, settings: &StoreSetti
     drop(lock);
 }
 
+/// Files some of the attempts that others wait for; answers whether there are more.
+fn catch_up_lazily(db: &Batch) -> bool {
+    match db.transaction(false, |db| filing::file_late(db, LATE_PART)) {
+        Ok(()) => db.inbox.has_late(),
+        Err(error) => {
+            tracing::warn!(%error, "attempts are not filed; it is tried again with the next claim");
+            false
+        }
+    }
+}
+
 /// Files a part of the inbox, so that nobody waits long meanwhile; answers whether more is to be filed.
 fn file_lazily(db: &Batch, settings: &StoreSettings) -> bool {
     // all of it is still in the journal
@@ -256,8 +274,9 @@ struct Batched {
 
 /// Waits for work, unless there is something to file, and takes all that is there; false at the end.
 fn gather(inbox: &mut mpsc::Receiver<Message>, batch: &mut Batched, batch_max: usize) -> bool {
-    let mut next = if batch.file { inbox.try_recv().ok() } else { inbox.blocking_recv() };
-    if next.is_none() && !batch.file {
+    let more = batch.file || batch.catch_up;
+    let mut next = if more { inbox.try_recv().ok() } else { inbox.blocking_recv() };
+    if next.is_none() && !more {
         return false;
     }
     while let Some(message) = next {

@@ -33,6 +33,10 @@ impl<B: Frail> Model<'_, B> {
         if step.names() || matches!(step, Step::Claim { .. }) {
             self.learn().await;
         }
+        // nor which those were, unless nothing else could come before them
+        if let Step::Claim { handler, .. } = step {
+            self.look_ahead(handler).await;
+        }
         let before = self.world.clone();
         let name = self.bench.strike(trouble).await;
         self.calm = false;

@@ -98,6 +98,7 @@ impl Bench for OnWire {
 #[async_trait]
 impl Frail for OnWire {
     const CASES: u32 = u32::MAX;
+    const TAKES_ITS_TIME: bool = false;
 
     async fn strike(&mut self, Trouble { what, after, seed }: Trouble) -> &'static str {
         let times = 1 + u32::try_from(seed % 3).expect("few");

@@ -97,6 +97,7 @@ impl Bench for OnDisk {
 #[async_trait]
 impl Frail for OnDisk {
     const CASES: u32 = 1;
+    const TAKES_ITS_TIME: bool = true;
 
     async fn strike(&mut self, trouble: Trouble) -> &'static str {
         let (fault, name) = match trouble.what % 8 {

@@ -102,7 +102,7 @@ impl Bare {
     }
 }
 
-/// Claims and records until `count` are done, `batch` at a time.
+/// Claims and records until `count` are done, `batch` at a time, and all of that is in the tables.
 async fn work_off(store: &Arc<SqliteStore>, batch: usize, count: usize) -> Rate {
     let before = Since::now();
     let mut done = 0;
@@ -115,6 +115,7 @@ async fn work_off(store: &Arc<SqliteStore>, batch: usize, count: usize) -> Rate 
         let records = claimed.iter().map(|one| store.record(delivered(one)));
         futures::future::try_join_all(records).await.expect("recorded");
     }
+    store.backlog().await.expect("filed");
     before.rate(done)
 }
 
@@ -302,65 +303,100 @@ fn resident_mib() -> f64 {
 }
 
 /// With how many pending deliveries `RATES_PENDING` says (0,100000,1000000), one after the other: how long one acceptance, one
-/// claim of 16 and the opening take, and how much memory there is in use.
+/// claim of 16 and the opening take, and how much memory there is in use. Each stands beside an empty store, by turns, since
+/// machines change from minute to minute. `RATES_PACE` says how many milliseconds there are from one claim to the next, if there is
+/// time for that (5: 3 200 events a second). `RATES_FOLDER` is where the filled store stays for the next run; filling it with ten
+/// million takes minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures, proves nothing"]
 #[allow(clippy::print_stdout)]
 async fn rates_with_a_backlog() {
     let wanted = std::env::var("RATES_PENDING").unwrap_or_else(|_| "0,100000,1000000".into());
-    let mut temp = Temp::new();
-    let mut next = 0_u32;
-    let mut first = None;
+    let pace = std::env::var("RATES_PACE").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let pace = Duration::from_millis(pace.max(1));
+    let temp = tempfile::tempdir().expect("a folder");
+    let folder = std::env::var_os("RATES_FOLDER").map_or(temp.path().to_owned(), Into::into);
     println!(
-        "{:>10} {:>22} {:>22} {:>10} {:>10} {:>24}",
-        "pending",
-        "accept us p50/p99",
-        "claim 16 us p50/p99",
-        "open ms",
-        "RSS MiB",
-        "ratio of p50 to the first"
+        "{:>10} {:>22} {:>9} {:>22} {:>9} {:>10} {:>10}",
+        "pending", "accept us p50/p99", "to empty", "claim 16 us p50/p99", "to empty", "open ms", "RSS MiB",
     );
     for pending in wanted.split(',').map(|count| count.trim().parse::<u32>().expect("a number")) {
-        let store = Arc::new(std::mem::replace(&mut temp.store, Temp::new().store));
-        accept(&store, 256, next, usize::try_from(pending.saturating_sub(next)).expect("small")).await;
-        next = next.max(pending);
-        store.close().await;
+        let mut next = fill(&folder, pending).await;
         let began = Instant::now();
-        let store = open(temp.folder.path(), Timestamp::now()).expect("the store again");
+        let store = Arc::new(open(&folder, Timestamp::now()).expect("the store again"));
         let opened = began.elapsed().as_secs_f64() * 1000.0;
+        let empty = Temp::new();
+        let beside = Arc::new(empty.store);
 
-        let (mut accepts, mut claims) = (Vec::new(), Vec::new());
-        for _ in 0..2000 {
-            let (event, began) = (numbered(next), Instant::now());
-            store.accept(event, to("a")).await.expect("accepted");
-            accepts.push(micros_since(began));
-            next += 1;
+        let (mut full, mut bare, mut next_bare) = (Micros::default(), Micros::default(), 0);
+        for _ in 0..20 {
+            full.measure(&store, &mut next, pace).await;
+            bare.measure(&beside, &mut next_bare, pace).await;
         }
-        for _ in 0..200 {
-            let began = Instant::now();
-            let claimed = store.claim(Timestamp::now(), want("a", 16)).await.expect("claimed");
-            claims.push(micros_since(began));
-            let records = claimed.iter().map(|one| store.record(delivered(one)));
-            futures::future::try_join_all(records).await.expect("recorded");
-            // as many come as go
-            let events =
-                claimed.iter().zip(next..).map(|(_, number)| store.accept(numbered(number), to("a")));
-            next += u32::try_from(futures::future::try_join_all(events).await.expect("accepted").len())
-                .expect("few");
-        }
-        let (accept, claim) = (percentiles(accepts), percentiles(claims));
-        let (first_accept, first_claim) = *first.get_or_insert((accept.0, claim.0));
+        let (accept, claim) = (percentiles(full.accepts), percentiles(full.claims));
         println!(
-            "{pending:>10} {:>11.0} /{:>9.0} {:>11.0} /{:>9.0} {opened:>10.1} {:>10.0} {:>13.2} /{:>9.2}",
+            "{pending:>10} {:>11.0} /{:>9.0} {:>9.2} {:>11.0} /{:>9.0} {:>9.2} {opened:>10.1} {:>10.0}",
             accept.0,
             accept.1,
+            accept.0 / percentiles(bare.accepts).0,
             claim.0,
             claim.1,
+            claim.0 / percentiles(bare.claims).0,
             resident_mib(),
-            accept.0 / first_accept,
-            claim.0 / first_claim
         );
-        temp.store = store;
+        keep_next(&folder, next);
+        store.close().await;
+        beside.close().await;
     }
-    temp.store.close().await;
+}
+
+/// Has at least `pending` deliveries wait in the store in `folder`; answers the number that the next event is to have.
+async fn fill(folder: &Path, pending: u32) -> u32 {
+    std::fs::create_dir_all(folder).expect("a folder");
+    let next = std::fs::read_to_string(folder.join("next")).unwrap_or_else(|_| "0".into());
+    let next: u32 = next.parse().expect("a number");
+    let store = Arc::new(open(folder, Timestamp::now()).expect("a store"));
+    let backlog = store.backlog().await.expect("an answer");
+    let there = u32::try_from(backlog.iter().map(|one| one.pending).sum::<u64>()).expect("not so many");
+    let more = pending.saturating_sub(there);
+    accept(&store, 256, next, usize::try_from(more).expect("small")).await;
+    store.close().await;
+    keep_next(folder, next + more);
+    next + more
+}
+
+fn keep_next(folder: &Path, next: u32) {
+    std::fs::write(folder.join("next"), next.to_string()).expect("written");
+}
+
+/// How long things took.
+#[derive(Default)]
+struct Micros {
+    accepts: Vec<f64>,
+    claims: Vec<f64>,
+}
+
+impl Micros {
+    /// Accepts a hundred events, one by one; claims and records 16, fifty times at this pace, while as many come as go.
+    async fn measure(&mut self, store: &Arc<SqliteStore>, next: &mut u32, pace: Duration) {
+        for _ in 0..100 {
+            let (event, began) = (numbered(*next), Instant::now());
+            store.accept(event, to("a")).await.expect("accepted");
+            self.accepts.push(micros_since(began));
+            *next += 1;
+        }
+        let mut pace = tokio::time::interval(pace);
+        for _ in 0..50 {
+            pace.tick().await;
+            let began = Instant::now();
+            let claimed = store.claim(Timestamp::now(), want("a", 16)).await.expect("claimed");
+            self.claims.push(micros_since(began));
+            let records = claimed.iter().map(|one| store.record(delivered(one)));
+            futures::future::try_join_all(records).await.expect("recorded");
+            let events =
+                claimed.iter().zip(*next..).map(|(_, number)| store.accept(numbered(number), to("a")));
+            *next += u32::try_from(futures::future::try_join_all(events).await.expect("accepted").len())
+                .expect("few");
+        }
+    }
 }
