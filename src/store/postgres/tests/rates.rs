@@ -1,9 +1,9 @@
 //! How fast the store is, for whoever changes it: `cargo test --release -p soapstone --lib postgres::tests::rates -- --ignored
 //! --nocapture`.
 //!
-//! Each figure stands beside that of plain ways in the same run, with as many connections as callers (64 at most): an INSERT for each event and
-//! nothing else; and all that we write, but a transaction for each event. `RATES_FILL` says with how many pending deliveries
-//! acceptance and claims are measured (100 000).
+//! Each figure stands beside that of plain ways in the same run: an INSERT for each event and nothing else, through as many
+//! connections as ours and through as many as there are callers (64 at most); and all that we write, but a transaction and a
+//! connection for each event. `RATES_FILL` says with how many pending deliveries acceptance and claims are measured (100 000).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -67,10 +67,16 @@ const PLAIN: &str = "\
     INSERT INTO event (seq, id, same, source, i_env, i_event, event_type, subject_kind, subject_id, event_time, received_at, body)
     VALUES (nextval('event_seq'), $1, $2, $3, NULL, $4, $5, 'account', $6, $7, $7, $8)";
 
-async fn plain(settings: &PostgresSettings, callers: usize, from: u32, count: u32) -> f64 {
+async fn plain(
+    settings: &PostgresSettings,
+    connections: usize,
+    callers: usize,
+    from: u32,
+    count: u32,
+) -> f64 {
     let address = Address::new(settings).expect("an address");
     let mut clients = Vec::new();
-    for _ in 0..callers.min(CONNECTIONS) {
+    for _ in 0..connections {
         let client = address.connect().await.expect("a connection");
         let statement = client.prepare(PLAIN).await.expect("prepared");
         clients.push((client, statement));
@@ -113,31 +119,40 @@ async fn work_off(store: &PostgresStore, batch: usize, count: usize) -> f64 {
 async fn rates_of_acceptance() {
     let Some(server) = server::server() else { return };
     let plainly = Own::new(settings(server)).await;
-    for callers in [1, 16, 64, 256] {
+    println!(
+        "{:>7} {:>9} {:>24} {:>24} {:>24}",
+        "callers", "ours", "INSERTs, 2 connections", "INSERTs, many", "all rows, singly"
+    );
+    for callers in [1, 16, 64, 256, 1024] {
         let own = Own::new(settings(server)).await;
+        let (few, many) = (own.settings.accept_at_once.min(callers), callers.min(CONNECTIONS));
         let store = Arc::new(own.store);
         // the same rows, but each event in a transaction and on a connection of its own
         let alone = PostgresSettings {
             batch_max: 1,
-            accept_at_once: callers.min(CONNECTIONS),
-            connections: callers.min(CONNECTIONS) + 2,
+            accept_at_once: many,
+            connections: many + 2,
             ..settings(server)
         };
         let alone = Arc::new(Own::new(alone).await.store);
         // by turns, since disks change their minds
-        let (mut ours, mut theirs, mut singly) = (0.0, 0.0, 0.0);
-        let (turns, count) = (4, if callers == 1 { 500 } else { 4000 });
+        let turns = 4;
+        let mut rates = [0.0; 4];
         for turn in 0..turns {
             let from = (u32::try_from(callers).expect("few") * 10 + turn) * 100_000;
-            ours += accept(&store, callers, from, count).await / f64::from(turns);
-            theirs += plain(&plainly.settings, callers, from, count).await / f64::from(turns);
-            singly += accept(&alone, callers, from, count).await / f64::from(turns);
+            let count = if callers == 1 { 500 } else { 4000 };
+            rates[0] += accept(&store, callers, from, count * 2).await;
+            rates[1] += plain(&plainly.settings, few, callers, from, count).await;
+            rates[2] += plain(&plainly.settings, many, callers, from + count, count).await;
+            rates[3] += accept(&alone, callers, from, count).await;
         }
+        let [ours, few, many, alone_rate] = rates.map(|rate| rate / f64::from(turns));
+        let beside = |rate: f64| format!("{rate:.0}/s: ratio {:.1}", ours / rate);
         println!(
-            "accept, {callers:>3} callers: {ours:>7.0}/s; an INSERT each of the event alone: {theirs:>7.0}/s, ratio {:.1}; \
-             a transaction each of all rows: {singly:>7.0}/s, ratio {:.1}",
-            ours / theirs,
-            ours / singly
+            "{callers:>7} {ours:>7.0}/s {:>24} {:>24} {:>24}",
+            beside(few),
+            beside(many),
+            beside(alone_rate)
         );
         store.close().await;
         alone.close().await;
