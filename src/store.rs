@@ -301,6 +301,8 @@ pub struct Page {
     pub kind: Option<SubjectKind>,
     /// With a delivery in this state ([`State::word`]).
     pub state: Option<String>,
+    /// With a delivery for this handler. No index goes by that: name a subject, too.
+    pub handler: Option<String>,
 }
 
 /// An event in a list.

@@ -218,8 +218,8 @@ impl Operator {
             limit,
             event_type: query.r#type,
             subject: query.subject,
-            kind: None,
             state: query.state,
+            ..Page::default()
         })
     }
 

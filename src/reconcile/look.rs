@@ -15,7 +15,7 @@ use crate::event::{Event, Subject};
 use crate::handler::{Fetch, NeverDelivered, Walked};
 use crate::store::{EventSummary, Page};
 
-/// So many events of a subject, the newest, are looked at for a delivery that waits, or that has told of its end.
+/// So many events of a subject that are for the handler, the newest, are looked at for a delivery that waits, or that has told of its end.
 const NEWEST: usize = 20;
 
 /// Somebody to look at.
@@ -173,9 +173,10 @@ impl Walker {
     }
 
     async fn newest(&self, subject: &Subject) -> Result<Vec<EventSummary>, Broken> {
-        // by kind, too: others of the same number would take the room
+        // by kind, too, and by the handler: others of the same number, and what is for others, would take the room
         let (kind, id) = (Some(subject.kind), Some(subject.id.clone()));
-        let page = Page { limit: NEWEST, subject: id, kind, ..Page::default() };
+        let handler = Some(self.handler.name.clone());
+        let page = Page { limit: NEWEST, subject: id, kind, handler, ..Page::default() };
         self.kept(|| self.shared.store.events(page.clone()), "events").await
     }
 

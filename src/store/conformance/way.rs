@@ -170,6 +170,9 @@ pub(crate) async fn an_operator_finds_events_by_what_they_are_about(bench: impl 
         (Page { state: word("pending"), subject: word("1"), ..all.clone() }, vec![2]),
         (Page { subject: word("1"), kind: Some(SubjectKind::Account), ..all.clone() }, vec![3, 2]),
         (Page { subject: word("1"), kind: Some(SubjectKind::Customer), ..all.clone() }, vec![]),
+        (Page { subject: word("1"), handler: word("a"), ..all.clone() }, vec![2]),
+        (Page { subject: word("1"), handler: word("b"), ..all.clone() }, vec![3]),
+        (Page { handler: word("b"), ..all.clone() }, vec![5, 4, 3]),
         (Page { state: word("no such"), ..all }, vec![]),
     ];
     for (page, expected) in cases {

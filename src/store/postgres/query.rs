@@ -66,7 +66,7 @@ pub(super) async fn events(mut session: Session, page: &Page) -> Result<Vec<Even
 }
 
 fn is_all_that_is_asked(page: &Page) -> bool {
-    page.event_type.is_none() && page.subject.is_none() && page.kind.is_none()
+    page.event_type.is_none() && page.subject.is_none() && page.kind.is_none() && page.handler.is_none()
 }
 
 async fn seq_of(session: &mut Session, id: EventId) -> Result<Option<i64>, Fault> {
@@ -100,6 +100,11 @@ fn filtered(page: &Page, before: i64) -> Statement {
         let exists = " AND EXISTS (SELECT 1 FROM delivery d
             WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND d.state = ?)";
         statement.and_text(exists, state);
+    }
+    if let Some(handler) = &page.handler {
+        let exists = " AND EXISTS (SELECT 1 FROM delivery d
+            WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND d.handler = ?)";
+        statement.and_text(exists, handler);
     }
     statement.and(" ORDER BY e.seq DESC LIMIT ?", row::limit(page.limit));
     statement

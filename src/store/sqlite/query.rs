@@ -36,7 +36,7 @@ pub(super) fn events(db: &Connection, page: &Page) -> Result<Vec<EventSummary>, 
 }
 
 fn is_all_that_is_asked(page: &Page) -> bool {
-    page.event_type.is_none() && page.subject.is_none() && page.kind.is_none()
+    page.event_type.is_none() && page.subject.is_none() && page.kind.is_none() && page.handler.is_none()
 }
 
 const BY_SEQ: &str = concat!("SELECT ", event_columns!(), " FROM event e WHERE e.seq = ?1");
@@ -82,6 +82,11 @@ fn filtered(db: &Connection, page: &Page, before: i64) -> Result<Vec<i64>, Store
             " AND EXISTS (SELECT 1 FROM delivery d
             WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND d.state = ?)",
             page.state.as_deref(),
+        ),
+        (
+            " AND EXISTS (SELECT 1 FROM delivery d
+            WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND +d.handler = ?)",
+            page.handler.as_deref(),
         ),
     ];
     for (condition, value) in filters {

@@ -191,6 +191,23 @@ async fn a_customer_of_the_same_number_hides_nothing_that_an_account_was_told() 
 }
 
 #[tokio::test]
+async fn events_that_are_for_others_hide_nothing_that_the_handler_was_told() {
+    let stage = delivered(listening(r#"["Subscriber/*"]"#, "")).await;
+    let told = stage.account(0);
+    stage.change(Change::Delete, told).await;
+    stage.settled().await;
+    for _ in 0..20 {
+        stage.event("Account/Updated", json!({ "i_account": told })).await;
+    }
+    let walk = reconcile(&stage).await;
+    assert_eq!(
+        (&walk["gone"], &walk["untold"], &walk["enqueued"]),
+        (&json!(1), &json!(0), &json!(0)),
+        "{walk}"
+    );
+}
+
+#[tokio::test]
 async fn the_end_of_a_card_is_not_the_end_of_its_account() {
     let stage = delivered(plan()).await;
     stage.event("SIM/Deleted", json!({ "i_account": stage.account(4), "i_sim_card": 1 })).await;
