@@ -184,7 +184,7 @@ impl Telemetry {
             "Requests to the intake by source, event type and answer",
             self.events.clone(),
         );
-        let help = "Attempts to deliver by handler and outcome";
+        let help = "Attempts to deliver by handler and outcome; those that are overtaken count for nothing";
         registry.register("deliveries", help, self.deliveries.clone());
         let help = "How long each stage of an event's way took";
         registry.register("stage_duration_seconds", help, self.stages.clone());
@@ -217,6 +217,12 @@ impl Telemetry {
     pub fn delivery(&self, handler: &str, outcome: &Outcome) {
         let outcome = outcome.word();
         self.deliveries.get_or_create(&DeliveryLabels { handler: handler.to_owned(), outcome }).inc();
+    }
+
+    /// Counts an attempt whose outcome doesn't count, as `overtaken`: another gateway has its delivery.
+    pub fn overtaken(&self, handler: &str) {
+        let labels = DeliveryLabels { handler: handler.to_owned(), outcome: "overtaken" };
+        self.deliveries.get_or_create(&labels).inc();
     }
 
     /// Measures a stage.

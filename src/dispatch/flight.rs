@@ -127,7 +127,9 @@ async fn attempt(worker: &Dispatcher, route: &Route, claimed: Claimed) {
         last: made.pb_data.filter(|_| sent).map(|data| data.get().to_owned()),
     };
     let before = Instant::now();
-    keep(worker, record).await;
+    if !keep(worker, &route.handler.name, record).await {
+        return;
+    }
     worker.observer.attempt_ended(&AttemptEnded {
         handler: &route.handler.name,
         event: &claimed.event,
@@ -321,8 +323,9 @@ fn without_data(error: EnrichError) -> Outcome {
 }
 
 /// Keeps the record however long the store fails: as long as this process lives, an outcome isn't lost. If the process
-/// dies first, the delivery is attempted again, under the same id.
-async fn keep(worker: &Dispatcher, record: Record) {
+/// dies first, the delivery is attempted again, under the same id. Answers whether it is kept; if not, it
+/// counts for nothing.
+async fn keep(worker: &Dispatcher, handler: &str, record: Record) -> bool {
     let mut after_failure = worker.settings.store_pause;
     loop {
         match worker.store.record(record.clone()).await {
@@ -330,12 +333,13 @@ async fn keep(worker: &Dispatcher, record: Record) {
             // nothing has failed: a lease has run out, or a callback was quicker
             Err(error @ StoreError::Overtaken(_)) => {
                 tracing::warn!(%error, "what came of an attempt isn't recorded: whoever has the delivery now goes on");
-                return;
+                worker.observer.attempt_overtaken(handler);
+                return false;
             }
             Err(error) => {
                 worker.store_failed("record", &error);
                 if matches!(error, StoreError::Rejected(_)) {
-                    return;
+                    return false;
                 }
             }
         }
@@ -344,4 +348,5 @@ async fn keep(worker: &Dispatcher, record: Record) {
     if record.status.is_some() {
         worker.status_nudge.notify_one();
     }
+    true
 }

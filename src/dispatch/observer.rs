@@ -14,6 +14,11 @@ pub trait Observer: Send + Sync + 'static {
         let _ = ended;
     }
 
+    /// An attempt has ended, but its outcome doesn't count: another has the delivery now.
+    fn attempt_overtaken(&self, handler: &str) {
+        let _ = handler;
+    }
+
     /// A status write-back has ended; `reason` says why it failed, and `again` whether it will be tried again.
     fn status_ended(&self, status: &Status, reason: Option<&str>, again: bool) {
         let _ = (status, reason, again);

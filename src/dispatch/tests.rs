@@ -110,13 +110,20 @@ struct Ended {
     state: State,
 }
 
-struct Watch(mpsc::UnboundedSender<Ended>);
+struct Watch {
+    ended: mpsc::UnboundedSender<Ended>,
+    overtaken: mpsc::UnboundedSender<String>,
+}
 
 impl Observer for Watch {
     fn attempt_ended(&self, ended: &AttemptEnded<'_>) {
         let i_event = ended.event.i_event.expect("a number");
         let (event, attempt, state) = (ended.event.id, ended.attempt, ended.state.clone());
-        self.0.send(Ended { event, i_event, attempt, state }).ok();
+        self.ended.send(Ended { event, i_event, attempt, state }).ok();
+    }
+
+    fn attempt_overtaken(&self, handler: &str) {
+        self.overtaken.send(handler.to_owned()).ok();
     }
 }
 
@@ -215,6 +222,7 @@ struct Bench {
 /// A worker that runs.
 struct Running {
     ended: mpsc::UnboundedReceiver<Ended>,
+    overtaken: mpsc::UnboundedReceiver<String>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -225,10 +233,11 @@ impl Running {
     }
 
     fn of(mut worker: Dispatcher) -> Self {
-        let (watch, ended) = mpsc::unbounded_channel();
-        worker.observer = Arc::new(Watch(watch));
+        let ((watch, ended), (watch_overtaken, overtaken)) =
+            (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        worker.observer = Arc::new(Watch { ended: watch, overtaken: watch_overtaken });
         let stop = CancellationToken::new();
-        Self { ended, stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
+        Self { ended, overtaken, stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
     }
 
     async fn stop(self) {

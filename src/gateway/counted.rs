@@ -40,6 +40,13 @@ impl Observer for Counted {
         }
     }
 
+    fn attempt_overtaken(&self, handler: &str) {
+        self.telemetry.overtaken(handler);
+        if let Some(also) = &self.also {
+            also.attempt_overtaken(handler);
+        }
+    }
+
     fn status_ended(&self, status: &Status, reason: Option<&str>, again: bool) {
         let outcome = match (reason, again) {
             (None, _) => "written",

@@ -127,3 +127,20 @@ async fn what_was_given_back_is_not_attempted_though_the_answer_to_that_got_lost
     let wanted = vec![Want { handler: "hss".into(), connector: "fake".into(), limit: 1 }];
     assert_eq!(bench.store.next_due(wanted).await.expect("an answer"), Some(until));
 }
+
+#[tokio::test]
+async fn an_outcome_that_comes_after_another_has_taken_over_counts_for_nothing_but_that() {
+    let mut bench = Bench::new();
+    let mut running = bench.run(vec![handler("hss")]);
+    bench.accept(1, 7, &["hss"]).await;
+    let late = bench.call().await;
+    // as if this gateway had been thought dead
+    bench.store.release(late.delivery, 1, bench.now()).await.expect("given back");
+    late.answer(Outcome::Delivered);
+    assert_eq!(soon(running.overtaken.recv()).await.as_deref(), Some("hss"));
+    bench.nudge.notify_one();
+    bench.call().await.answer(retry());
+    let ended = running.ended().await;
+    assert_eq!((ended.attempt, ended.state.word()), (1, "pending"), "the first that counts");
+    running.stop().await;
+}
