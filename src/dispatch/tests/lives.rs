@@ -49,3 +49,20 @@ async fn what_a_shutdown_cuts_off_is_attempted_again_under_the_same_id() {
     assert!(matches!(running.ended().await.state, State::Delivered { .. }));
     running.stop().await;
 }
+
+#[tokio::test]
+async fn what_nobody_says_is_found_at_the_next_tick() {
+    let mut bench = Bench::new();
+    bench.settings.tick = Duration::from_millis(20);
+    let mut running = bench.run(vec![handler("hss")]);
+    bench.accept(1, 7, &["hss"]).await;
+    bench.call().await.answer(Outcome::Delivered);
+    running.ended().await;
+    assert!(bench.quiet().await, "it has nothing to do and waits");
+    bench.accept_unsaid(2, 8, &["hss"]).await;
+    let call = bench.call().await;
+    assert_eq!(call.i_event, 2);
+    call.answer(Outcome::Delivered);
+    running.ended().await;
+    running.stop().await;
+}
