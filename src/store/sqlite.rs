@@ -71,7 +71,7 @@ pub struct StoreSettings {
     /// How many events and attempts may wait for being filed, if nobody asks for them earlier; 4 096.
     pub inbox_max: usize,
     /// How many entries of that are written into the tables together, when nobody asks for them: whoever claims meanwhile waits for
-    /// these; 32.
+    /// these; 32. Where nobody has claimed for a while, a quarter of `inbox_max`.
     pub part_max: usize,
     /// How large the file is that they are in until then, in bytes; 16 MiB. It has all of it from the beginning.
     pub inbox_bytes: u64,

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,6 +36,9 @@ pub(super) struct Queue {
 /// How many attempts that others wait for are filed together, when nobody asks for them. Whoever comes meanwhile waits for these, so
 /// they are few; there is no end to choose between, since more of them follow at once if nobody comes.
 const LATE_PART: usize = 4;
+
+/// For how long nobody must have asked for anything until more of the inbox is filed together: that is less work, and nobody waits.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// What the thread owns. Fields are dropped in order: the lock last.
 pub(super) struct Files {
@@ -209,14 +212,18 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, late_said: &AtomicBoo
         .spawn(move || checkpoint_beside(&checkpointer, &stopped, every, &seen));
 
     let mut batch = Batched::default();
+    let mut asked = Instant::now();
     while gather(&mut inbox, &mut batch, settings.batch_max) {
-        commit(&db, &mut batch.works);
+        if !batch.works.is_empty() {
+            commit(&db, &mut batch.works);
+            asked = Instant::now();
+        }
         if batch.catch_up {
             late_said.store(false, Ordering::Relaxed);
             batch.catch_up = catch_up_lazily(&db);
         }
         if batch.file {
-            batch.file = file_lazily(&db, settings);
+            batch.file = file_lazily(&db, asked.elapsed(), settings);
         }
         if std::mem::take(&mut batch.sync)
             && let Err(error) = db.transaction(true, filing::confirm)
@@ -252,15 +259,21 @@ fn catch_up_lazily(db: &Batch) -> bool {
 }
 
 /// Files a part of the inbox, so that nobody waits long meanwhile; answers whether more is to be filed.
-fn file_lazily(db: &Batch, settings: &StoreSettings) -> bool {
+fn file_lazily(db: &Batch, quiet_for: Duration, settings: &StoreSettings) -> bool {
     // all of it is still in the journal
-    match db.transaction(false, |db| filing::file_some(db, settings.part_max.max(1))) {
+    match db.transaction(false, |db| filing::file_some(db, part(quiet_for, settings))) {
         Ok(()) => db.inbox.len() > settings.inbox_max / 2,
         Err(error) => {
             tracing::warn!(%error, "what came last is not filed; it is tried again when it is asked for");
             false
         }
     }
+}
+
+/// How much of the inbox is filed together when nobody has asked for anything for so long.
+fn part(quiet_for: Duration, settings: &StoreSettings) -> usize {
+    let small = settings.part_max.max(1);
+    if quiet_for < QUIET { small } else { small.max(settings.inbox_max / 4) }
 }
 
 /// What is taken from the queue at a time.
@@ -348,4 +361,18 @@ fn bound_log(db: &Connection, pages: &AtomicI64, max: i64) {
 /// Answers how many pages the log has.
 pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<i64, StoreError> {
     Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_small_as_long_as_somebody_asks() {
+        let settings = StoreSettings { part_max: 32, inbox_max: 4096, ..StoreSettings::default() };
+        assert_eq!(part(Duration::ZERO, &settings), 32);
+        assert_eq!(part(QUIET, &settings), 1024);
+        let settings = StoreSettings { part_max: 0, inbox_max: 0, ..settings };
+        assert_eq!((part(Duration::ZERO, &settings), part(QUIET, &settings)), (1, 1));
+    }
 }
