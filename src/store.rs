@@ -301,7 +301,7 @@ pub struct Page {
     pub kind: Option<SubjectKind>,
     /// With a delivery in this state ([`State::word`]).
     pub state: Option<String>,
-    /// With a delivery for this handler. No index goes by that: name a subject, too.
+    /// With a delivery for this handler, in that state if both are named. No index goes by that: name a subject, too.
     pub handler: Option<String>,
 }
 

@@ -152,20 +152,25 @@ pub(crate) async fn an_operator_finds_events_by_what_they_are_about(bench: impl 
     bench.store().record(parked(&claimed)).await.expect("recorded");
     let claimed = bench.store().claim(at(9), want("b", 1)).await.expect("claimed").remove(0);
     bench.store().record(delivered(&claimed)).await.expect("recorded");
+    let both = event(None, 9, at(9));
+    ids.push(both.id);
+    bench.store().accept(both, [to("c"), to("d")].concat()).await.expect("accepted");
+    let claimed = bench.store().claim(at(9), want("c", 1)).await.expect("claimed").remove(0);
+    bench.store().record(parked(&claimed)).await.expect("recorded");
 
     let all = Page { limit: 100, ..Page::default() };
     let word = |word: &str| Some(word.to_owned());
     let cases = [
-        (all.clone(), vec![5, 4, 3, 2, 1, 0]),
-        (Page { limit: 2, ..all.clone() }, vec![5, 4]),
+        (all.clone(), vec![6, 5, 4, 3, 2, 1, 0]),
+        (Page { limit: 2, ..all.clone() }, vec![6, 5]),
         (Page { limit: 2, before: Some(ids[4]), ..all.clone() }, vec![3, 2]),
         (Page { before: Some(EventId::at(at(0))), ..all.clone() }, vec![]),
         (Page { event_type: word("A/B"), ..all.clone() }, vec![4, 2, 0]),
         (Page { subject: word("1"), ..all.clone() }, vec![3, 2]),
         (Page { subject: word("1"), event_type: word("A/B"), ..all.clone() }, vec![2]),
-        (Page { state: word("parked"), ..all.clone() }, vec![0]),
+        (Page { state: word("parked"), ..all.clone() }, vec![6, 0]),
         (Page { state: word("delivered"), ..all.clone() }, vec![3]),
-        (Page { state: word("pending"), ..all.clone() }, vec![5, 4, 2, 1]),
+        (Page { state: word("pending"), ..all.clone() }, vec![6, 5, 4, 2, 1]),
         (Page { state: word("pending"), limit: 1, before: Some(ids[5]), ..all.clone() }, vec![4]),
         (Page { state: word("pending"), subject: word("1"), ..all.clone() }, vec![2]),
         (Page { subject: word("1"), kind: Some(SubjectKind::Account), ..all.clone() }, vec![3, 2]),
@@ -173,6 +178,8 @@ pub(crate) async fn an_operator_finds_events_by_what_they_are_about(bench: impl 
         (Page { subject: word("1"), handler: word("a"), ..all.clone() }, vec![2]),
         (Page { subject: word("1"), handler: word("b"), ..all.clone() }, vec![3]),
         (Page { handler: word("b"), ..all.clone() }, vec![5, 4, 3]),
+        (Page { handler: word("d"), state: word("pending"), ..all.clone() }, vec![6]),
+        (Page { handler: word("d"), state: word("parked"), ..all.clone() }, vec![]),
         (Page { state: word("no such"), ..all }, vec![]),
     ];
     for (page, expected) in cases {

@@ -84,6 +84,9 @@ pub(super) const IN_STATE: &str = "\
         ORDER BY d.seq DESC LIMIT $3) d
     ORDER BY event DESC LIMIT $3";
 
+const SOME_DELIVERY: &str =
+    " AND EXISTS (SELECT 1 FROM delivery d WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023";
+
 fn filtered(page: &Page, before: i64) -> Statement {
     let mut statement = Statement::new("SELECT e.seq FROM event e");
     statement.and(" WHERE e.seq < ?", before);
@@ -96,15 +99,16 @@ fn filtered(page: &Page, before: i64) -> Statement {
     if let Some(event_type) = &page.event_type {
         statement.and_text(OF_TYPE, event_type);
     }
-    if let Some(state) = &page.state {
-        let exists = " AND EXISTS (SELECT 1 FROM delivery d
-            WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND d.state = ?)";
-        statement.and_text(exists, state);
-    }
-    if let Some(handler) = &page.handler {
-        let exists = " AND EXISTS (SELECT 1 FROM delivery d
-            WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND d.handler = ?)";
-        statement.and_text(exists, handler);
+    if page.state.is_some() || page.handler.is_some() {
+        // one delivery must be both
+        statement.sql.push_str(SOME_DELIVERY);
+        if let Some(state) = &page.state {
+            statement.and_text(" AND d.state = ?", state);
+        }
+        if let Some(handler) = &page.handler {
+            statement.and_text(" AND d.handler = ?", handler);
+        }
+        statement.sql.push(')');
     }
     statement.and(" ORDER BY e.seq DESC LIMIT ?", row::limit(page.limit));
     statement

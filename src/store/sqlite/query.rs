@@ -73,33 +73,38 @@ pub(super) const IN_STATE: &str = "\
 fn filtered(db: &Connection, page: &Page, before: i64) -> Result<Vec<i64>, StoreError> {
     let mut sql = String::from("SELECT e.seq FROM event e WHERE e.seq < ?");
     let mut values = vec![Value::Integer(before)];
-    let filters = [
+    let of_event = [
         (" AND e.subject_id = ?", page.subject.as_deref()),
         // the kinds are few, and the index goes by the id
         (" AND +e.subject_kind = ?", page.kind.map(SubjectKind::as_str)),
         (" AND e.event_type = ?", page.event_type.as_deref()),
-        (
-            " AND EXISTS (SELECT 1 FROM delivery d
-            WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND d.state = ?)",
-            page.state.as_deref(),
-        ),
-        (
-            " AND EXISTS (SELECT 1 FROM delivery d
-            WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023 AND +d.handler = ?)",
-            page.handler.as_deref(),
-        ),
     ];
-    for (condition, value) in filters {
-        if let Some(value) = value {
-            sql.push_str(condition);
-            values.push(Value::Text(value.to_owned()));
-        }
+    and(&mut sql, &mut values, &of_event);
+    if page.state.is_some() || page.handler.is_some() {
+        // one delivery must be both
+        let of_delivery =
+            [(" AND d.state = ?", page.state.as_deref()), (" AND +d.handler = ?", page.handler.as_deref())];
+        sql.push_str(SOME_DELIVERY);
+        and(&mut sql, &mut values, &of_delivery);
+        sql.push(')');
     }
     sql.push_str(" ORDER BY e.seq DESC LIMIT ?");
     values.push(Value::Integer(i64::try_from(page.limit).unwrap_or(i64::MAX)));
     let mut statement = db.prepare_cached(&sql)?;
     let found = statement.query_map(params_from_iter(values), |row| row.get(0))?;
     Ok(found.collect::<Result<Vec<_>, _>>()?)
+}
+
+const SOME_DELIVERY: &str =
+    " AND EXISTS (SELECT 1 FROM delivery d WHERE d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023";
+
+fn and(sql: &mut String, values: &mut Vec<Value>, filters: &[(&str, Option<&str>)]) {
+    for (condition, value) in filters {
+        if let Some(value) = value {
+            sql.push_str(condition);
+            values.push(Value::Text((*value).to_owned()));
+        }
+    }
 }
 
 const DELIVERIES_OF: &str = concat!(
