@@ -322,9 +322,8 @@ fn without_data(error: EnrichError) -> Outcome {
     }
 }
 
-/// Keeps the record however long the store fails: as long as this process lives, an outcome isn't lost. If the process
-/// dies first, the delivery is attempted again, under the same id. Answers whether it is kept; if not, it
-/// counts for nothing.
+/// Keeps the record however long the store fails: as long as this process lives, an outcome isn't lost. If the process dies first,
+/// the delivery is attempted again, under the same id. Answers whether it is kept; if not, it counts for nothing.
 async fn keep(worker: &Dispatcher, handler: &str, record: Record) -> bool {
     let mut after_failure = worker.settings.store_pause;
     loop {

@@ -15,7 +15,8 @@ use crate::event::{Event, Subject};
 use crate::handler::{Fetch, NeverDelivered, Walked};
 use crate::store::{EventSummary, Page};
 
-/// So many events of a subject that are for the handler, the newest, are looked at for a delivery that waits, or that has told of its end.
+/// So many events of a subject that are for the handler, the newest, are looked at for a delivery that waits, or that has told of
+/// its end.
 const NEWEST: usize = 20;
 
 /// Somebody to look at.

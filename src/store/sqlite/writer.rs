@@ -33,8 +33,8 @@ pub(super) struct Queue {
     late_said: Arc<AtomicBool>,
 }
 
-/// How many attempts that others wait for are filed together, when nobody asks for them. Whoever comes meanwhile waits for these, so
-/// they are few; there is no end to choose between, since more of them follow at once if nobody comes.
+/// How many attempts that others wait for are filed together when nobody asks for them. Whoever comes meanwhile waits for these, so
+/// they are few; if nobody comes, the next follow at once.
 const LATE_PART: usize = 4;
 
 /// For how long nobody must have asked for anything until more of the inbox is filed together: that is less work, and nobody waits.
