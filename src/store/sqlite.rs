@@ -274,7 +274,7 @@ impl Store for SqliteStore {
     async fn record(&self, record: Record) -> Result<(), StoreError> {
         let record = Arc::new(record);
         if let Some(flying) = self.inbox.depart(&record) {
-            match self.acceptor.keep(Arc::clone(&record)).await {
+            match self.acceptor.keep(Arc::clone(&record), flying.seen).await {
                 Ok(Kept::Here) => return Ok(()),
                 Ok(Kept::TooLong) => {}
                 Err(error) => {

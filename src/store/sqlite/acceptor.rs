@@ -56,7 +56,7 @@ struct NewEvent {
 }
 
 struct NewAttempt {
-    attempt: Arc<Record>,
+    attempt: Entry,
     entry: Vec<u8>,
     caller: oneshot::Sender<Result<Kept, StoreError>>,
 }
@@ -102,8 +102,9 @@ impl Acceptor {
     }
 
     /// Waits until the attempt is durable.
-    pub(super) async fn keep(&self, attempt: Arc<Record>) -> Result<Kept, StoreError> {
-        let entry = Entry::Recorded(Arc::clone(&attempt)).encode()?;
+    pub(super) async fn keep(&self, record: Arc<Record>, seen: i64) -> Result<Kept, StoreError> {
+        let attempt = Entry::Recorded { record, seen };
+        let entry = attempt.encode()?;
         let (caller, answer) = oneshot::channel();
         self.send(Message::Keep(NewAttempt { attempt, entry, caller })).await?;
         answer.await.unwrap_or(Err(StoreError::Unavailable))
@@ -160,7 +161,7 @@ enum Staged {
     },
     Attempt {
         number: i64,
-        attempt: Arc<Record>,
+        attempt: Entry,
         caller: oneshot::Sender<Result<Kept, StoreError>>,
     },
 }
@@ -310,7 +311,7 @@ impl Staged {
     fn entry(&self) -> Option<(i64, Entry)> {
         match self {
             Self::New { number, event, .. } => Some((*number, Entry::Accepted(Arc::clone(event)))),
-            Self::Attempt { number, attempt, .. } => Some((*number, Entry::Recorded(Arc::clone(attempt)))),
+            Self::Attempt { number, attempt, .. } => Some((*number, attempt.clone())),
             Self::Duplicate { .. } => None,
         }
     }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::inbox::{Flying, Inbox, Waiting};
+use super::inbox::{Flying, Inbox, Left, Waiting};
 use super::writer::checkpoint;
 use crate::delivery::DeliveryId;
-use crate::store::{Claimed, Record, StoreError};
+use crate::store::{Claimed, StoreError};
 
 /// The connection that writes.
 pub(super) struct Batch {
@@ -25,7 +25,7 @@ pub(super) struct Batch {
     flying: RefCell<Vec<(DeliveryId, Flying)>>,
     taken: RefCell<HashMap<i64, Timestamp>>,
     /// Attempts that a gateway that died has recorded and not filed, those of each delivery in their order.
-    left: RefCell<HashMap<i64, VecDeque<Arc<Record>>>>,
+    left: RefCell<HashMap<i64, VecDeque<Left>>>,
     /// The attempts that this transaction has filed by themselves, perhaps before what came before them.
     caught_up: RefCell<HashSet<i64>>,
     /// Whether its transactions wait for the disk.
@@ -177,12 +177,17 @@ impl Batch {
     }
 
     /// These attempts were left behind, by the number of their delivery.
-    pub(super) fn leave(&self, attempts: HashMap<i64, VecDeque<Arc<Record>>>) {
+    pub(super) fn leave(&self, attempts: HashMap<i64, VecDeque<Left>>) {
         self.left.replace(attempts);
     }
 
+    /// Whether there are any.
+    pub(super) fn has_left(&self) -> bool {
+        !self.left.borrow().is_empty()
+    }
+
     /// The next attempt that was left behind of this delivery.
-    pub(super) fn next_left(&self, seq: i64) -> Option<Arc<Record>> {
+    pub(super) fn next_left(&self, seq: i64) -> Option<Left> {
         self.left.borrow().get(&seq)?.front().cloned()
     }
 
@@ -215,9 +220,9 @@ impl Batch {
         self.subjects_paused.set(None);
     }
 
-    /// It is on its way, and whoever has it may record what comes of it.
-    pub(super) fn flies(&self, Claimed { delivery, claim, .. }: &Claimed) {
-        let flying = Flying { claim: *claim, attempts: delivery.attempts };
+    /// It is on its way, and whoever has it may record what comes of it; `seen`: see [`Flying`].
+    pub(super) fn flies(&self, Claimed { delivery, claim, .. }: &Claimed, seen: i64) {
+        let flying = Flying { claim: *claim, attempts: delivery.attempts, seen };
         self.flying.borrow_mut().push((delivery.id, flying));
     }
 

@@ -33,8 +33,9 @@ pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Cl
     let pauses = Pauses::load(db)?;
     let mut claimed = Vec::new();
     for want in wants.iter().filter(|want| pauses.let_through(want)) {
-        let (filed, free) = due(db, now, want, Late::IfNeeded)?;
+        let Due { filed, free, seen } = due(db, now, want, Late::IfNeeded)?;
         let (mut filed, mut free) = (filed.into_iter().peekable(), free.into_iter().peekable());
+        let already = claimed.len();
         for _ in 0..want.limit {
             let first = match (filed.peek(), free.peek()) {
                 (Some(filed), Some(free)) => (filed.0, filed.1) <= (free.due, free.seq),
@@ -52,8 +53,8 @@ pub(super) fn claim(db: &Batch, now: Timestamp, wants: &[Want]) -> Result<Vec<Cl
                 break;
             }
         }
+        claimed[already..].iter().for_each(|one| db.flies(one, seen));
     }
-    claimed.iter().for_each(|one| db.flies(one));
     Ok(claimed)
 }
 
@@ -66,31 +67,35 @@ enum Late {
 }
 
 /// What is due for one handler: in the tables, and before it is filed.
-fn due(
-    db: &Batch,
-    now: Timestamp,
-    want: &Want,
-    late: Late,
-) -> Result<(Vec<Filed>, Vec<express::Free>), StoreError> {
-    if late == Late::Always {
+struct Due {
+    filed: Vec<Filed>,
+    free: Vec<express::Free>,
+    /// What is in the lanes of these has this number or a lower one; what comes into them later has a higher one.
+    seen: i64,
+}
+
+fn due(db: &Batch, now: Timestamp, want: &Want, late: Late) -> Result<Due, StoreError> {
+    // before it is looked what is in the inbox of these lanes
+    let seen = db.inbox.last();
+    let mut found = match late {
+        Late::IfNeeded => filed(db, now, want)?,
+        Late::Always => Vec::new(),
+    };
+    if found.len() < want.limit && (late == Late::Always || db.inbox.has_late()) {
         filing::file_late(db, usize::MAX)?;
-    }
-    let mut filed = filed(db, now, want)?;
-    if filed.len() < want.limit && db.inbox.has_late() {
-        filing::file_late(db, usize::MAX)?;
-        filed = self::filed(db, now, want)?;
+        found = filed(db, now, want)?;
     }
     // a backlog comes before all that has just arrived, and then nobody need know what of that is free
-    let last = filed.last().filter(|_| filed.len() >= want.limit);
+    let last = found.last().filter(|_| found.len() >= want.limit);
     let until = last.map_or(row::micros(now), |(due, ..)| *due);
     let free = express::free(db, &want.handler, until, want.limit)?;
     // what isn't filed may come before one that is
-    let mixed = filed.iter().any(|(.., one)| db.inbox.is_in(&want.handler, &one.delivery.subject));
+    let mixed = found.iter().any(|(.., one)| db.inbox.is_in(&want.handler, &one.delivery.subject));
     match free {
-        Some(free) if !mixed => Ok((filed, free)),
+        Some(free) if !mixed => Ok(Due { filed: found, free, seen }),
         _ => {
             filing::file(db)?;
-            Ok((self::filed(db, now, want)?, Vec::new()))
+            Ok(Due { filed: filed(db, now, want)?, free: Vec::new(), seen: db.filed() })
         }
     }
 }
@@ -141,7 +146,8 @@ pub(super) fn next_due(db: &Batch, wants: &[Want]) -> Result<Option<Timestamp>, 
     let pauses = Pauses::load(db)?;
     let mut soonest: Option<i64> = None;
     for want in wants.iter().filter(|want| pauses.let_through(want)) {
-        let (filed, free) = due(db, Timestamp::MAX, &Want { limit: 1, ..want.clone() }, Late::Always)?;
+        let Due { filed, free, .. } =
+            due(db, Timestamp::MAX, &Want { limit: 1, ..want.clone() }, Late::Always)?;
         let filed = filed.first().map(|(due, ..)| *due);
         soonest = soonest.into_iter().chain(filed).chain(free.first().map(|free| free.due)).min();
     }

@@ -21,8 +21,8 @@ pub(super) type Addressed = (Event, Vec<Subscription>);
 pub(super) enum Entry {
     /// An event was accepted; the entry's number is the event's.
     Accepted(Arc<Addressed>),
-    /// An attempt has ended.
-    Recorded(Arc<Record>),
+    /// An attempt has ended. `seen` is that of its claim: the power may have taken that, and then this says what came first.
+    Recorded { record: Arc<Record>, seen: i64 },
 }
 
 /// Begins an attempt; an event begins with its line.
@@ -33,7 +33,7 @@ impl Entry {
     pub(super) fn encode(&self) -> Result<Vec<u8>, StoreError> {
         match self {
             Self::Accepted(event) => encode_event(event),
-            Self::Recorded(record) => encode_attempt(record),
+            Self::Recorded { record, seen } => encode_attempt(record, *seen),
         }
     }
 
@@ -49,17 +49,18 @@ impl Entry {
     fn read(bytes: &[u8]) -> Option<Self> {
         Some(match bytes.split_first()? {
             (&RECORDED, rest) => {
-                Self::Recorded(Arc::new(serde_json::from_slice::<recorded::Line<'_>>(rest).ok()?.read()?))
+                let (record, seen) = serde_json::from_slice::<recorded::Line<'_>>(rest).ok()?.read()?;
+                Self::Recorded { record: Arc::new(record), seen }
             }
             _ => Self::Accepted(Arc::new(read_event(bytes)?)),
         })
     }
 }
 
-fn encode_attempt(record: &Record) -> Result<Vec<u8>, StoreError> {
+fn encode_attempt(record: &Record, seen: i64) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::with_capacity(512);
     bytes.push(RECORDED);
-    serde_json::to_writer(&mut bytes, &recorded::Line::from(record))
+    serde_json::to_writer(&mut bytes, &recorded::Line::new(record, seen))
         .map_err(|error| StoreError::Rejected(error.to_string()))?;
     Ok(bytes)
 }

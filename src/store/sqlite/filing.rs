@@ -1,6 +1,6 @@
 //! Brings the tables up to what has happened: each event gets its indexes and its deliveries, each delivery its attempts.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -53,9 +53,9 @@ pub(super) fn file_some(db: &Batch, limit: usize) -> Result<(), StoreError> {
     file_part(db, i64::MAX, limit)
 }
 
-/// Files the first `limit` attempts that others wait for, and leaves alone what comes between them: it will wait behind what they are about,
-/// and once events are filed before they are claimed, so are those that come next. Only one that is to be made again may have
-/// to give way to what came before that was said. After a crash they are found again in the journal, and in the tables.
+/// Files the first `limit` attempts that others wait for, and leaves alone what comes between them: it will wait behind what they
+/// are about, and once events are filed before they are claimed, so are those that come next. Only one that is to be made again
+/// may have to give way to what came before that was said. After a crash they are found again in the journal, and in the tables.
 pub(super) fn file_late(db: &Batch, limit: usize) -> Result<(), StoreError> {
     let late = db.inbox.late(limit);
     let needs = late.iter().map(|(number, record)| match record.state {
@@ -78,11 +78,7 @@ fn catch_up(db: &Batch, number: i64, record: &Record) -> Result<(), StoreError> 
 
 /// Files what a gateway left behind that died.
 pub(super) fn file_what_is_left(db: &Batch) -> Result<(), StoreError> {
-    let mut left: HashMap<_, VecDeque<_>> = HashMap::new();
-    for (_, record) in db.inbox.late(usize::MAX) {
-        left.entry(row::delivery_seq(record.delivery)).or_default().push_back(record);
-    }
-    db.leave(left);
+    db.leave(db.inbox.left());
     db.inbox.fly(unfiled_claims(db)?, Vec::new());
     file(db)?;
     db.leave(HashMap::new());

@@ -9,7 +9,7 @@
 
 mod unfiled;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -32,6 +32,16 @@ pub(super) struct Flying {
     pub(super) claim: u32,
     /// How many attempts there were before.
     pub(super) attempts: u32,
+    /// All of its lane up to this number came before the claim, all with a higher one after it.
+    pub(super) seen: i64,
+}
+
+/// An attempt that a gateway that died has recorded and not filed.
+#[derive(Debug, Clone)]
+pub(super) struct Left {
+    pub(super) record: Arc<Record>,
+    /// That of its claim.
+    pub(super) seen: i64,
 }
 
 /// Where an event may have been seen before.
@@ -109,13 +119,25 @@ impl Inbox {
     pub(super) fn late(&self, limit: usize) -> Vec<(i64, Arc<Record>)> {
         let unfiled = self.lock();
         let attempt = |number: &i64| match &unfiled.entry(*number)?.entry {
-            Entry::Recorded(record) => Some((*number, Arc::clone(record))),
+            Entry::Recorded { record, .. } => Some((*number, Arc::clone(record))),
             _ => None,
         };
         unfiled.late.iter().take(limit).filter_map(attempt).collect()
     }
 
-    /// Whether there are any.
+    /// What a gateway that died has left behind, by the number of the delivery, each in order.
+    pub(super) fn left(&self) -> HashMap<i64, VecDeque<Left>> {
+        let mut left = HashMap::<_, VecDeque<_>>::new();
+        for one in &self.lock().entries {
+            if let Entry::Recorded { record, seen } = &one.entry {
+                let attempt = Left { record: Arc::clone(record), seen: *seen };
+                left.entry(row::delivery_seq(record.delivery)).or_default().push_back(attempt);
+            }
+        }
+        left
+    }
+
+    /// Whether there are attempts that wait and whose end matters to other deliveries.
     pub(super) fn has_late(&self) -> bool {
         !self.lock().late.is_empty()
     }
@@ -201,10 +223,10 @@ impl Inbox {
                 Entry::Accepted(event) => {
                     Some(ToFile::Event(*number, Arc::clone(event), unfiled.progress(*number, event)))
                 }
-                Entry::Recorded(record) if unfiled.late.contains(number) => {
+                Entry::Recorded { record, .. } if unfiled.late.contains(number) => {
                     Some(ToFile::Attempt(*number, Arc::clone(record)))
                 }
-                Entry::Recorded(_) => None,
+                Entry::Recorded { .. } => None,
             });
         }
         unfiled.begun = unfiled.begun.max(last?);

@@ -94,6 +94,7 @@ pub(super) fn enter(
     now: Timestamp,
 ) -> Result<Entry, StoreError> {
     if me.order == Order::Latest {
+        take_what_was_claimed_before(db, lane, me)?;
         let newer = supersede_older(db, lane, me, id, now)?;
         if let Some(newer) = newer {
             return Ok(Entry::Superseded(newer));
@@ -117,6 +118,20 @@ fn waiting(db: &Batch, lane: Lane<'_>) -> Result<Vec<Present>, StoreError> {
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// Nobody who is on the way is superseded: of a gateway that died those are, whose attempts were recorded later under claims that knew
+/// nothing of `me`.
+fn take_what_was_claimed_before(db: &Batch, lane: Lane<'_>, me: Place) -> Result<(), StoreError> {
+    if !db.has_left() {
+        return Ok(());
+    }
+    for one in waiting(db, lane)? {
+        if let Some(left) = db.next_left(one.place.seq).filter(|left| left.seen < me.seq / row::DELIVERIES) {
+            record::claim_again(db, &left.record)?;
+        }
+    }
+    Ok(())
+}
+
 /// Where the order is latest: those that wait and are older are superseded by `me`; answers one that is newer.
 fn supersede_older(
     db: &Batch,
@@ -125,18 +140,7 @@ fn supersede_older(
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<Option<DeliveryId>, StoreError> {
-    let mut waiting = waiting(db, lane)?;
-    // Nobody who is on the way is superseded: those are, by what was recorded of them later.
-    let mut proven = false;
-    for one in &waiting {
-        if let Some(record) = db.next_left(one.place.seq).filter(|record| record.attempt.started_at <= now) {
-            record::claim_again(db, &record)?;
-            proven = true;
-        }
-    }
-    if proven {
-        waiting = self::waiting(db, lane)?;
-    }
+    let waiting = waiting(db, lane)?;
     if let Some(newest) = waiting.last().filter(|last| me.is_before(last.place)) {
         return Ok(Some(id_of(db, newest.place.seq)?));
     }

@@ -31,6 +31,9 @@ pub(super) struct Line<'e> {
     tries: u32,
     status: Option<StatusLine<'e>>,
     last: Option<Text<'e>>,
+    /// Older programs didn't say: then the claim counts as the first, since what came after it is never left out.
+    #[serde(default)]
+    seen: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,8 +53,8 @@ fn owned(text: Option<Text<'_>>) -> Option<String> {
     text.map(Cow::into_owned)
 }
 
-impl<'e> From<&'e Record> for Line<'e> {
-    fn from(record: &'e Record) -> Self {
+impl<'e> Line<'e> {
+    pub(super) fn new(record: &'e Record, seen: i64) -> Self {
         let Attempt { number, started_at, ended_at, outcome, request, response, .. } = &record.attempt;
         let (class, after, within) = row::outcome_columns(outcome);
         let (at, state_reason) = row::state_columns(&record.state);
@@ -74,6 +77,7 @@ impl<'e> From<&'e Record> for Line<'e> {
             tries: record.tries,
             status: record.status.as_ref().map(StatusLine::from),
             last: borrowed(record.last.as_ref()),
+            seen,
         }
     }
 }
@@ -91,12 +95,12 @@ impl<'e> From<&'e Status> for StatusLine<'e> {
 }
 
 impl Line<'_> {
-    /// The record that it was made of; none if it was made of none.
-    pub(super) fn read(self) -> Option<Record> {
+    /// What it was made of; none if it was made of nothing of the kind.
+    pub(super) fn read(self) -> Option<(Record, i64)> {
         let reason = owned(self.reason);
         let outcome = row::outcome(&self.outcome, self.class.as_deref(), reason, self.after, self.within);
         let state_reason = owned(self.state_reason);
-        Some(Record {
+        let record = Record {
             delivery: DeliveryId(self.delivery),
             claim: self.claim,
             attempt: Attempt {
@@ -115,7 +119,8 @@ impl Line<'_> {
                 None => None,
             },
             last: owned(self.last),
-        })
+        };
+        Some((record, self.seen))
     }
 }
 
@@ -185,9 +190,9 @@ mod tests {
                 ..record(refused, State::Parked { at: at(3), reason: "no".into() })
             },
         ] {
-            let bytes = Entry::Recorded(Arc::new(record.clone())).encode().expect("written");
-            let Entry::Recorded(read) = Entry::decode(&bytes).expect("read") else { panic!("a record") };
-            assert_eq!(format!("{read:?}"), format!("{record:?}"));
+            let entry = Entry::Recorded { record: Arc::new(record), seen: 17 };
+            let read = Entry::decode(&entry.encode().expect("written")).expect("read");
+            assert_eq!(format!("{read:?}"), format!("{entry:?}"));
         }
     }
 }

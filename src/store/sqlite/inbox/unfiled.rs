@@ -72,7 +72,7 @@ impl Unfiled {
     pub(super) fn add(&mut self, number: i64, entry: Entry) {
         match &entry {
             Entry::Accepted(event) => self.add_event(number, event),
-            Entry::Recorded(record) => self.add_attempt(number, record),
+            Entry::Recorded { record, .. } => self.add_attempt(number, record),
         }
         self.entries.push_back(Numbered { number, entry });
     }
@@ -163,7 +163,7 @@ impl Unfiled {
                 self.highest.i_event = self.highest.i_event.max(event.0.i_event);
                 self.highest.id = self.highest.id.max(Some(event.0.id));
             }
-            Entry::Recorded(record) => {
+            Entry::Recorded { record, .. } => {
                 self.late.remove(number);
                 self.statuses -= usize::from(record.status.is_some());
             }

@@ -253,3 +253,45 @@ async fn the_status_that_was_recorded_last_stays_though_it_is_filed_first() {
     let jobs = temp.store.claim_statuses(at(99), 9).await.expect("claimed");
     assert_eq!(jobs.iter().map(|job| job.status.at).collect::<Vec<_>>(), [at(5)]);
 }
+
+/// One with rank `later` comes into the lane of one with rank 5, before or after that is claimed; it is delivered in an attempt that
+/// began at `started`, and the power takes the claim. How many are superseded, delivered and pending, and how many attempts there are.
+async fn after_the_power_failed(later: i64, claimed_first: bool, started: i64) -> (u64, u64, u64, usize) {
+    let temp = Temp::new();
+    let left = tempfile::tempdir().expect("a folder");
+    temp.store.ready().await.expect("ready");
+    keep(&temp, left.path(), &["store.db", "store.db-wal"]);
+    let accept = async |rank| {
+        let latest = with("a", Order::Latest, rank);
+        temp.store.accept(event(None, 1, at(3)), latest).await.expect("accepted");
+    };
+    accept(5).await;
+    if !claimed_first {
+        accept(later).await;
+    }
+    let claimed = claim(&temp.store, 3, 9).await.remove(0);
+    if claimed_first {
+        accept(later).await;
+    }
+    let mut record = delivered(&claimed);
+    (record.attempt.started_at, record.attempt.ended_at) = (at(started), at(started));
+    temp.store.record(record).await.expect("recorded");
+    keep(&temp, left.path(), &["store.db-inbox"]);
+    let store = open(left.path(), at(9)).expect("a store");
+    let attempts = stands(&store, &claimed).await.1.len();
+    let backlog = store.backlog().await.expect("an answer").remove(0);
+    (backlog.superseded, backlog.delivered, backlog.pending, attempts)
+}
+
+#[tokio::test]
+async fn whether_a_claim_that_the_power_took_came_first_is_not_for_clocks_to_say() {
+    // the attempt may begin long after the claim, and clocks are set back
+    for started in [1, 3, 7] {
+        for later in [4, 9] {
+            let after = after_the_power_failed(later, true, started).await;
+            assert_eq!(after, (0, 1, 1, 1), "{later} came after the claim, attempt at {started}");
+        }
+        let before = after_the_power_failed(4, false, started).await;
+        assert_eq!(before, (1, 1, 0, 1), "it came before the claim, attempt at {started}");
+    }
+}
