@@ -77,7 +77,7 @@ impl<B: Frail> Model<'_, B> {
 
     async fn take(&mut self, step: Step, tally: &mut Tally) {
         // in half of the cases all happens at the same time, unless somebody waits: what came first isn't for clocks to say
-        if self.case % 2 == 0 {
+        if self.case.is_multiple_of(2) {
             self.now += SignedDuration::from_micros(1);
         }
         match step {
