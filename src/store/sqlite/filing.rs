@@ -87,7 +87,7 @@ pub(super) fn file_what_is_left(db: &Batch) -> Result<(), StoreError> {
 }
 
 fn file_part(db: &Batch, to: i64, limit: usize) -> Result<(), StoreError> {
-    let Some((last, entries)) = db.inbox.to_file(db.filed(), to, limit) else { return confirm(db) };
+    let Some((last, entries)) = db.inbox.to_file(db.filed(), to, limit) else { return Ok(()) };
     write_filed(db, last)?;
     db.prepare_cached("DELETE FROM unfiled_claim WHERE delivery < ?1")?
         .execute([(last + 1) * row::DELIVERIES])?;
@@ -98,12 +98,6 @@ fn file_part(db: &Batch, to: i64, limit: usize) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// What was filed lazily becomes durable with the next transaction that syncs, and only one that writes does: so this writes,
-/// if that is needed.
-pub(super) fn confirm(db: &Batch) -> Result<(), StoreError> {
-    if db.is_synced() && db.filed() != db.inbox.durable() { write_filed(db, db.filed()) } else { Ok(()) }
 }
 
 fn write_filed(db: &Batch, number: i64) -> Result<(), StoreError> {

@@ -235,7 +235,7 @@ async fn what_was_filed_without_waiting_for_the_disk_is_filed_again_when_the_pow
     temp.store.writer.queue().file_soon();
     // what is queued after it is done with it, or after it
     for _ in 0..2 {
-        temp.store.writer.run(|_| Ok(())).await.expect("nothing to do");
+        temp.store.writer.run_lazily(|_| Ok(())).await.expect("nothing to do");
     }
     assert_eq!(temp.store.inbox.len(), 0);
     assert_eq!(temp.store.inbox.durable(), 0, "nobody waited for the disk");

@@ -146,7 +146,7 @@ async fn a_sync_that_fails_takes_nothing_with_it_that_was_done_without_one() {
     // what is queued after it is done with it, or after it
     disk.store.writer.queue().file_soon();
     for _ in 0..2 {
-        disk.store.writer.run(|_| Ok(())).await.expect("nothing to do");
+        disk.store.writer.run_lazily(|_| Ok(())).await.expect("nothing to do");
     }
     assert_eq!((disk.store.inbox.len(), disk.store.inbox.durable()), (0, 0), "nobody waited for the disk");
     // nothing of what should have been synced comes to the disk, ever
@@ -165,4 +165,26 @@ async fn a_sync_that_fails_takes_nothing_with_it_that_was_done_without_one() {
     let (delivery, attempts) = delivery_of(&disk, claimed.event.id).await;
     assert_eq!((delivery.state, attempts.len()), (State::Delivered { at: at(2) }, 1));
     assert_eq!(disk.store.events(Page { limit: 9, ..Page::default() }).await.expect("an answer").len(), 4);
+}
+
+#[tokio::test]
+async fn what_the_journal_writes_over_is_on_the_disk() {
+    // nothing comes to the disk that wasn't synced
+    let unlucky = |chance: &Chance| Chance(chance.0).below(4) == 0;
+    let chance = (0..).map(Chance).find(unlucky).expect("one");
+    for accepted in 1..=60 {
+        let at_start = At::start(Machine::default());
+        let hour = Duration::from_secs(3600);
+        let store = open(&at_start, StoreSettings { checkpoint_every: hour, ..soon() }, at(0));
+        let mut disk = OnDisk { store, at: at_start, fault: None };
+        for number in 1..=accepted {
+            disk.store.accept(event(Some(number), 1, at(1)), to("a")).await.expect("accepted");
+        }
+        disk.at.machine.arm(Fault::Power, 1000, chance);
+        disk.fault = Some(Fault::Power);
+        disk.pass(at(2)).await;
+        let found = disk.store.events(Page { limit: 99, ..Page::default() }).await.expect("an answer");
+        let numbers: Vec<_> = found.iter().rev().filter_map(|one| one.event.i_event).collect();
+        assert_eq!(numbers, (1..=accepted).collect::<Vec<_>>());
+    }
 }
