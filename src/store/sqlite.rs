@@ -21,6 +21,7 @@ mod filing;
 mod inbox;
 mod journal;
 mod lane;
+mod log;
 mod operator;
 mod pauses;
 mod place;
@@ -50,6 +51,7 @@ use self::batch::Batch;
 use self::entry::Entry;
 use self::inbox::Inbox;
 use self::journal::Journal;
+use self::log::Log;
 use self::place::{Place, beside};
 use self::readers::Readers;
 use self::writer::{Files, Writer};
@@ -156,6 +158,7 @@ impl SqliteStore {
         settings: StoreSettings,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
+        let log = Arc::new(Log::of(Arc::clone(&place))?);
         let mut db = connect(&*place, &settings)?;
         schema::migrate(&mut db)?;
         let (store, filed) =
@@ -166,14 +169,14 @@ impl SqliteStore {
         for (number, entry) in entries.into_iter().filter(|(number, _)| *number > filed) {
             inbox.add([(number, Entry::decode(&entry)?)]);
         }
-        let db = Batch::new(db, Arc::clone(&inbox));
+        let db = Batch::new(db, log, Arc::clone(&inbox));
         db.transaction(true, filing::file_what_is_left)?;
         // by the tally, which is written with a commit
         let (deliveries, statuses) =
             db.transaction(true, |db| Ok((deliveries::recover(db, now)?, statuses::recover(db)?)))?;
         // The log of a gateway that was killed is left behind. One that is killed again and again, sooner than its first
         // checkpoint, would let it grow without end.
-        writer::checkpoint(&db, "TRUNCATE")?;
+        db.log.checkpoint(&db, "TRUNCATE")?;
         if deliveries + statuses > 0 {
             tracing::info!(deliveries, statuses, "taken up again what was interrupted");
         }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::inbox::{Flying, Inbox, Left, Waiting};
-use super::writer::checkpoint;
+use super::log::Log;
 use crate::delivery::DeliveryId;
 use crate::store::{Claimed, StoreError};
 
@@ -32,9 +32,8 @@ pub(super) struct Batch {
     synced: Cell<bool>,
     /// Whether something may be in the log, and not on the disk.
     owes: Cell<bool>,
-    /// A transaction failed, perhaps since a sync failed: what that should have brought to the disk the next one needn't bring
-    /// there, without it nothing after it in the log would be found, and what failed may be found in its place.
-    doubtful: Cell<bool>,
+    /// What it writes to. After a doubt the next transaction is synced, too: else what failed may be found in its place.
+    pub(super) log: Arc<Log>,
     /// Whether some subject is paused, once that was looked at.
     subjects_paused: Cell<Option<bool>>,
 }
@@ -54,9 +53,10 @@ impl Deref for Batch {
 }
 
 impl Batch {
-    pub(super) fn new(db: Connection, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(db: Connection, log: Arc<Log>, inbox: Arc<Inbox>) -> Self {
         Self {
             db,
+            log,
             changes: RefCell::default(),
             inbox,
             filed: Cell::default(),
@@ -65,9 +65,7 @@ impl Batch {
             left: RefCell::default(),
             caught_up: RefCell::default(),
             synced: Cell::new(true),
-            // of whoever wrote before, and was killed
-            owes: Cell::new(true),
-            doubtful: Cell::new(false),
+            owes: Cell::new(false),
             subjects_paused: Cell::default(),
         }
     }
@@ -79,30 +77,24 @@ impl Batch {
         synced: bool,
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let doubtful = self.doubtful.get();
-        if doubtful {
-            self.start_log_anew()?;
+        let doubt = self.log.in_doubt();
+        if doubt.is_some() {
+            self.log.write_again()?;
         }
-        let synced = synced || doubtful;
+        let synced = synced || doubt.is_some();
         self.set_synced(synced)?;
-        let brings = synced && self.owes.get();
+        let brings = doubt.is_some() || synced && self.owes.get();
         let ended = self.one(|db| {
-            if brings || doubtful {
+            if brings {
                 touch(db)?;
             }
             work(db)
         });
         if ended.is_ok() {
             self.owes.set(!synced);
-            self.doubtful.set(false);
+            doubt.into_iter().for_each(|doubt| self.log.settle(doubt));
         }
         ended
-    }
-
-    /// Brings all that is in the log to the disk by another way: into the database.
-    fn start_log_anew(&self) -> Result<(), StoreError> {
-        // somebody reads from it
-        if checkpoint(self, "TRUNCATE")? > 0 { Err(StoreError::Unavailable) } else { Ok(()) }
     }
 
     /// Whether this transaction waits for the disk.
@@ -140,7 +132,7 @@ impl Batch {
             self.look_at_pauses();
         }
         if matches!(ended, Err(StoreError::Failed(_))) {
-            self.doubtful.set(true);
+            self.log.doubt();
         }
         match &ended {
             Ok(_) => {

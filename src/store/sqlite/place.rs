@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::journal::{self, Disk};
+use super::log;
 use crate::store::StoreError;
 
 /// A folder for a store's files. Tests have one on a disk that fails, tears and forgets.
@@ -17,6 +18,9 @@ pub(super) trait Place: Debug + Send + Sync {
 
     /// A connection to the database.
     fn database(&self, flags: OpenFlags) -> rusqlite::Result<Connection>;
+
+    /// Writes what is in the database's log once more, just as it is read, and waits for the disk.
+    fn write_log_again(&self) -> io::Result<()>;
 
     /// The file of the inbox; one that is made has `size` bytes and belongs to `store`.
     fn inbox(&self, size: u64, store: [u8; journal::ID]) -> Result<Box<dyn Disk>, StoreError>;
@@ -29,6 +33,10 @@ impl Place for PathBuf {
 
     fn database(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
         Connection::open_with_flags(self, flags)
+    }
+
+    fn write_log_again(&self) -> io::Result<()> {
+        log::write_file_again(&beside(self, "-wal"))
     }
 
     fn inbox(&self, size: u64, store: [u8; journal::ID]) -> Result<Box<dyn Disk>, StoreError> {

@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::batch::Batch;
+use super::log::Log;
 use super::{StoreSettings, filing};
 use crate::store::StoreError;
 
@@ -207,9 +208,10 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, late_said: &AtomicBoo
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let every = settings.checkpoint_every;
     let seen = Arc::clone(&pages);
+    let log = Arc::clone(&db.log);
     let beside = thread::Builder::new()
         .name("store-checkpoint".into())
-        .spawn(move || checkpoint_beside(&checkpointer, &stopped, every, &seen));
+        .spawn(move || checkpoint_beside(&log, &checkpointer, &stopped, every, &seen));
 
     let mut batch = Batched::default();
     let mut asked = Instant::now();
@@ -240,7 +242,9 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, late_said: &AtomicBoo
     if let Ok(beside) = beside {
         drop(beside.join());
     }
-    if let Err(error) = checkpoint(&db, "TRUNCATE") {
+    let last = db.log.checkpoint(&db, "TRUNCATE").map(drop);
+    let spared = db.log.before_close(&db);
+    if let Err(error) = last.and(spared) {
         tracing::warn!(%error, "the last checkpoint failed; the next start will do it");
     }
     drop(db);
@@ -334,33 +338,30 @@ fn transaction(db: &Batch, works: &mut [Box<dyn Work>]) -> Result<(), StoreError
 
 /// Copies the log into the database now and then, without keeping the writer from writing.
 fn checkpoint_beside(
+    log: &Log,
     db: &Connection,
     stopped: &std::sync::mpsc::Receiver<()>,
     every: Duration,
     pages: &AtomicI64,
 ) {
     while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
-        match checkpoint(db, "PASSIVE") {
-            Ok(log) => pages.store(log, Ordering::Relaxed),
+        match log.checkpoint(db, "PASSIVE") {
+            Ok(Some(log)) => pages.store(log, Ordering::Relaxed),
+            Ok(None) => {}
             Err(error) => tracing::warn!(%error, "a checkpoint failed; the log grows until one works"),
         }
     }
 }
 
 /// Under a load that never pauses, the log never starts anew by itself: from a certain size on the writer waits for it.
-fn bound_log(db: &Connection, pages: &AtomicI64, max: i64) {
+fn bound_log(db: &Batch, pages: &AtomicI64, max: i64) {
     if pages.load(Ordering::Relaxed) <= max {
         return;
     }
     pages.store(0, Ordering::Relaxed);
-    if let Err(error) = checkpoint(db, "RESTART") {
+    if let Err(error) = db.log.checkpoint(db, "RESTART") {
         tracing::warn!(%error, "the log could not be started anew; it grows until that works");
     }
-}
-
-/// Answers how many pages the log has.
-pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<i64, StoreError> {
-    Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))?)
 }
 
 #[cfg(test)]

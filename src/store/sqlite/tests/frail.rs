@@ -47,6 +47,22 @@ impl Place for Arc<At> {
         Connection::open_with_flags_and_vfs(format!("{}/store.db", self.folder), flags, vfs::NAME)
     }
 
+    fn write_log_again(&self) -> std::io::Result<()> {
+        let name = "store.db-wal";
+        if !self.machine.exists(name)? {
+            return Ok(());
+        }
+        let mut heard = self.machine.failures(name);
+        let mut page = [0; 4096];
+        let size = self.machine.size(name)?;
+        for at in (0..size).step_by(page.len()) {
+            let part = &mut page[..(size - at).min(4096)];
+            self.machine.read(name, at, part)?;
+            self.machine.write(name, at, part)?;
+        }
+        self.machine.sync(name, &mut heard)
+    }
+
     fn inbox(&self, size: u64, store: [u8; ID]) -> Result<Box<dyn Disk>, StoreError> {
         let mut file = OnMachine { machine: Arc::clone(&self.machine), name: "store.db-inbox", heard: 0 };
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
@@ -104,7 +120,8 @@ impl Frail for OnDisk {
             0..=2 => (Fault::Power, "power cut"),
             3 => (Fault::Kill, "gateway killed"),
             4 => (Fault::Full, "disk full"),
-            5 | 6 => (Fault::Sync, "sync failed"),
+            5 => (Fault::Sync, "sync failed"),
+            6 => (Fault::SyncThenPower(trouble.what / 8 % 60), "power cut after a failed sync"),
             _ => (Fault::Broken, "write failed"),
         };
         self.at.machine.arm(fault, trouble.after, Chance(trouble.seed));
@@ -120,12 +137,15 @@ impl Frail for OnDisk {
                 let _ = self.store.ready().await;
             }
         }
-        let Some(fault @ (Fault::Power | Fault::Kill)) = self.fault.take() else {
-            return (struck, Flights::GoOn);
+        let (fault, struck, flights) = match self.fault.take() {
+            Some(Fault::Power) => (Fault::Power, true, Flights::PerhapsForgotten),
+            Some(Fault::SyncThenPower(_)) => (Fault::Power, struck, Flights::PerhapsForgotten),
+            Some(Fault::Kill) => (Fault::Kill, true, Flights::Interrupted),
+            _ => return (struck, Flights::GoOn),
         };
         self.at = At::start(self.at.machine.successor(fault));
         self.store = open(&self.at, soon(), now);
-        (true, if fault == Fault::Power { Flights::PerhapsForgotten } else { Flights::Interrupted })
+        (struck, flights)
     }
 
     async fn close(&self) {
@@ -186,5 +206,36 @@ async fn what_the_journal_writes_over_is_on_the_disk() {
         let found = disk.store.events(Page { limit: 99, ..Page::default() }).await.expect("an answer");
         let numbers: Vec<_> = found.iter().rev().filter_map(|one| one.event.i_event).collect();
         assert_eq!(numbers, (1..=accepted).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_power_cut_while_a_sync_that_failed_is_made_good_takes_nothing() {
+    for after in 0..200 {
+        let at_start = At::start(Machine::default());
+        let hour = Duration::from_secs(3600);
+        let store = open(&at_start, StoreSettings { checkpoint_every: hour, ..soon() }, at(0));
+        let mut disk = OnDisk { store, at: at_start, fault: None };
+        for number in 1..=20 {
+            disk.store.accept(event(Some(number), 1, at(1)), to("a")).await.expect("accepted");
+        }
+        disk.store.backlog().await.expect("filed");
+        let claimed = claim_one(&disk, "a", 1).await;
+        disk.store.record(delivered(&claimed)).await.expect("recorded");
+        disk.fault = Some(Fault::SyncThenPower(after));
+        disk.at.machine.arm(Fault::SyncThenPower(after), 0, Chance(after.into()));
+        for _ in 0..4 {
+            let pause = Pause { scope: Scope::Handler("b".into()), at: at(1), reason: None };
+            drop(disk.store.pause(pause).await);
+        }
+        for number in 21..=40 {
+            drop(disk.store.accept(event(Some(number), 1, at(1)), to("a")).await);
+        }
+        disk.pass(at(2)).await;
+        let found = disk.store.events(Page { limit: 99, ..Page::default() }).await.expect("an answer");
+        let numbers: Vec<_> = found.iter().rev().filter_map(|one| one.event.i_event).collect();
+        assert_eq!(numbers.get(..20), Some(&(1..=20).collect::<Vec<_>>()[..]), "{after}");
+        let (delivery, attempts) = delivery_of(&disk, claimed.event.id).await;
+        assert_eq!((delivery.state, attempts.len()), (State::Delivered { at: at(2) }, 1), "{after}");
     }
 }

@@ -24,6 +24,8 @@ pub(super) enum Fault {
     Full,
     /// The next sync fails, once.
     Sync,
+    /// The next sync fails, and after so many more writes and syncs the power fails.
+    SyncThenPower(u32),
     /// Nothing can be written or synced; of the first write that fails a part is written.
     Broken,
 }
@@ -152,7 +154,7 @@ impl Inner {
         let hits = match fault {
             Fault::Power | Fault::Kill | Fault::Broken => true,
             Fault::Full => !is_sync,
-            Fault::Sync => is_sync,
+            Fault::Sync | Fault::SyncThenPower(_) => is_sync,
         };
         if !hits {
             return None;
@@ -160,6 +162,7 @@ impl Inner {
         match fault {
             Fault::Power | Fault::Kill => self.dead = true,
             Fault::Sync => self.fault = None,
+            Fault::SyncThenPower(after) => self.fault = Some((Fault::Power, after)),
             Fault::Full | Fault::Broken => {}
         }
         self.struck = true;
@@ -197,7 +200,7 @@ impl Inner {
         match fault {
             None => file.sync(),
             Some(fault) => {
-                if fault == Fault::Sync {
+                if matches!(fault, Fault::Sync | Fault::SyncThenPower(_)) {
                     file.tear(&mut self.chance);
                     file.failures += 1;
                     *heard = file.failures;
