@@ -1,6 +1,7 @@
 //! The store on a [`Machine`] on which anything may go wrong at any write.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::OpenFlags;
 
@@ -15,6 +16,7 @@ use crate::store::sqlite::journal::{Disk, ID, first_page};
 pub(super) struct OnDisk {
     at: Arc<At>,
     store: SqliteStore,
+    settings: StoreSettings,
     fault: Option<Fault>,
 }
 
@@ -93,9 +95,32 @@ fn open(at: &Arc<At>, settings: StoreSettings, now: Timestamp) -> SqliteStore {
     SqliteStore::open_at(Arc::new(Arc::clone(at)), lock, settings, now).expect("a store")
 }
 
+/// The log is copied when the store is opened and closed only, so nothing comes to the disk by that.
+fn never_copied() -> StoreSettings {
+    StoreSettings { checkpoint_every: Duration::from_secs(3600), ..soon() }
+}
+
+impl OnDisk {
+    fn new(settings: StoreSettings) -> Self {
+        let at_start = At::start(Machine::default());
+        let store = open(&at_start, settings.clone(), at(0));
+        Self { at: at_start, store, settings, fault: None }
+    }
+}
+
+/// With settings by turns, since each hides what another shows.
 pub(super) async fn frail() -> Option<OnDisk> {
-    let at_start = At::start(Machine::default());
-    Some(OnDisk { store: open(&at_start, soon(), at(0)), at: at_start, fault: None })
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    let settings = match TURN.fetch_add(1, Ordering::Relaxed) % 4 {
+        0 => soon(),
+        // the journal writes over what was filed a moment ago
+        1 => StoreSettings { inbox_bytes: 3 * 1024, ..never_copied() },
+        // nothing is filed that nobody asks for
+        2 => StoreSettings { inbox_max: 1000, inbox_bytes: 64 * 1024, ..soon() },
+        // all is filed at once, in the smallest parts
+        _ => StoreSettings { inbox_max: 1, part_max: 1, ..never_copied() },
+    };
+    Some(OnDisk::new(settings))
 }
 
 #[async_trait]
@@ -106,7 +131,7 @@ impl Bench for OnDisk {
 
     async fn reopen(&mut self, now: Timestamp) {
         self.store.close().await;
-        self.store = open(&self.at, soon(), now);
+        self.store = open(&self.at, self.settings.clone(), now);
     }
 }
 
@@ -144,7 +169,7 @@ impl Frail for OnDisk {
             _ => return (struck, Flights::GoOn),
         };
         self.at = At::start(self.at.machine.successor(fault));
-        self.store = open(&self.at, soon(), now);
+        self.store = open(&self.at, self.settings.clone(), now);
         (struck, flights)
     }
 
@@ -155,11 +180,7 @@ impl Frail for OnDisk {
 
 #[tokio::test]
 async fn a_sync_that_fails_takes_nothing_with_it_that_was_done_without_one() {
-    let at_start = At::start(Machine::default());
-    let hour = Duration::from_secs(3600);
-    let settings = StoreSettings { checkpoint_every: hour, ..soon() };
-    let store = open(&at_start, settings, at(0));
-    let mut disk = OnDisk { store, at: at_start, fault: None };
+    let mut disk = OnDisk::new(never_copied());
     for number in 1..=4 {
         disk.store.accept(event(Some(number), 1, at(1)), to("a")).await.expect("accepted");
     }
@@ -193,10 +214,7 @@ async fn what_the_journal_writes_over_is_on_the_disk() {
     let unlucky = |chance: &Chance| Chance(chance.0).below(4) == 0;
     let chance = (0..).map(Chance).find(unlucky).expect("one");
     for accepted in 1..=60 {
-        let at_start = At::start(Machine::default());
-        let hour = Duration::from_secs(3600);
-        let store = open(&at_start, StoreSettings { checkpoint_every: hour, ..soon() }, at(0));
-        let mut disk = OnDisk { store, at: at_start, fault: None };
+        let mut disk = OnDisk::new(never_copied());
         for number in 1..=accepted {
             disk.store.accept(event(Some(number), 1, at(1)), to("a")).await.expect("accepted");
         }
@@ -212,10 +230,7 @@ async fn what_the_journal_writes_over_is_on_the_disk() {
 #[tokio::test]
 async fn a_power_cut_while_a_sync_that_failed_is_made_good_takes_nothing() {
     for after in 0..200 {
-        let at_start = At::start(Machine::default());
-        let hour = Duration::from_secs(3600);
-        let store = open(&at_start, StoreSettings { checkpoint_every: hour, ..soon() }, at(0));
-        let mut disk = OnDisk { store, at: at_start, fault: None };
+        let mut disk = OnDisk::new(never_copied());
         for number in 1..=20 {
             disk.store.accept(event(Some(number), 1, at(1)), to("a")).await.expect("accepted");
         }
