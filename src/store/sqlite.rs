@@ -160,6 +160,7 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let log = Arc::new(Log::of(Arc::clone(&place))?);
         let mut db = connect(&*place, &settings)?;
+        log.begin(&db)?;
         schema::migrate(&mut db)?;
         let (store, filed) =
             db.query_row("SELECT id, filed FROM inbox", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -174,9 +175,6 @@ impl SqliteStore {
         // by the tally, which is written with a commit
         let (deliveries, statuses) =
             db.transaction(true, |db| Ok((deliveries::recover(db, now)?, statuses::recover(db)?)))?;
-        // The log of a gateway that was killed is left behind. One that is killed again and again, sooner than its first
-        // checkpoint, would let it grow without end.
-        db.log.checkpoint(&db, "TRUNCATE")?;
         if deliveries + statuses > 0 {
             tracing::info!(deliveries, statuses, "taken up again what was interrupted");
         }

@@ -36,6 +36,14 @@ impl Log {
         Ok(log)
     }
 
+    /// Copies what is left of the program's life before into the database, and has nothing of it in the log any more when the next
+    /// thing is written. What is filed again comes to where it was, as it was, bit by bit: if the log went on there, what the power
+    /// had cut off behind it would follow once more.
+    pub(super) fn begin(&self, db: &Connection) -> Result<(), StoreError> {
+        self.checkpoint(db, "TRUNCATE")?;
+        self.write_again()
+    }
+
     /// Something has failed, perhaps a sync.
     pub(super) fn doubt(&self) {
         self.doubts.fetch_add(1, Ordering::SeqCst);
@@ -95,7 +103,7 @@ pub(super) fn write_file_again(path: &Path) -> io::Result<()> {
     loop {
         let length = file.read(&mut part)?;
         if length == 0 {
-            return file.sync_data();
+            return file.sync_all();
         }
         file.seek(SeekFrom::Start(at))?;
         file.write_all(&part[..length])?;

@@ -106,6 +106,13 @@ impl OnDisk {
         let store = open(&at_start, settings.clone(), at(0));
         Self { at: at_start, store, settings, fault: None }
     }
+
+    /// The power fails just now.
+    async fn cut_the_power(&mut self, chance: Chance, now: Timestamp) {
+        self.at.machine.arm(Fault::Power, 1000, chance);
+        self.fault = Some(Fault::Power);
+        self.pass(now).await;
+    }
 }
 
 /// With settings by turns, since each hides what another shows.
@@ -200,9 +207,7 @@ async fn a_sync_that_fails_takes_nothing_with_it_that_was_done_without_one() {
 
     let claimed = claim_one(&disk, "a", 1).await;
     disk.store.record(delivered(&claimed)).await.expect("recorded");
-    disk.at.machine.arm(Fault::Power, 1000, chance);
-    disk.fault = Some(Fault::Power);
-    disk.pass(at(2)).await;
+    disk.cut_the_power(chance, at(2)).await;
     let (delivery, attempts) = delivery_of(&disk, claimed.event.id).await;
     assert_eq!((delivery.state, attempts.len()), (State::Delivered { at: at(2) }, 1));
     assert_eq!(disk.store.events(Page { limit: 9, ..Page::default() }).await.expect("an answer").len(), 4);
@@ -218,9 +223,7 @@ async fn what_the_journal_writes_over_is_on_the_disk() {
         for number in 1..=accepted {
             disk.store.accept(event(Some(number), 1, at(1)), to("a")).await.expect("accepted");
         }
-        disk.at.machine.arm(Fault::Power, 1000, chance);
-        disk.fault = Some(Fault::Power);
-        disk.pass(at(2)).await;
+        disk.cut_the_power(chance, at(2)).await;
         let found = disk.store.events(Page { limit: 99, ..Page::default() }).await.expect("an answer");
         let numbers: Vec<_> = found.iter().rev().filter_map(|one| one.event.i_event).collect();
         assert_eq!(numbers, (1..=accepted).collect::<Vec<_>>());
@@ -252,5 +255,24 @@ async fn a_power_cut_while_a_sync_that_failed_is_made_good_takes_nothing() {
         assert_eq!(numbers.get(..20), Some(&(1..=20).collect::<Vec<_>>()[..]), "{after}");
         let (delivery, attempts) = delivery_of(&disk, claimed.event.id).await;
         assert_eq!((delivery.state, attempts.len()), (State::Delivered { at: at(2) }, 1), "{after}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_power_cut_took_another_does_not_bring_back() {
+    let unlucky = |chance: &Chance| Chance(chance.0).below(4) == 0;
+    let nothing_unsynced = (0..).map(Chance).find(unlucky).expect("one");
+    for seed in 0..150 {
+        let mut disk = OnDisk::new(never_copied());
+        let made = event(Some(1), 1, at(1));
+        disk.store.accept(made.clone(), to("a")).await.expect("accepted");
+        disk.store.backlog().await.expect("filed, and nobody waits for the disk");
+        claim_one(&disk, "a", 1).await;
+        disk.cut_the_power(Chance(seed), at(2)).await;
+        let stood = delivery_of(&disk, made.id).await;
+        // what is filed again is written as it was, to where it was, and was followed by a claim
+        disk.cut_the_power(nothing_unsynced, at(3)).await;
+        let stands = delivery_of(&disk, made.id).await;
+        assert_eq!(format!("{stands:?}"), format!("{stood:?}"), "{seed}");
     }
 }
