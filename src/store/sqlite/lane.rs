@@ -93,8 +93,8 @@ pub(super) fn enter(
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<Entry, StoreError> {
+    take_what_was_claimed_before(db, lane, me)?;
     if me.order == Order::Latest {
-        take_what_was_claimed_before(db, lane, me)?;
         let newer = supersede_older(db, lane, me, id, now)?;
         if let Some(newer) = newer {
             return Ok(Entry::Superseded(newer));
@@ -118,18 +118,18 @@ fn waiting(db: &Batch, lane: Lane<'_>) -> Result<Vec<Present>, StoreError> {
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Nobody who is on the way is superseded: of a gateway that died those are, whose attempts were recorded later under claims that knew
-/// nothing of `me`.
+/// Nobody who is on the way is superseded, nor is anybody let in before: of a gateway that died the head is, if its attempt was recorded
+/// later under a claim that knew nothing of `me`.
 fn take_what_was_claimed_before(db: &Batch, lane: Lane<'_>, me: Place) -> Result<(), StoreError> {
     if !db.has_left() {
         return Ok(());
     }
-    for one in waiting(db, lane)? {
-        if let Some(left) = db.next_left(one.place.seq).filter(|left| left.seen < me.seq / row::DELIVERIES) {
-            record::claim_again(db, &left.record)?;
-        }
+    let head = first(db, lane)?.filter(|first| first.head && first.pending);
+    let left = head.and_then(|head| db.next_left(head.place.seq));
+    match left.filter(|left| left.seen < me.seq / row::DELIVERIES) {
+        Some(left) => record::claim_again(db, &left.record),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Where the order is latest: those that wait and are older are superseded by `me`; answers one that is newer.

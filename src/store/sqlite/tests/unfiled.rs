@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::delivery::{Outcome, State};
-use crate::store::conformance::{delivered, failed, status, with};
-use crate::store::{Claimed, StatusValue};
+use crate::store::conformance::{delivered, failed, parked, status, with};
+use crate::store::{Claimed, Record, StatusValue};
 
 const FILES: [&str; 3] = ["store.db", "store.db-wal", "store.db-inbox"];
 
@@ -294,4 +294,28 @@ async fn whether_a_claim_that_the_power_took_came_first_is_not_for_clocks_to_say
         let before = after_the_power_failed(4, false, started).await;
         assert_eq!(before, (1, 1, 0, 1), "it came before the claim, attempt at {started}");
     }
+}
+
+/// One with rank 4 comes into the lane while one with rank 5 is under way, which is recorded; the power takes the claim. How many may
+/// be claimed once the store is opened again.
+async fn claimed_after_the_power_failed(order: Order, record: impl Fn(&Claimed) -> Record) -> usize {
+    let temp = Temp::new();
+    let left = tempfile::tempdir().expect("a folder");
+    temp.store.ready().await.expect("ready");
+    keep(&temp, left.path(), &["store.db", "store.db-wal"]);
+    temp.store.accept(event(None, 1, at(3)), with("a", order, 5)).await.expect("accepted");
+    let claimed = claim(&temp.store, 3, 9).await.remove(0);
+    temp.store.accept(event(None, 1, at(3)), with("a", order, 4)).await.expect("accepted");
+    temp.store.record(record(&claimed)).await.expect("recorded");
+    keep(&temp, left.path(), &["store.db-inbox"]);
+    let store = open(left.path(), at(9)).expect("a store");
+    claim(&store, 99, 9).await.len()
+}
+
+#[tokio::test]
+async fn nobody_becomes_the_head_while_one_is_under_way_whose_claim_the_power_took() {
+    assert_eq!(claimed_after_the_power_failed(Order::Strict, parked).await, 0, "it holds the lane");
+    assert_eq!(claimed_after_the_power_failed(Order::Skip, parked).await, 1);
+    let again = |claimed: &Claimed| failed(claimed, 20);
+    assert_eq!(claimed_after_the_power_failed(Order::Strict, again).await, 1);
 }
