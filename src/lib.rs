@@ -63,8 +63,9 @@
 //!   good; the answer is 503.
 //! * No event, delivery or attempt is lost or silently changed by a crash at any instant; if the power fails, an attempt that was
 //!   begun and not recorded may be (the next one bears the same key). Delivery is at least once, never exactly once.
-//! * Nothing outside [`dispatch`] and [`status`] retries ([`reconcile`] repeats questions, which change nothing); nothing outside [`delivery`] decides a delivery's state; nothing
-//!   outside [`store`] writes to disk; `now` is an argument.
+//! * What came first in a store is told by numbers that are written with it, never by clocks: these differ and are set back.
+//! * Nothing outside [`dispatch`] and [`status`] retries ([`reconcile`] repeats questions, which change nothing); nothing outside
+//!   [`delivery`] decides a delivery's state; nothing outside [`store`] writes to disk; `now` is an argument.
 //! * No two deliveries of one handler and subject are in flight together, with several gateways on one database neither. No
 //!   delivery overtakes another of its subject. What a gateway says that was frozen past its lease doesn't count.
 //! * No secret in a log, an error, a metric or a `Debug`. Secrets come from the environment or from files, not from the

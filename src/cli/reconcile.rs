@@ -1,4 +1,5 @@
-//! `soapstone reconcile`: has a gateway that runs compare all accounts, or customers, with what was delivered last, and shows how far it is.
+//! `soapstone reconcile`: has a gateway that runs compare all accounts, or customers, with what was delivered last, and shows how
+//! far it is.
 //!
 //! The walk is the gateway's: it goes on when this command is interrupted.
 

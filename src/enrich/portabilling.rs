@@ -245,7 +245,8 @@ impl Enrich for PortaBilling {
     }
 }
 
-/// The subject of `*/Deleted` may be gone, so what was delivered last stands for it: fills in what PortaBilling no longer has from what was delivered last.
+/// The subject of `*/Deleted` may be gone, so what was delivered last stands for it: fills in what PortaBilling no longer has
+/// from what was delivered last.
 fn remember(members: &mut Map<String, Value>, last: &Map<String, Value>) {
     for (name, value) in members.iter_mut() {
         if value.is_null()

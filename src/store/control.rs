@@ -34,8 +34,8 @@ pub trait Control: Store {
     /// then, too, instead of when their schedules said. Attempts are numbered on. Answers which; others (in flight, awaiting)
     /// stay as they are.
     ///
-    /// Each takes the place in its lane that its rank gives it, and what was pending keeps it. Where the order is latest and a newer one waits, that one
-    /// supersedes it: then it isn't among the answers.
+    /// Each takes the place in its lane that its rank gives it, and what was pending keeps it. Where the order is latest and a
+    /// newer one waits, that one supersedes it: then it isn't among the answers.
     async fn replay(
         &self,
         deliveries: Vec<DeliveryId>,

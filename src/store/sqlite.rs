@@ -5,6 +5,10 @@
 //! anybody asks for it; most deliveries are done by then, and get there once. Only claims don't wait for the disk. A lock on a
 //! file beside it makes sure that two gateways never share one store.
 //!
+//! If the power fails, what wasn't waited for may be gone from the database: what was filed is in the journal still, since that is
+//! written over only once the database has been synced, and an attempt's entry says what its claim had seen, so that it finds its
+//! place among what came before and after. What a sync that failed leaves behind is made good before anybody goes on (`log`).
+//!
 //! Order is kept by lanes: all deliveries of one handler and subject, in the order of acceptance. Only the head of a lane
 //! can be claimed, and that it is the head is written down when it becomes so; hence a claim costs the same with ten
 //! deliveries waiting as with a million.

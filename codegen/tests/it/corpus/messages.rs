@@ -11,7 +11,8 @@ use soapstone_codegen::Config;
 use super::{check, corpus, definitions};
 use crate::validation;
 
-/// The bytes of Rust up to which a definition counts as one of the smaller; with those over it, it takes minutes. `SOAPSTONE_EVERY_MESSAGE=1` takes all.
+/// The bytes of Rust up to which a definition counts as one of the smaller; with those over it, it takes minutes.
+/// `SOAPSTONE_EVERY_MESSAGE=1` takes all.
 const SMALL: usize = 150_000;
 
 /// What libxml2 refuses as a schema, and why.

@@ -64,7 +64,8 @@ const WORDS: &[&str] = &[
     ":",
 ];
 
-/// Changes `bytes` in one to six ways, mostly in few: what is changed too much is refused at the first byte; `other` is something that pieces may be taken from.
+/// Changes `bytes` in one to six ways, mostly in few: what is changed too much is refused at the first byte; `other` is something
+/// that pieces may be taken from.
 pub(super) fn mutate(bytes: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut changed = bytes.to_vec();
     let most = numbers.below(6);
