@@ -30,7 +30,7 @@ pub(super) struct Batch {
     caught_up: RefCell<HashSet<i64>>,
     /// Whether its transactions wait for the disk.
     synced: Cell<bool>,
-    /// Whether something may be in the log, and not on the disk.
+    /// Whether something may be in the log, and not on the disk; also left by the program's life before.
     owes: Cell<bool>,
     /// What it writes to. After a doubt the next transaction is synced, too: else what failed may be found in its place.
     pub(super) log: Arc<Log>,
@@ -65,7 +65,7 @@ impl Batch {
             left: RefCell::default(),
             caught_up: RefCell::default(),
             synced: Cell::new(true),
-            owes: Cell::new(false),
+            owes: Cell::new(true),
             subjects_paused: Cell::default(),
         }
     }
@@ -250,10 +250,13 @@ impl Batch {
     }
 }
 
-/// Changes something that means nothing. Only a transaction that changes something is synced, and what came before with it; SQLite
-/// leaves out a row that is written as it was, and then the page and the sync as well.
+/// Writes something that means nothing and was never there. Only a transaction that changes something is synced, and what came before
+/// with it; SQLite leaves out a row that is written as it was, and then the page and the sync as well. Nor does the log go on in
+/// the very words it had before the power failed (see [`Log::begin`]).
 pub(super) fn touch(db: &Connection) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT INTO probe VALUES (1, 1) ON CONFLICT DO UPDATE SET count = count + 1")?
-        .execute([])?;
+    db.prepare_cached(
+        "INSERT INTO probe VALUES (1, random()) ON CONFLICT DO UPDATE SET count = excluded.count",
+    )?
+    .execute([])?;
     Ok(())
 }

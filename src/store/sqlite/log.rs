@@ -38,7 +38,8 @@ impl Log {
 
     /// Copies what is left of the program's life before into the database, and has nothing of it in the log any more when the next
     /// thing is written. What is filed again comes to where it was, as it was, bit by bit: if the log went on there, what the power
-    /// had cut off behind it would follow once more.
+    /// had cut off behind it would follow once more. Somebody who reads (a backup) keeps the log from being emptied; then what the
+    /// first transaction writes besides, which never was there, keeps it from that.
     pub(super) fn begin(&self, db: &Connection) -> Result<(), StoreError> {
         self.checkpoint(db, "TRUNCATE")?;
         self.write_again()
