@@ -103,6 +103,7 @@ macro_rules! conformance {
             control::nothing_is_claimed_of_what_is_paused,
             control::a_subject_that_is_paused_is_paused_for_what_comes_later_too,
             control::a_replay_delivers_again_from_the_beginning,
+            control::what_is_replayed_at_a_rate_keeps_nothing_waiting_that_has_just_come,
             control::what_waits_for_its_next_try_is_tried_now_when_it_is_replayed,
             control::a_replay_of_what_waits_leaves_its_place_in_the_lane,
             control::a_replayed_delivery_takes_its_place_by_rank,

@@ -1,6 +1,7 @@
 //! What deliveries are called: an id is made of the event's id and the delivery's number, in every store alike, so that rows
 //! can move from one to another and keep their ids.
 
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::delivery::DeliveryId;
@@ -27,4 +28,21 @@ pub(super) fn delivery_id(event: EventId, seq: i64) -> DeliveryId {
 pub(super) fn delivery_seq(id: DeliveryId) -> i64 {
     let mask = (1_u128 << SEQ_BITS) - 1;
     i64::try_from(id.0.as_u128() & mask).unwrap_or(i64::MAX)
+}
+
+/// Ids of events go by the time. By so much the clocks of several gateways may differ, or one may be set back.
+const CLOCKS: SignedDuration = SignedDuration::from_hours(1);
+
+/// No event that was accepted then or later has a lower id.
+pub(super) fn lowest_id_since(from: Timestamp) -> Uuid {
+    id_at(from.checked_sub(CLOCKS).unwrap_or(from))
+}
+
+/// Every event that was accepted before then has a lower id.
+pub(super) fn highest_id_until(until: Timestamp) -> Uuid {
+    id_at(until.checked_add(CLOCKS).unwrap_or(until))
+}
+
+fn id_at(time: Timestamp) -> Uuid {
+    Uuid::from_u128(u128::try_from(time.as_millisecond()).unwrap_or(0) << 80)
 }

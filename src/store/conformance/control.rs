@@ -107,6 +107,36 @@ pub(crate) async fn a_replay_delivers_again_from_the_beginning(mut bench: impl B
     assert_eq!(claim_one(&bench, "a", 110).await.delivery.id, done[1].delivery.id);
 }
 
+pub(crate) async fn what_is_replayed_at_a_rate_keeps_nothing_waiting_that_has_just_come(
+    mut bench: impl Bench,
+) {
+    let done = have_delivered(&bench, Order::Skip, &[1, 2, 3]).await;
+    bench.store().accept(event(None, 2, at(4)), to("a")).await.expect("accepted");
+    let other = claim_one(&bench, "a", 4).await;
+    bench.store().record(delivered(&other)).await.expect("recorded");
+    let hour = Duration::from_secs(3600);
+    let asked = done.iter().map(|one| one.delivery.id).chain([other.delivery.id]).collect();
+    assert_eq!(bench.store().replay(asked, at(100), hour).await.expect("replayed").len(), 4);
+    let first = claim_one(&bench, "a", 100).await;
+    bench.store().record(delivered(&first)).await.expect("recorded");
+    assert_eq!(bench.store().next_due(want("a", 1)).await, Ok(Some(at(3700))));
+
+    let live = event(None, 1, at(150));
+    bench.store().accept(live.clone(), with("a", Order::Skip, 150)).await.expect("accepted");
+    bench.reopen(at(151)).await;
+    for due in [done[1].event.id, done[2].event.id, live.id] {
+        assert_eq!(bench.store().next_due(want("a", 1)).await, Ok(Some(at(150))));
+        let claimed = claim_one(&bench, "a", 151).await;
+        assert_eq!((claimed.event.id, claimed.delivery.since), (due, at(150)));
+        bench.store().record(delivered(&claimed)).await.expect("recorded");
+    }
+    assert_eq!(
+        bench.store().next_due(want("a", 1)).await,
+        Ok(Some(at(10_900))),
+        "another subject has its turn"
+    );
+}
+
 pub(crate) async fn what_waits_for_its_next_try_is_tried_now_when_it_is_replayed(mut bench: impl Bench) {
     for (account, rank) in [(1, 1), (1, 2), (2, 3)] {
         bench
@@ -254,6 +284,10 @@ pub(crate) async fn deliveries_are_found_by_what_they_are(bench: impl Bench) {
         (Select { subject: word("1"), ..some() }, None, 9, vec![2, 3]),
         (Select { from: Some(at(7200)), until: Some(at(4 * 7200)), ..some() }, None, 9, vec![1, 2, 3]),
         (Select { from: Some(at(99 * 7200)), ..some() }, None, 9, vec![]),
+        (Select { until: Some(at(2 * 7200)), ..some() }, None, 9, vec![0, 1]),
+        (Select { until: Some(at(2 * 7200)), ..some() }, Some(0), 9, vec![1]),
+        (Select { until: Some(at(7201)), event_type: word("C/D"), ..some() }, None, 9, vec![1]),
+        (Select { until: Some(at(-99 * 7200)), ..some() }, None, 9, vec![]),
         (Select { state: word("no such"), ..some() }, None, 9, vec![]),
     ];
     for (select, after, limit, expected) in cases {

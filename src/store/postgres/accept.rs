@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::changes::COUNT;
 use super::connect::{Db, Session, Values};
 use super::fault::Fault;
-use super::lane::{ADVANCE, SUPERSEDE};
+use super::lane::{ADVANCE, HURRY, SUPERSEDE};
 use super::row::{self, micros, text};
 use crate::event::{Event, EventId};
 use crate::handler::Order;
@@ -69,6 +69,8 @@ pub(super) struct NewDeliveries<'a> {
     due: Vec<i64>,
     /// Lanes in which these may supersede, or be superseded, and when.
     latest: BTreeMap<Uuid, i64>,
+    /// Lanes into which something has just come, and when.
+    live: BTreeMap<Uuid, i64>,
     tally: BTreeMap<&'a str, i64>,
 }
 
@@ -89,6 +91,10 @@ impl<'a> NewDeliveries<'a> {
         if to.order == Order::Latest {
             let at = self.latest.entry(lane).or_insert(due);
             *at = due.max(*at);
+        }
+        if due == micros(event.received_at) {
+            let at = self.live.entry(lane).or_insert(due);
+            *at = due.min(*at);
         }
     }
 
@@ -115,8 +121,18 @@ impl<'a> NewDeliveries<'a> {
         let count: Values<'_> = &[&handlers, &states, &by];
         let supersede: Values<'_> = &[&latest, &when];
         let advance: Values<'_> = &[&latest];
-        let all = [(INSERT_DELIVERIES, insert), (COUNT, count), (SUPERSEDE, supersede), (ADVANCE, advance)];
-        session.commit(if latest.is_empty() { &all[..2] } else { &all }).await
+        let (live, since): (Vec<_>, Vec<_>) = self.live.iter().map(|(lane, at)| (*lane, *at)).unzip();
+        let hurry: Values<'_> = &[&live, &since];
+        let all = [
+            (true, INSERT_DELIVERIES, insert),
+            (true, COUNT, count),
+            (!latest.is_empty(), SUPERSEDE, supersede),
+            (!latest.is_empty(), ADVANCE, advance),
+            (!live.is_empty(), HURRY, hurry),
+        ];
+        let needed: Vec<_> =
+            all.into_iter().filter(|(needed, ..)| *needed).map(|(_, sql, with)| (sql, with)).collect();
+        session.commit(&needed).await
     }
 }
 

@@ -156,3 +156,17 @@ pub(super) const ADVANCE: &str = "\
     UPDATE lane l SET head = o.seq, rank = o.rank, due = o.at,
         held = coalesce(o.held, CASE WHEN o.state <> 'pending' THEN o.seq END)
     FROM looked o WHERE l.id = o.id AND o.seq IS NOT NULL";
+
+/// Something that is due at `$2` has come into each of the lanes `$1`: if the head waits for nothing but its turn at the rate of an
+/// operator, it and all that do so are due as well. Else an event would have to wait for hours, since its subject is replayed.
+pub(super) const HURRY: &str = "\
+    WITH late AS MATERIALIZED (
+        SELECT l.id, w.due FROM unnest($1::uuid[], $2::int8[]) AS w (lane, due)
+        JOIN lane l ON l.id = w.lane AND l.due > w.due
+        JOIN delivery h ON h.seq = l.head
+        WHERE h.open AND h.state = 'pending' AND h.tries = 0 AND h.at = h.since AND h.at > w.due
+    ), hurried AS (
+        UPDATE delivery d SET at = late.due, since = late.due FROM late
+        WHERE d.lane = late.id AND d.open AND d.state = 'pending' AND d.tries = 0 AND d.at = d.since AND d.at > late.due
+    )
+    UPDATE lane l SET due = late.due FROM late WHERE l.id = late.id";

@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::SignedDuration;
 use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 
 use super::connect::Session;
 use super::fault::Fault;
 use super::row::{self, Columns, attempt_columns, delivery_columns, event_columns, micros, text};
 use crate::delivery::{Attempt, Delivery, DeliveryId};
 use crate::event::EventId;
-use crate::store::number::{EVENTS, delivery_seq};
+use crate::store::number::{EVENTS, delivery_seq, highest_id_until, lowest_id_since};
 use crate::store::{Backlog, DeliveryDetail, EventDetail, EventSummary, KeptSample, Page, Sample, Select};
 
 /// A statement that is put together, with its values.
@@ -242,16 +240,18 @@ pub(super) fn selected(select: &Select, after: i64, limit: i64) -> Statement {
     if select.event_type.is_some() || select.subject.is_some() {
         statement.sql.push_str(" AND d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023");
     }
+    // Ids go by the time, so the first and the last needn't be looked for.
     if let Some(until) = select.until {
+        statement.and(
+            " AND d.seq <= coalesce((SELECT n.seq FROM event n WHERE n.id < ? ORDER BY n.id DESC LIMIT 1), -1) * 1024 + 1023",
+            highest_id_until(until),
+        );
         statement.and(" AND d.accepted_at < ?", micros(until));
     }
     if let Some(from) = select.from {
-        // Ids go by the time, so the first needn't be looked for; clocks differ by less than an hour.
-        let hour_before = from.checked_sub(SignedDuration::from_hours(1)).unwrap_or(from);
-        let millis = u128::try_from(hour_before.as_millisecond()).unwrap_or(0);
         statement.and(
             " AND d.seq >= coalesce((SELECT n.seq FROM event n WHERE n.id >= ? ORDER BY n.id LIMIT 1), 274877906944) * 1024",
-            Uuid::from_u128(millis << 80),
+            lowest_id_since(from),
         );
         statement.and(" AND d.accepted_at >= ?", micros(from));
     }

@@ -1,8 +1,9 @@
 //! What an operator does with deliveries: replay, cancel, have another handler get them; and notes and breakers.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
@@ -16,6 +17,7 @@ use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::{Delivery, DeliveryId, State};
 use crate::event::{EventId, Subject, SubjectKind};
 use crate::handler::Order;
+use crate::store::number::{highest_id_until, lowest_id_since};
 use crate::store::spread::spread;
 use crate::store::{DeliveryDetail, Last, LastPage, Select, StoreError};
 
@@ -109,7 +111,8 @@ pub(super) fn deliveries(
     after: Option<DeliveryId>,
     limit: usize,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let after = after.map_or(-1, row::delivery_seq).max(first_since(db, select.from)?);
+    let after = after.map_or(-1, row::delivery_seq).max(before_since(db, select.from)?);
+    let last = last_until(db, select.until)?;
     let handlers = match (&select.handler, &select.state) {
         // the index on what isn't delivered goes by handler, so each handler's first are looked up and merged
         (None, Some(state)) if state != "delivered" => {
@@ -121,7 +124,7 @@ pub(super) fn deliveries(
     };
     let mut found = Vec::new();
     for handler in handlers {
-        let (sql, values) = selected(&Select { handler, ..select.clone() }, after, limit);
+        let (sql, values) = selected(&Select { handler, ..select.clone() }, after..=last, limit);
         let mut statement = db.prepare_cached(&sql)?;
         let rows = statement.query_map(params_from_iter(values), row::delivery)?;
         found.extend(rows.collect::<Result<Vec<_>, _>>()?);
@@ -130,8 +133,9 @@ pub(super) fn deliveries(
     Ok(found.into_iter().take(limit).map(|(_, delivery)| delivery).collect())
 }
 
-/// Goes by the events if they are few, else by the deliveries.
-pub(super) fn selected(select: &Select, after: i64, limit: usize) -> (String, Vec<Value>) {
+/// Those with numbers after the start of the range. Goes by the events if they are few, else by the deliveries.
+pub(super) fn selected(select: &Select, numbers: RangeInclusive<i64>, limit: usize) -> (String, Vec<Value>) {
+    let (after, last) = numbers.into_inner();
     let mut sql = String::from(concat!("SELECT ", delivery_columns!()));
     let mut values = Vec::new();
     let mut and = |condition: &str, value: Value| {
@@ -143,10 +147,12 @@ pub(super) fn selected(select: &Select, after: i64, limit: usize) -> (String, Ve
         let join = " FROM event e CROSS JOIN delivery d ON d.seq BETWEEN e.seq * 1024 AND e.seq * 1024 + 1023
             WHERE e.seq >= ?";
         and(join, Value::Integer(after / row::DELIVERIES));
+        and(" AND e.seq <= ?", Value::Integer(last / row::DELIVERIES));
         and(" AND d.seq > ?", Value::Integer(after));
     } else {
         let join = " FROM delivery d CROSS JOIN event e ON e.seq = d.seq / 1024 WHERE d.seq > ?";
         and(join, Value::Integer(after));
+        and(" AND d.seq <= ?", Value::Integer(last));
     }
     if let Some(handler) = &select.handler {
         and(" AND d.handler = ?", Value::Text(handler.clone()));
@@ -177,16 +183,23 @@ pub(super) fn selected(select: &Select, after: i64, limit: usize) -> (String, Ve
 
 /// A number before all deliveries of events accepted since then. Ids go by the time, so it needn't be looked for; clocks that
 /// were set back make it a little too early at worst.
-fn first_since(db: &Connection, from: Option<Timestamp>) -> Result<i64, StoreError> {
+fn before_since(db: &Connection, from: Option<Timestamp>) -> Result<i64, StoreError> {
     let Some(from) = from else { return Ok(-1) };
-    let hour_before = from.checked_sub(SignedDuration::from_hours(1)).unwrap_or(from);
-    let millis = u128::try_from(hour_before.as_millisecond()).unwrap_or(0);
-    let lowest = uuid::Uuid::from_u128(millis << 80);
     let first: Option<i64> = db
         .prepare_cached("SELECT seq FROM event WHERE id >= ?1 ORDER BY id LIMIT 1")?
-        .query_row([lowest.as_bytes()], |row| row.get(0))
+        .query_row([lowest_id_since(from).as_bytes()], |row| row.get(0))
         .optional()?;
     Ok(first.map_or(i64::MAX, |seq| seq * row::DELIVERIES - 1))
+}
+
+/// A number that no delivery of an event accepted before then has exceeded.
+fn last_until(db: &Connection, until: Option<Timestamp>) -> Result<i64, StoreError> {
+    let Some(until) = until else { return Ok(i64::MAX) };
+    let last: Option<i64> = db
+        .prepare_cached("SELECT seq FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1")?
+        .query_row([highest_id_until(until).as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(last.map_or(-1, |seq| seq * row::DELIVERIES + row::DELIVERIES - 1))
 }
 
 pub(super) fn delivery(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {

@@ -162,7 +162,9 @@ fn file_delivery(
     event: &Event,
     taken: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    lane::insert(db, lane, place, event.id, event.received_at, event.received_at)?;
+    if !lane::insert(db, lane, place, event.id, event.received_at, event.received_at)? {
+        lane::hurry(db, lane, event.received_at)?;
+    }
     match taken {
         Some(at) => claim::take(db, place.seq, lane.handler, at),
         None => Ok(()),

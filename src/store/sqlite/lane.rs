@@ -111,6 +111,30 @@ pub(super) fn enter(
     Ok(if heads { Entry::Head } else { Entry::Waits })
 }
 
+/// One that is due at `due` has come and waits behind others: if the first of these waits for nothing but its turn at the rate of an
+/// operator, it and all that do so are due as well. Else an event would have to wait for hours, since its subject is replayed.
+pub(super) fn hurry(db: &Batch, lane: Lane<'_>, due: Timestamp) -> Result<(), StoreError> {
+    let due = row::micros(due);
+    let spread: Option<bool> = db
+        .prepare_cached(FIRST_IS_SPREAD)?
+        .query_row(params![lane.handler, lane.kind, lane.id, due], |row| row.get(0))
+        .optional()?;
+    if spread == Some(true) {
+        db.prepare_cached(HURRY)?.execute(params![lane.handler, lane.kind, lane.id, due])?;
+    }
+    Ok(())
+}
+
+pub(super) const FIRST_IS_SPREAD: &str = "\
+    SELECT state = 'pending' AND tries = 0 AND at = since AND at > ?4 FROM delivery
+    WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1
+    ORDER BY rank, seq LIMIT 1";
+
+pub(super) const HURRY: &str = "\
+    UPDATE delivery SET at = ?4, since = ?4
+    WHERE handler = ?1 AND subject_kind = ?2 AND subject_id = ?3 AND open = 1 AND state = 'pending'
+        AND tries = 0 AND at = since AND at > ?4";
+
 /// Those that wait, in order.
 fn waiting(db: &Batch, lane: Lane<'_>) -> Result<Vec<Present>, StoreError> {
     let mut waiting = db.prepare_cached(WAITING)?;
@@ -244,7 +268,7 @@ const INSERT: &str = "\
          open, head)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
-/// Puts a new delivery into its lane, due at `due`.
+/// Puts a new delivery into its lane, due at `due`. Answers whether it is the next.
 pub(super) fn insert(
     db: &Batch,
     lane: Lane<'_>,
@@ -252,7 +276,7 @@ pub(super) fn insert(
     event: EventId,
     accepted_at: Timestamp,
     due: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let entry = enter(db, lane, me, row::delivery_id(event, me.seq), due)?;
     let state = match entry {
         Entry::Superseded(by) => State::Superseded { at: due, by },
@@ -268,7 +292,8 @@ pub(super) fn insert(
         open: !matches!(entry, Entry::Superseded(_)),
         head: entry == Entry::Head,
     };
-    self::put(db, lane, me, &put)
+    self::put(db, lane, me, &put)?;
+    Ok(put.head)
 }
 
 /// A delivery that isn't in the tables, as it is to be put down.

@@ -49,6 +49,11 @@ impl Modelled {
         matches!(self.state, State::Pending { .. })
     }
 
+    /// Whether it waits for its turn at a rate only, and that comes later.
+    fn is_spread(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Pending { due } if due > now && due == self.since && self.tries == 0)
+    }
+
     pub(super) fn flies(&self) -> bool {
         matches!(self.state, State::InFlight { .. })
     }
@@ -96,6 +101,7 @@ impl World {
         self.events.push((event, account));
         for (place, handler) in handlers.into_iter().enumerate() {
             self.enter((number, place), rank, (handler, account), due);
+            self.hurry((handler, account), due);
         }
         self.ghosts.clear();
     }
@@ -166,6 +172,17 @@ impl World {
         let by = newest.id;
         for one in self.all.iter_mut().filter(|one| one.lane == lane && one.waits() && one.id != by) {
             one.state = State::Superseded { at, by };
+        }
+    }
+
+    /// Something has just come: if the first waits for its turn at a rate only, nobody does so any more.
+    fn hurry(&mut self, lane: LaneOf, due: Timestamp) {
+        let first = self.lane(lane).filter(|one| one.is_open()).min_by_key(|one| one.place());
+        if first.is_none_or(|first| !first.is_spread(due)) {
+            return;
+        }
+        for one in self.all.iter_mut().filter(|one| one.lane == lane && one.is_spread(due)) {
+            (one.state, one.since) = (State::Pending { due }, due);
         }
     }
 

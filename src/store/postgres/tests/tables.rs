@@ -81,6 +81,7 @@ async fn every_verb_goes_by_an_index() {
         (lane::PLACED, "delivery_pkey"),
         (lane::SUPERSEDE, "delivery_latest"),
         (lane::ADVANCE, "delivery_lane"),
+        (lane::HURRY, "delivery_lane"),
         (record::OVERDUE, "awaiting_deadline"),
         (statuses::CLAIM, "status_due"),
         (statuses::NEXT_DUE, "status_due"),
@@ -114,6 +115,10 @@ async fn every_verb_goes_by_an_index() {
         let plan = explained(&mut session, &format!("s{number}"), &query::selected(&select, -1, 9).sql).await;
         assert!(plan.contains(index), "{plan}");
     }
+    // whoever looks for what came before some time doesn't look at all that came since
+    let until = Select { handler: Some("a".into()), until: Some(at(1)), ..Select::default() };
+    let plan = explained(&mut session, "until", &query::selected(&until, -1, 9).sql).await;
+    assert!(plan.lines().any(|line| line.contains("Index Cond:") && line.contains("seq <= ")), "{plan}");
     // The longest due come first without all others being sorted.
     let plan = explained(&mut session, "due", claim::DUE).await;
     let lateral = plan.split("LockRows").nth(1).expect("a lock");

@@ -26,14 +26,18 @@ async fn every_verb_goes_by_an_index() {
     let selected = |handler: Option<&str>, state: Option<&str>, event_type: Option<&str>| {
         let owned = |word: Option<&str>| word.map(str::to_owned);
         let (handler, state, event_type) = (owned(handler), owned(state), owned(event_type));
-        control::selected(&Select { handler, state, event_type, ..Select::default() }, -1, 9).0
+        control::selected(&Select { handler, state, event_type, ..Select::default() }, -1..=i64::MAX, 9).0
     };
     let cases = [
         (selected(Some("a"), Some("parked"), None), "delivery_waiting"),
         (selected(None, None, Some("Subscriber/Closed")), "event_type"),
+        // whoever looks for what came before some time doesn't look at all that came since
+        (selected(Some("a"), None, None), "d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (filing::SAME_EVENT.to_owned(), "event_same"),
         (lane::FIRST.to_owned(), "delivery_lane"),
         (lane::WAITING.to_owned(), "delivery_lane"),
+        (lane::FIRST_IS_SPREAD.to_owned(), "delivery_lane"),
+        (lane::HURRY.to_owned(), "delivery_lane"),
         (lane::HOLD.to_owned(), "delivery_lane"),
         (lane::HEADED.to_owned(), "delivery_lane"),
         (claim::OVERDUE.to_owned(), "awaiting_deadline"),
