@@ -71,6 +71,30 @@ async fn a_verb_that_fails_takes_nothing_with_it() {
 }
 
 #[tokio::test]
+async fn a_backup_that_keeps_the_log_from_starting_anew_does_not_keep_the_writer_waiting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let patience = Duration::from_secs(60);
+    let settings = StoreSettings {
+        checkpoint_every: Duration::from_millis(1),
+        log_pages_max: 8,
+        busy_timeout: patience,
+        ..StoreSettings::default()
+    };
+    let store = SqliteStore::open(&folder.path().join("store.db"), settings, at(0)).expect("a store");
+    let reader = Connection::open(folder.path().join("store.db")).expect("opened");
+    reader.execute_batch("BEGIN; SELECT 1 FROM event").expect("a backup, say");
+    let log = || std::fs::metadata(folder.path().join("store.db-wal")).map_or(0, |file| file.len());
+    let begun = std::time::Instant::now();
+    while log() < 400 * 4096 {
+        store.accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
+        store.backlog().await.expect("filed");
+        assert!(begun.elapsed() < patience, "waited for whoever reads");
+    }
+    drop(reader);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn lives_that_end_before_the_first_checkpoint_leave_no_log_that_grows() {
     let mut folder = tempfile::tempdir().expect("a folder");
     let mut logs = Vec::new();

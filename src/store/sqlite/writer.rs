@@ -232,7 +232,7 @@ fn write(files: Files, mut inbox: mpsc::Receiver<Message>, late_said: &AtomicBoo
         {
             tracing::warn!(%error, "what is filed is not on the disk; it is tried again when the journal is full");
         }
-        bound_log(&db, &pages, settings.log_pages_max);
+        bound_log(&db, &pages, settings);
     }
 
     if let Err(error) = db.transaction(true, filing::file) {
@@ -353,13 +353,20 @@ fn checkpoint_beside(
     }
 }
 
+/// For how long the writer waits for those who read, so that the log can start anew. Whoever reads for longer (a backup) keeps it from
+/// that anyway, and would keep the writer waiting again and again.
+const READERS_MAX: Duration = Duration::from_millis(50);
+
 /// Under a load that never pauses, the log never starts anew by itself: from a certain size on the writer waits for it.
-fn bound_log(db: &Batch, pages: &AtomicI64, max: i64) {
-    if pages.load(Ordering::Relaxed) <= max {
+fn bound_log(db: &Batch, pages: &AtomicI64, settings: &StoreSettings) {
+    if pages.load(Ordering::Relaxed) <= settings.log_pages_max {
         return;
     }
     pages.store(0, Ordering::Relaxed);
-    if let Err(error) = db.log.checkpoint(db, "RESTART") {
+    let restarted = db.busy_timeout(READERS_MAX).map_err(Into::into);
+    let restarted = restarted.and_then(|()| db.log.checkpoint(db, "RESTART"));
+    let restored = db.busy_timeout(settings.busy_timeout).map_err(Into::into);
+    if let Err(error) = restarted.and(restored) {
         tracing::warn!(%error, "the log could not be started anew; it grows until that works");
     }
 }
