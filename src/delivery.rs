@@ -316,7 +316,7 @@ impl State {
 
     /// The provisioning status that says so in PortaBilling (ESPF: `IN_PROGRESS` when the first attempt starts and while a
     /// callback is awaited, `RETRY` once one has failed and more will come, then `OK` or `FAILED`); none where nothing has
-    /// changed, or where a newer delivery will say.
+    /// changed, where a newer delivery will say, or where whoever cancels says.
     pub fn status(&self, attempts: u32) -> Option<StatusValue> {
         match self {
             Self::InFlight { .. } => (attempts == 0).then_some(StatusValue::InProgress),

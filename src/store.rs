@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use control::{
-    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, LOADING, Last, LastPage, Pause, Prune, Pruned,
-    Scope, Select,
+    Cancellation, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, LOADING, Last, LastPage, Pause,
+    Prune, Pruned, Scope, Select,
 };
 
 pub use kept::{KeptSample, KeptStatus, StatusId, StatusStand, Statuses};

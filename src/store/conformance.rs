@@ -9,6 +9,8 @@ pub(crate) mod statuses;
 pub(crate) mod walks;
 pub(crate) mod way;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -97,6 +99,7 @@ macro_rules! conformance {
             statuses::while_a_status_is_being_written_a_newer_one_waits_and_then_goes,
             statuses::a_status_that_could_not_be_written_comes_again_or_is_given_up,
             statuses::an_attempt_and_its_status_are_kept_together,
+            statuses::what_was_begun_and_is_cancelled_has_failed_for_portabilling,
             statuses::an_operator_sees_how_far_statuses_are,
             statuses::what_was_given_up_is_found_and_can_be_written_again,
             statuses::samples_are_found_newest_first,
@@ -164,6 +167,11 @@ pub(crate) fn event(i_event: Option<i64>, account: u32, now: Timestamp) -> Event
 
 pub(crate) fn subject(account: u32) -> Subject {
     Subject { kind: SubjectKind::Account, id: account.to_string() }
+}
+
+/// Without anything that PortaBilling is told.
+pub(crate) fn no_more(seconds: i64, reason: &str) -> Cancellation {
+    Cancellation { at: at(seconds), reason: reason.into(), groups: BTreeMap::new() }
 }
 
 /// One handler, with its order and a rank.

@@ -3,14 +3,15 @@
 //! Whatever changes many deliveries takes a bounded list of them, so that no transaction is long and whoever walks through
 //! millions can show how far it is and be stopped in between.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{KeptSample, KeptStatus, StatusId, Statuses, Store, StoreError};
-use crate::delivery::{Attempt, Delivery, DeliveryId};
+use super::{KeptSample, KeptStatus, Status, StatusId, StatusValue, Statuses, Store, StoreError};
+use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, EventId, Subject};
 use crate::handler::Order;
 
@@ -44,12 +45,12 @@ pub trait Control: Store {
     ) -> Result<Vec<DeliveryId>, StoreError>;
 
     /// Has no more attempts made for these: those that are pending, awaiting or parked are cancelled, and no longer hold
-    /// anything up. Answers which; others (in flight among them) stay as they are.
+    /// anything up. Answers which; others (in flight among them) stay as they are. PortaBilling is told that what was begun
+    /// has failed.
     async fn cancel(
         &self,
         deliveries: Vec<DeliveryId>,
-        now: Timestamp,
-        reason: String,
+        how: Cancellation,
     ) -> Result<Vec<DeliveryId>, StoreError>;
 
     /// Makes a delivery of each of these events, in their places of the lane, for a handler that came later, as
@@ -176,6 +177,44 @@ pub struct DeliveryDetail {
     pub claim: u32,
     pub event: Event,
     pub attempts: Vec<Attempt>,
+}
+
+/// That an operator wants something no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cancellation {
+    /// When that is.
+    pub at: Timestamp,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// The service groups of the handlers that have one, by name.
+    pub groups: BTreeMap<String, String>,
+}
+
+impl Cancellation {
+    /// What a delivery is then.
+    pub(crate) fn state(&self) -> State {
+        State::Cancelled { at: self.at, reason: self.reason.clone() }
+    }
+
+    /// The status that ends what PortaBilling was told so far of one that `was` under way: without, it would be in progress or to be
+    /// tried again for ever. Of one that was never attempted it knows nothing, of one that is parked that it has failed.
+    pub(crate) fn status(
+        &self,
+        handler: &str,
+        i_account: Option<i64>,
+        was: &State,
+        attempts: u32,
+    ) -> Option<Status> {
+        let group =
+            self.groups.get(handler).filter(|_| attempts > 0 && !matches!(was, State::Parked { .. }))?;
+        Some(Status {
+            i_account: i_account?,
+            group: group.clone(),
+            value: StatusValue::Failed,
+            message: Some(format!("cancelled: {}", self.reason)),
+            at: self.at,
+        })
+    }
 }
 
 /// What a pause is for.

@@ -25,7 +25,7 @@ use super::{Operator, error_response};
 use crate::breaker::Breaker;
 use crate::delivery::{self, DeliveryId};
 use crate::event::EventId;
-use crate::store::{Backlog, DeliveryDetail, Page, Select, StoreError};
+use crate::store::{Backlog, Cancellation, DeliveryDetail, Page, Select, StoreError};
 
 pub(super) fn routes() -> Router<Arc<Operator>> {
     Router::new()
@@ -223,12 +223,14 @@ async fn cancel(
 ) -> Result<Response, Refusal> {
     let Cancel { ids, select, reason } = body(request)?;
     let chosen = operator.chosen(ids, select).await?;
-    let now = (operator.now)();
-    let cancelled = operator.control.cancel(chosen.ids.clone(), now, reason.clone()).await;
-    let cancelled = cancelled.map_err(operator.failed())?;
+    let groups =
+        operator.handlers.iter().filter_map(|one| Some((one.name.clone(), one.service_group.clone()?)));
+    let how = Cancellation { at: (operator.now)(), reason: reason.clone(), groups: groups.collect() };
+    let cancelled = operator.control.cancel(chosen.ids.clone(), how).await.map_err(operator.failed())?;
     let count = cancelled.len();
     tracing::info!(%who, looked_at = chosen.ids.len(), cancelled = count, reason, "deliveries are cancelled");
     operator.nudge.notify_one();
+    operator.status_nudge.notify_one();
     let left_out = operator.left_out(&chosen, &cancelled).await?;
     let answer = json!({
         "cancelled": texts(&cancelled),

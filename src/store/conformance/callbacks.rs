@@ -94,7 +94,7 @@ pub(crate) async fn without_a_callback_the_deadline_passes(bench: impl Bench) {
     let again = claim_one(&bench, "a", 61).await;
     bench.store().record(accepted(&again, 90)).await.expect("recorded");
     let id = claimed.delivery.id;
-    assert_eq!(bench.store().cancel(vec![id], at(70), "gone".into()).await, Ok(vec![id]));
+    assert_eq!(bench.store().cancel(vec![id], no_more(70, "gone")).await, Ok(vec![id]));
     assert_eq!(bench.store().settle(done(&again, 71)).await, Err(StoreError::Overtaken(id)));
     assert_eq!(bench.store().next_deadline().await.expect("an answer"), None);
 }

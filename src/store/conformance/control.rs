@@ -216,7 +216,7 @@ pub(crate) async fn what_is_cancelled_holds_nothing_up(bench: impl Bench) {
     }
     let first = claim_one(&bench, "a", 9).await;
     let second = delivery_of(&bench, events[1]).await.0.id;
-    let cancel = |id| bench.store().cancel(vec![id], at(10), "not wanted".into());
+    let cancel = |id| bench.store().cancel(vec![id], no_more(10, "not wanted"));
     assert_eq!(cancel(first.delivery.id).await, Ok(vec![]), "it is in flight");
     assert_eq!(cancel(second).await, Ok(vec![second]));
     assert_eq!(cancel(second).await, Ok(vec![]), "once is enough");

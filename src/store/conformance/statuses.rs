@@ -197,3 +197,37 @@ pub(crate) async fn samples_are_found_newest_first(mut bench: impl Bench) {
     let rest = bench.store().samples(first.last().map(|last| last.number), 9).await.expect("an answer");
     assert_eq!(of(&rest), [sample(1)]);
 }
+
+pub(crate) async fn what_was_begun_and_is_cancelled_has_failed_for_portabilling(mut bench: impl Bench) {
+    let store = bench.store();
+    let begun = [
+        State::Awaiting { deadline: at(60) },
+        State::Pending { due: at(60) },
+        State::Parked { at: at(2), reason: "no".into() },
+    ];
+    for (account, state) in (1..).zip(begun) {
+        let claimed = in_hand(store, account, at(1)).await;
+        store.record(Record { state, ..delivered(&claimed) }).await.expect("recorded");
+    }
+    store.accept(event(None, 4, at(1)), to("tells")).await.expect("accepted");
+    let all = store.deliveries(Select::default(), None, 9).await.expect("an answer");
+    let ids: Vec<_> = all.iter().map(|one| one.id).collect();
+    let groups = BTreeMap::from([("tells".to_owned(), "HSS".to_owned())]);
+    let how = Cancellation { at: at(9), reason: "a mistake".into(), groups };
+    let others = Cancellation { groups: BTreeMap::new(), ..how.clone() };
+    assert_eq!(store.cancel(ids.clone(), how).await, Ok(ids.clone()));
+    assert_eq!(store.cancel(ids, others).await, Ok(vec![]));
+    bench.reopen(at(10)).await;
+    for account in 1..=4 {
+        let kept = bench.store().statuses(Statuses::OfAccount(account), None, 9).await.expect("an answer");
+        let told: Vec<_> = kept.into_iter().map(|kept| kept.status).collect();
+        let failed = Status {
+            i_account: account,
+            group: "HSS".into(),
+            value: StatusValue::Failed,
+            message: Some("cancelled: a mistake".into()),
+            at: at(9),
+        };
+        assert_eq!(told, if account <= 2 { vec![failed] } else { vec![] }, "{account}");
+    }
+}

@@ -19,7 +19,7 @@ use crate::event::{EventId, Subject};
 use crate::handler::Order;
 use crate::store::number::{DELIVERIES, delivery_id};
 use crate::store::spread::spread;
-use crate::store::{Last, LastPage, Pause, Scope, Subscription};
+use crate::store::{Cancellation, Last, LastPage, Pause, Scope, Subscription};
 
 /// The newest that waits in each of these lanes.
 const NEWEST: &str = "\
@@ -83,23 +83,33 @@ async fn newest(session: &mut Session, placed: &[Placed]) -> Result<HashMap<Uuid
 pub(super) async fn cancel(
     mut session: Session,
     ids: &[DeliveryId],
-    now: Timestamp,
-    reason: &str,
+    how: &Cancellation,
 ) -> Result<Vec<DeliveryId>, Fault> {
     let placed = lane::lock(&mut session, ids, Into::Present).await?;
-    let state = State::Cancelled { at: now, reason: reason.to_owned() };
+    let state = how.state();
     let mut by_id: HashMap<_, _> = placed.iter().map(|placed| (placed.id, placed)).collect();
+    let asked = ids.iter().filter_map(|id| by_id.remove(id));
+    let cancelled: Vec<_> = asked.filter(|placed| may_be_cancelled(&placed.state)).collect();
+    let status = |placed: &&Placed| {
+        how.status(&placed.handler, placed.subject.i_account(), &placed.state, placed.attempts)
+    };
+    // of several of an account the last one is told
+    let told =
+        cancelled.iter().filter_map(status).map(|status| ((status.i_account, status.group.clone()), status));
+    let told: HashMap<_, _> = told.collect();
     let mut changes = Changes::default();
-    let mut cancelled = Vec::new();
-    for placed in ids.iter().filter_map(|id| by_id.remove(id)) {
-        if matches!(placed.state, State::Pending { .. } | State::Awaiting { .. } | State::Parked { .. }) {
-            let Placed { attempts, tries, since, .. } = *placed;
-            changes.go_on(placed, Onward { state: &state, attempts, tries, since, at: now });
-            cancelled.push(placed.id);
-        }
+    for placed in &cancelled {
+        let Placed { attempts, tries, since, .. } = **placed;
+        changes.go_on(placed, Onward { state: &state, attempts, tries, since, at: how.at });
     }
+    told.values().for_each(|status| changes.status(status));
+    let cancelled = cancelled.iter().map(|placed| placed.id).collect();
     changes.commit(session).await?;
     Ok(cancelled)
+}
+
+fn may_be_cancelled(state: &State) -> bool {
+    matches!(state, State::Pending { .. } | State::Awaiting { .. } | State::Parked { .. })
 }
 
 const LOCK_EVENTS: &str = "\

@@ -11,8 +11,8 @@ use crate::delivery::{Delivery, DeliveryId};
 use crate::event::{EventId, Subject};
 use crate::handler::Order;
 use crate::store::{
-    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, KeptSample, KeptStatus, Last, LastPage, Pause,
-    Prune, Pruned, Scope, Select, StatusId, Statuses, StoreError,
+    Cancellation, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, KeptSample, KeptStatus, Last,
+    LastPage, Pause, Prune, Pruned, Scope, Select, StatusId, Statuses, StoreError,
 };
 
 #[async_trait]
@@ -45,11 +45,9 @@ impl Control for PostgresStore {
     async fn cancel(
         &self,
         deliveries: Vec<DeliveryId>,
-        now: Timestamp,
-        reason: String,
+        how: Cancellation,
     ) -> Result<Vec<DeliveryId>, StoreError> {
-        let cancelled =
-            self.unless_done(|session| control::cancel(session, &deliveries, now, &reason)).await?;
+        let cancelled = self.unless_done(|session| control::cancel(session, &deliveries, &how)).await?;
         self.keeper.tell();
         Ok(cancelled)
     }

@@ -13,13 +13,14 @@ use super::filing;
 use super::lane::{self, Lane, Place};
 use super::query::seq_of;
 use super::row::{self, delivery_columns};
+use super::statuses::{self, Told};
 use crate::breaker::{Breaker, BreakerState};
 use crate::delivery::{Delivery, DeliveryId, State};
 use crate::event::{EventId, Subject, SubjectKind};
 use crate::handler::Order;
 use crate::store::number::{highest_id_until, lowest_id_since};
 use crate::store::spread::spread;
-use crate::store::{DeliveryDetail, Last, LastPage, Select, StoreError};
+use crate::store::{Cancellation, DeliveryDetail, Last, LastPage, Select, StoreError};
 
 pub(super) fn replay(
     db: &Batch,
@@ -51,17 +52,18 @@ pub(super) fn replay(
 pub(super) fn cancel(
     db: &Batch,
     ids: &[DeliveryId],
-    now: Timestamp,
-    reason: &str,
+    how: &Cancellation,
 ) -> Result<Vec<DeliveryId>, StoreError> {
     filing::file(db)?;
+    let state = how.state();
     let mut cancelled = Vec::new();
     for id in ids {
         let Some(placed) = deliveries::placed(db, *id)? else { continue };
         if matches!(placed.state, State::Pending { .. } | State::Awaiting { .. } | State::Parked { .. }) {
-            let state = State::Cancelled { at: now, reason: reason.to_owned() };
             let (attempts, tries, since) = (placed.attempts, placed.tries, placed.since);
-            deliveries::go_on(db, &placed, Onward { state: &state, attempts, tries, since, at: now })?;
+            deliveries::go_on(db, &placed, Onward { state: &state, attempts, tries, since, at: how.at })?;
+            let status = how.status(&placed.handler, placed.i_account(), &placed.state, attempts);
+            status.iter().try_for_each(|status| statuses::put(db, status, Told::Now))?;
             cancelled.push(*id);
         }
     }

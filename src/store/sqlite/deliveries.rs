@@ -7,7 +7,7 @@ use super::batch::Batch;
 use super::lane::{self, Lane};
 use super::{record, row};
 use crate::delivery::{Attempt, DeliveryId, State};
-use crate::event::EventId;
+use crate::event::{EventId, Subject, SubjectKind};
 use crate::store::{Record, StoreError};
 
 /// A delivery as its lane sees it.
@@ -45,6 +45,12 @@ impl Placed {
     /// A claim isn't waited for, and the power may have taken it; an attempt that was recorded of it proves that it was made.
     pub(super) fn lacks_claim_of(&self, record: &Record) -> bool {
         matches!(self.state, State::Pending { .. }) && self.claims + 1 == record.claim
+    }
+
+    /// The account that it is about, where it is about one.
+    pub(super) fn i_account(&self) -> Option<i64> {
+        let kind = SubjectKind::from_word(&self.subject_kind)?;
+        Subject { kind, id: self.subject_id.clone() }.i_account()
     }
 
     pub(super) fn lane(&self) -> Lane<'_> {

@@ -12,8 +12,8 @@ use crate::delivery::{Delivery, DeliveryId};
 use crate::event::{EventId, Subject};
 use crate::handler::Order;
 use crate::store::{
-    Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, KeptSample, KeptStatus, Last, LastPage, Pause,
-    Prune, Pruned, Scope, Select, StatusId, Statuses, StoreError,
+    Cancellation, Control, DeliveryDetail, DumpCursor, DumpPage, DumpRow, KeptSample, KeptStatus, Last,
+    LastPage, Pause, Prune, Pruned, Scope, Select, StatusId, Statuses, StoreError,
 };
 
 #[async_trait]
@@ -44,10 +44,9 @@ impl Control for SqliteStore {
     async fn cancel(
         &self,
         deliveries: Vec<DeliveryId>,
-        now: Timestamp,
-        reason: String,
+        how: Cancellation,
     ) -> Result<Vec<DeliveryId>, StoreError> {
-        self.writer.run(move |db| control::cancel(db, &deliveries, now, &reason)).await
+        self.writer.run(move |db| control::cancel(db, &deliveries, &how)).await
     }
 
     async fn subscribe(

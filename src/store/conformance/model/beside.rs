@@ -100,13 +100,13 @@ impl<B: Frail> Model<'_, B> {
         }
         let asked: Vec<_> = which.iter().map(|which| which.index(self.world.all.len())).collect();
         let ids = asked.iter().map(|at| self.world.all[*at].id).collect();
-        let (now, reason) = (self.now, "enough".to_owned());
-        let answer = self.bench.store().cancel(ids, now, reason.clone()).await;
+        let how = Cancellation { at: self.now, reason: "enough".into(), groups: BTreeMap::new() };
+        let answer = self.bench.store().cancel(ids, how.clone()).await;
         let mut cancelled = Vec::new();
         for at in asked {
             let one = &mut self.world.all[at];
             if matches!(one.state, State::Pending { .. } | State::Awaiting { .. } | State::Parked { .. }) {
-                one.state = State::Cancelled { at: now, reason: reason.clone() };
+                one.state = how.state();
                 cancelled.push(one.id);
             }
         }

@@ -3,7 +3,7 @@
 use super::wire::{Cut, Wire};
 use super::*;
 use crate::delivery::State;
-use crate::store::conformance::{claim_one, delivered, delivery_of, event, to, want};
+use crate::store::conformance::{claim_one, delivered, delivery_of, event, no_more, to, want};
 
 #[tokio::test]
 async fn a_connection_that_breaks_in_the_middle_of_a_commit_loses_and_doubles_nothing() {
@@ -40,7 +40,7 @@ async fn a_connection_that_breaks_in_the_middle_of_a_commit_loses_and_doubles_no
             }
             (_, answer) => panic!("{answer:?}"),
         }
-        own.store().cancel(vec![delivery.id], at(2), "enough".into()).await.expect("cancelled");
+        own.store().cancel(vec![delivery.id], no_more(2, "enough")).await.expect("cancelled");
     }
     let broken = wire.cuts();
     assert!((39..=41).contains(&broken), "{broken}");

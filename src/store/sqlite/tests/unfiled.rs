@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::delivery::{Outcome, State};
-use crate::store::conformance::{delivered, failed, parked, status, with};
+use crate::store::conformance::{delivered, failed, no_more, parked, status, with};
 use crate::store::{Claimed, Record, StatusValue};
 
 const FILES: [&str; 3] = ["store.db", "store.db-wal", "store.db-inbox"];
@@ -121,7 +121,7 @@ async fn an_attempt_that_was_recorded_survives_the_claim_that_the_power_took() {
         .pause(Pause { scope: Scope::Handler("b".into()), at: at(1), reason: None })
         .await
         .expect("kept");
-    temp.store.cancel(vec![], at(1), String::new()).await.expect("filed");
+    temp.store.cancel(vec![], no_more(1, "")).await.expect("filed");
     assert_eq!(deliveries_in_tables(&temp).await, 2);
     keep(&temp, left.path(), &["store.db", "store.db-wal"]);
     let claimed = claim(&temp.store, 2, 2).await;
@@ -183,7 +183,7 @@ async fn recorded_and_a_newer_one_came(filed: bool, delivered_at_last: bool) {
     let latest = |seconds| with("a", Order::Latest, seconds);
     temp.store.accept(event(None, 1, at(1)), latest(1)).await.expect("accepted");
     if filed {
-        temp.store.cancel(vec![], at(1), String::new()).await.expect("filed");
+        temp.store.cancel(vec![], no_more(1, "")).await.expect("filed");
     }
     keep(&temp, left.path(), &["store.db", "store.db-wal"]);
     let first = claim(&temp.store, 2, 1).await.remove(0);
