@@ -84,6 +84,13 @@ impl Default for BreakerSettings {
     }
 }
 
+impl BreakerSettings {
+    /// The longest that it is open at a time: nobody's `Retry-After` may ask for more.
+    pub fn longest_pause(&self) -> Duration {
+        self.longest.max(self.first)
+    }
+}
+
 impl BreakerState {
     /// The word for it: `closed`, `open`, `half_open`.
     pub const fn word(self) -> &'static str {
@@ -145,7 +152,7 @@ impl Breaker {
     ///
     /// It may be, too, if there is far more left than it is ever open for: then the clock has stepped back.
     pub fn probing(&self, settings: &BreakerSettings, now: Timestamp) -> Option<Self> {
-        let longest = settings.longest.max(settings.first).max(settings.probe);
+        let longest = settings.longest_pause().max(settings.probe);
         let left = Duration::try_from(self.state.until()?.duration_since(now)).unwrap_or_default();
         if !left.is_zero() && left <= longest.saturating_mul(2) {
             return None;
@@ -197,7 +204,7 @@ impl Breaker {
         }
         let doubled = 1_u32.checked_shl(self.openings).unwrap_or(u32::MAX);
         let pause = settings.first.saturating_mul(doubled).max(after.unwrap_or_default());
-        let pause = pause.min(settings.longest.max(settings.first));
+        let pause = pause.min(settings.longest_pause());
         let until = later(now, pause)?;
         let mut open = self.changed(BreakerState::Open { until }, now);
         open.openings = self.openings.saturating_add(1);

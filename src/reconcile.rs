@@ -23,6 +23,8 @@ mod order;
 mod place;
 mod portabilling;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod walker;
 
 use std::collections::BTreeMap;

@@ -138,6 +138,13 @@ impl Gates {
         self.lock().get(name).is_none_or(|gate| gate.breaker.state == BreakerState::Closed)
     }
 
+    /// How long this one is asked to be left alone with `Retry-After`, as far as its breaker would heed that.
+    pub(crate) fn bounded(&self, name: &str, after: Option<Duration>) -> Duration {
+        let longest =
+            self.lock().get(name).map_or(Duration::ZERO, |gate| gate.settings.breaker.longest_pause());
+        after.unwrap_or_default().min(longest)
+    }
+
     /// Until when one of these is open.
     pub(super) fn open_until(&self, names: &[&str]) -> Option<Timestamp> {
         let gates = self.lock();

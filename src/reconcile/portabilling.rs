@@ -1,7 +1,5 @@
 //! Questions to PortaBilling as its breaker lets: an outage makes a walk wait, and what a walk sees counts for the breaker.
 
-use std::time::Duration;
-
 use super::Reconciler;
 use super::walker::{Broken, Walker};
 use crate::breaker::PORTABILLING;
@@ -26,7 +24,8 @@ impl Walker {
             match answer {
                 Err(EnrichError { outage: true, reason, after, .. }) => {
                     self.waits(Some(reason));
-                    self.rest(pause.next().max(after.unwrap_or(Duration::ZERO))).await?;
+                    let asked = self.shared.gates.bounded(PORTABILLING, after);
+                    self.rest(pause.next().max(asked)).await?;
                 }
                 answer => {
                     self.waits(None);
