@@ -34,7 +34,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -247,7 +247,7 @@ impl Reconciler {
                 .filter(|walk| matches!(walk.state, WalkState::Stopped | WalkState::Failed))
                 .map(Walk::resumed)
                 .ok_or_else(|| Refused::NothingToResume(handler.to_owned()))?,
-            false => self.new_walk(handler, order, before.and_then(|walk| walk.whole())),
+            false => self.new_walk(handler, order, before.as_ref()),
         };
         if self.hold(walk, text).await? {
             return Ok(());
@@ -268,17 +268,20 @@ impl Reconciler {
         }
     }
 
-    fn new_walk(&self, handler: &str, order: Order, whole_before: Option<Timestamp>) -> Walk {
+    fn new_walk(&self, handler: &str, order: Order, before: Option<&Walk>) -> Walk {
+        // who only looks hasn't said that it may go on
+        let held_back = before.filter(|_| order.dry_run);
         Walk {
             handler: handler.to_owned(),
             dry_run: order.dry_run,
             rate: order.rate.unwrap_or(self.settings.rate),
             state: WalkState::Running,
-            asks: false,
+            asks: held_back.is_some_and(|walk| walk.asks),
             reason: None,
             started_at: (self.now)(),
             ended_at: None,
-            whole_before,
+            whole_before: before.and_then(Walk::whole),
+            stopped_before: held_back.and_then(Walk::stopped),
             by: None,
             listed: BTreeMap::new(),
             counts: Counts::default(),

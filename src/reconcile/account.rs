@@ -22,7 +22,7 @@ pub struct Walk {
     pub rate: f64,
     /// Whether it goes on.
     pub state: WalkState,
-    /// Whether it goes on only when somebody says so: too many seem to be gone.
+    /// Whether it goes on only when somebody says so: too many seem to be gone. A dry run that follows leaves it at that.
     #[serde(default)]
     pub asks: bool,
     /// Why it has broken off.
@@ -34,6 +34,9 @@ pub struct Walk {
     /// When the last walk before it began that made events and saw all.
     #[serde(default)]
     pub whole_before: Option<Timestamp>,
+    /// Of a dry run: when somebody stopped the last walk before it that made events, if that was how it ended.
+    #[serde(default)]
+    pub stopped_before: Option<Timestamp>,
     /// Which gateway walks; none: none does just now.
     pub by: Option<By>,
     /// How many PortaBilling lists, as far as it says so.
@@ -71,10 +74,17 @@ impl Walk {
         itself.or(self.whole_before)
     }
 
+    /// When somebody stopped the last walk, this or one before it, that made events, if that was how it ended.
+    pub(super) fn stopped(&self) -> Option<Timestamp> {
+        let stopped = !self.dry_run && self.state == WalkState::Stopped;
+        stopped.then(|| self.ended_at.unwrap_or(self.started_at)).or(self.stopped_before)
+    }
+
     /// The same, going on; what it has told of is no reason any more to break off.
     pub(super) fn resumed(mut self) -> Self {
         self.way.ended = 0;
-        Self { state: WalkState::Running, asks: false, ended_at: None, reason: None, ..self }
+        let asks = self.asks && self.dry_run;
+        Self { state: WalkState::Running, asks, ended_at: None, reason: None, ..self }
     }
 }
 

@@ -1,7 +1,8 @@
 //! When the schedule has a walk begin, or go on. Pure.
 //!
 //! Only walks that made events and have seen all count: somebody who looks with a dry run every day, or a walk that broke off
-//! in its first second, must not put the next one off.
+//! in its first second, must not put the next one off. What somebody has stopped isn't begun anew a moment later, and what
+//! somebody is to look at first isn't begun at all, until somebody says so.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,7 +17,8 @@ pub(super) struct Next {
     pub(super) resumes: bool,
 }
 
-/// After the last walk, if there was one: every so often, and `again` after one has broken off.
+/// After the last walk, if there was one: every so often, from the stop where somebody has stopped it, and `again` after one has
+/// broken off; never after one that asks.
 pub(super) fn next(
     walk: Option<&Walk>,
     every: SignedDuration,
@@ -26,15 +28,14 @@ pub(super) fn next(
     let after = |time: Timestamp, pause: SignedDuration| time.checked_add(pause).unwrap_or(Timestamp::MAX);
     let begins = |at| Next { at, resumes: false };
     let whole = walk.and_then(Walk::whole).map_or(now, |whole| after(whole, every));
+    let stopped = walk.and_then(Walk::stopped).map(|stopped| after(stopped, every));
     match walk {
-        Some(Walk { dry_run: false, state: WalkState::Failed, asks: false, ended_at, .. }) => {
+        // a new one would tell of as many ends again
+        Some(Walk { asks: true, .. }) => begins(Timestamp::MAX),
+        Some(Walk { dry_run: false, state: WalkState::Failed, ended_at, .. }) => {
             Next { at: after(ended_at.unwrap_or(now), again), resumes: true }
         }
-        // somebody has stopped it, or is to look at it: that isn't for the schedule to undo
-        Some(Walk { dry_run: false, state: WalkState::Failed | WalkState::Stopped, started_at, .. }) => {
-            begins(after(*started_at, every))
-        }
-        _ => begins(whole),
+        _ => begins(stopped.unwrap_or(whole)),
     }
 }
 
@@ -64,6 +65,7 @@ mod tests {
             started_at: day(began),
             ended_at: Some(day(began + 1)),
             whole_before: None,
+            stopped_before: None,
             by: None,
             listed: BTreeMap::new(),
             counts: Counts::default(),
@@ -85,7 +87,20 @@ mod tests {
             assert_eq!(at(&looked), begins(day(97)), "{state:?}");
             assert_eq!(at(&Walk { whole_before: None, ..looked }), begins(now), "{state:?}");
         }
-        assert_eq!(at(&before(WalkState::Stopped)), begins(day(105)));
+    }
+
+    #[test]
+    fn one_that_somebody_has_stopped_is_not_followed_by_another_before_its_time_however_long_it_took() {
+        let stopped = Walk { whole_before: Some(day(90)), ..walk(98, WalkState::Stopped) };
+        let at = |every| next(Some(&stopped), every, HOUR, day(99));
+        assert_eq!(at(WEEK), Next { at: day(106), resumes: false });
+        assert_eq!(at(HOUR), Next { at: day(99) + HOUR, resumes: false }, "it took a day until the stop");
+        let looked = Walk {
+            dry_run: true,
+            stopped_before: stopped.stopped(),
+            ..Walk { whole_before: Some(day(90)), ..walk(99, WalkState::Done) }
+        };
+        assert_eq!(next(Some(&looked), WEEK, HOUR, day(100)), Next { at: day(106), resumes: false });
     }
 
     #[test]
@@ -94,6 +109,11 @@ mod tests {
         let goes_on = Next { at: day(99) + HOUR, resumes: true };
         assert_eq!(next(Some(&failed), WEEK, HOUR, day(100)), goes_on);
         let asks = Walk { asks: true, ..failed };
-        assert_eq!(next(Some(&asks), WEEK, HOUR, day(100)), Next { at: day(105), resumes: false });
+        let never = Next { at: Timestamp::MAX, resumes: false };
+        for every in [WEEK, HOUR] {
+            assert_eq!(next(Some(&asks), every, HOUR, day(1000)), never);
+            let looked = Walk { dry_run: true, state: WalkState::Done, ..asks.clone() };
+            assert_eq!(next(Some(&looked), every, HOUR, day(1000)), never, "who looks hasn't said so yet");
+        }
     }
 }

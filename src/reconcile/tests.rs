@@ -90,3 +90,20 @@ async fn a_portabilling_that_asks_for_a_year_of_patience_gets_as_much_as_its_bre
     let took = began.elapsed();
     assert!((600..602).contains(&took.as_secs()), "its breaker would be open for ten minutes: {took:?}");
 }
+
+#[tokio::test]
+async fn who_looks_at_what_is_held_back_does_not_let_it_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shared = reconciler(&folder);
+    let look = Order { dry_run: true, ..Order::default() };
+    let asks =
+        Walk { asks: true, state: WalkState::Failed, ..shared.new_walk("hss", Order::default(), None) };
+    let looked = shared.new_walk("hss", look, Some(&asks));
+    assert!(looked.asks && looked.clone().resumed().asks && shared.new_walk("hss", look, Some(&looked)).asks);
+    assert!(!asks.clone().resumed().asks && !shared.new_walk("hss", Order::default(), Some(&looked)).asks);
+    let ended_at = Some(Timestamp::UNIX_EPOCH);
+    let stopped = Walk { asks: false, state: WalkState::Stopped, ended_at, ..asks };
+    let looked = shared.new_walk("hss", look, Some(&stopped));
+    assert_eq!(shared.new_walk("hss", look, Some(&looked)).stopped(), ended_at);
+    assert_eq!(shared.new_walk("hss", Order::default(), Some(&looked)).stopped(), None);
+}

@@ -71,7 +71,7 @@ impl Walker {
             tracing::warn!(handler, "another gateway has taken the reconciliation over");
             return self.forget();
         };
-        walk.asks = matches!(broken, Some(Broken::Asks(_)));
+        walk.asks |= matches!(broken, Some(Broken::Asks(_)));
         let (state, reason) = match broken {
             None => (WalkState::Done, None),
             // the whole gateway stops: it goes on at the next start, or in another
