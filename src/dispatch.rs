@@ -183,7 +183,7 @@ impl Dispatcher {
         }
         let mut waiting = Vec::new();
         self.claim(flights, now, &mut waiting).await?;
-        for (probing, want) in self.probes(now).await? {
+        for (probing, want) in self.probes(flights, now).await? {
             if self.start(flights, now, &[want], &probing).await? == 0 {
                 for name in &probing {
                     self.gates.give_up_probe(self.told(), name, now).await?;

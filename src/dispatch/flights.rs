@@ -26,6 +26,8 @@ pub(super) struct Flights {
     pub(super) counts: BTreeMap<String, usize>,
     /// Whose turn it is to be first.
     turn: usize,
+    /// Of each handler that has sent a probe, which one that was: 1 for the first of all.
+    probed: BTreeMap<String, u64>,
     looked_around: Option<Timestamp>,
 }
 
@@ -33,6 +35,17 @@ impl Flights {
     pub(super) fn turn(&mut self, of: usize) -> usize {
         self.turn = (self.turn + 1) % of.max(1);
         self.turn
+    }
+
+    /// Which probe was the last that this handler sent; 0 if it has sent none.
+    pub(super) fn last_probe(&self, handler: &str) -> u64 {
+        self.probed.get(handler).copied().unwrap_or(0)
+    }
+
+    /// This handler sends the next probe.
+    pub(super) fn probes(&mut self, handler: &str) {
+        let next = self.probed.values().max().copied().unwrap_or(0) + 1;
+        self.probed.insert(handler.to_owned(), next);
     }
 
     /// Whether it is time to look for what nobody nudges for.

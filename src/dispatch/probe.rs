@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use jiff::Timestamp;
 
-use super::Dispatcher;
+use super::{Dispatcher, Flights};
 use crate::breaker::Breaker;
 use crate::store::{StoreError, Want};
 
@@ -12,11 +12,19 @@ impl Dispatcher {
     /// One delivery for each breaker whose time is over, if there is one whose way has nothing else that is to be left alone.
     ///
     /// A delivery tests all of its way whose time is over: if each breaker waited until the others are closed, two that are
-    /// open would wait for each other for ever. Those that test most come first, so that nobody else keeps half of their way
-    /// busy; what they don't come to is given up, for the others to test.
-    pub(super) async fn probes(&self, now: Timestamp) -> Result<Vec<(Vec<String>, Want)>, StoreError> {
+    /// open would wait for each other for ever. The handlers take turns: if only the calls of one fail, those of another close
+    /// the breaker that they share. Of those that have waited for equally long the ones that test most come first, so that
+    /// nobody else keeps half of their way busy; what they don't come to is given up, for the others to test.
+    pub(super) async fn probes(
+        &self,
+        flights: &mut Flights,
+        now: Timestamp,
+    ) -> Result<Vec<(Vec<String>, Want)>, StoreError> {
         let mut routes: Vec<_> = self.routes.values().collect();
-        routes.sort_by_key(|route| Reverse(self.gates.to_probe(&route.gates(), now).len()));
+        routes.sort_by_key(|route| {
+            let tests = self.gates.to_probe(&route.gates(), now).len();
+            (flights.last_probe(&route.handler.name), Reverse(tests))
+        });
         let mut probes = Vec::new();
         for route in routes {
             // anew: one before may have taken some
@@ -29,6 +37,7 @@ impl Dispatcher {
             }
             let taken = self.take_probes(probing, now).await?;
             if !taken.is_empty() {
+                flights.probes(&route.handler.name);
                 probes.push((taken, want));
             }
         }

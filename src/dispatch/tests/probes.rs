@@ -63,6 +63,76 @@ async fn a_probe_that_has_shown_nothing_is_not_repeated_at_once() {
     bench.call_after(30).await.answer(Outcome::Delivered);
 }
 
+/// Whoever has waited for this long is probed, if anybody is.
+const LONG: i64 = 600;
+
+#[tokio::test]
+async fn those_who_share_a_breaker_take_turns_at_probing_it() {
+    let mut bench = Bench::new();
+    bench.settings.connectors = fragile();
+    let mut running = bench.run(vec![handler("hss"), handler("iptv"), handler("voice")]);
+    open_the_connectors(&mut bench, &mut running).await;
+    for number in 4..=9 {
+        bench.accept(number, number, &["hss", "iptv", "voice"]).await;
+    }
+    let mut probed = Vec::new();
+    for _ in 0..6 {
+        let probe = bench.call_after(LONG).await;
+        probed.push(probe.handler.clone());
+        probe.answer(unreachable());
+        running.ended().await;
+    }
+    assert_eq!(probed, ["hss", "iptv", "voice", "hss", "iptv", "voice"]);
+}
+
+/// A PortaBilling that can't say anything of accounts, and says what it has of SIM cards.
+struct HalfWell;
+
+#[async_trait]
+impl Enrich for HalfWell {
+    async fn pb_data(
+        &self,
+        _: &Event,
+        wanted: &[Fetch],
+        _: Option<&str>,
+        _: Timestamp,
+    ) -> Result<Option<Box<RawValue>>, EnrichError> {
+        match wanted.contains(&Fetch::AccountInfo) {
+            true => Err(error(true)),
+            false => Ok(None),
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_whose_calls_alone_fail_keeps_no_breaker_open_though_it_would_test_most() {
+    let mut bench = Bench::new();
+    bench.settings.connectors = fragile();
+    bench.settings.portabilling.breaker = fragile()["fake"].breaker;
+    let well = Handler { fetch: vec![Fetch::SimInfo], connector: "other".into(), ..handler("iptv") };
+    let mut worker = bench.worker(vec![fetching("hss"), well]);
+    worker.enrich = Arc::new(HalfWell);
+    for name in ["connector:fake", "portabilling"] {
+        for _ in 0..3 {
+            let unwell = Health::Unwell { reason: "down", after: None };
+            worker.gates.learn(worker.told(), name, unwell, bench.now()).await;
+        }
+    }
+    let mut running = Running::of(worker);
+    for number in 1..=3 {
+        bench.accept(number, number, &["hss", "iptv"]).await;
+    }
+    bench.pass(LONG);
+    running.ended().await;
+    let probe = bench.call_after(LONG).await;
+    assert_eq!(probe.handler, "iptv");
+    probe.answer(Outcome::Delivered);
+    running.ended().await;
+    let breakers = bench.store.breakers().await.expect("an answer");
+    let portabilling = breakers.iter().find(|breaker| breaker.name == "portabilling").expect("its breaker");
+    assert_eq!(portabilling.state, BreakerState::Closed);
+}
+
 #[tokio::test]
 async fn a_breaker_that_an_operator_has_closed_lets_through_at_the_next_look() {
     let mut bench = Bench::new();
