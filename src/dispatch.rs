@@ -179,7 +179,8 @@ impl Dispatcher {
         let now = (self.now)();
         if flights.looks_around(now, self.settings.tick) {
             self.learn().await?;
-            self.settler().give_up_waiting(now).await?;
+            let settler = self.settler();
+            flights.settle(|stop| settler.give_up_waiting(now, stop));
         }
         let mut waiting = Vec::new();
         self.claim(flights, now, &mut waiting).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// Shorter sleeps would be spinning.
 pub(super) const SHORTEST: Duration = Duration::from_millis(5);
@@ -29,6 +30,9 @@ pub(super) struct Flights {
     /// Of each handler that has sent a probe, which one that was: 1 for the first of all.
     probed: BTreeMap<String, u64>,
     looked_around: Option<Timestamp>,
+    /// What ends the waits for callbacks that are over, beside the claims.
+    settling: JoinSet<()>,
+    settled_enough: CancellationToken,
 }
 
 impl Flights {
@@ -57,6 +61,17 @@ impl Flights {
             self.looked_around = Some(now);
         }
         due
+    }
+
+    /// Begins what ends the waits for callbacks that are over, unless the one before is still at it.
+    pub(super) fn settle<F>(&mut self, settling: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        while self.settling.try_join_next().is_some() {}
+        if self.settling.is_empty() {
+            self.settling.spawn(settling(self.settled_enough.clone()));
+        }
     }
 
     pub(super) fn of(&self, handler: &str) -> usize {
@@ -98,7 +113,11 @@ impl Flights {
     }
 
     pub(super) async fn drain(mut self, patience: Duration) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        self.settled_enough.cancel();
+        let all = async {
+            while self.tasks.join_next().await.is_some() {}
+            while self.settling.join_next().await.is_some() {}
+        };
         if tokio::time::timeout(patience, all).await.is_err() {
             let left = self.tasks.len();
             tracing::warn!(left, "deliveries were still in flight; they are tried again after the restart");

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::{AttemptEnded, Clock, Jitter, Observer};
 use crate::callback::Token;
@@ -14,8 +16,11 @@ use crate::event::Event;
 use crate::handler::{Handler, Retries};
 use crate::store::{Claimed, Control, Settle, Status, Store, StoreError};
 
-/// How many overdue waits are ended at a time.
+/// How many overdue waits are read from the store at a time.
 const OVERDUE: usize = 256;
+
+/// How many of them are ended at a time, so that they share what it takes to get them onto the disk.
+const AT_A_TIME: usize = 32;
 
 /// Ends waits for callbacks.
 #[derive(Clone)]
@@ -63,15 +68,37 @@ impl Settler {
         self.settle(&found.delivery, &found.event, token.claim, outcome, body).await
     }
 
-    /// Those whose deadline has passed have failed.
-    pub(super) async fn give_up_waiting(&self, now: Timestamp) -> Result<(), StoreError> {
-        for Claimed { delivery, event, claim, .. } in self.store.overdue(now, OVERDUE).await? {
-            let reason = "the external system took it on and did not call back in time; it may have been \
-                carried out";
-            let outcome = Outcome::Retry { class: Failure::Callback, reason: reason.to_owned(), after: None };
-            self.settle(&delivery, &event, claim, outcome, None).await?;
+    /// Those whose deadline has passed have failed: all of them, unless it is to stop before.
+    pub(super) async fn give_up_waiting(self, now: Timestamp, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.give_up_some(now).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                // they are found again at the next look
+                Err(error) => {
+                    tracing::error!(verb = "settle", %error, "the store failed");
+                    return self.observer.store_failed("settle", &error);
+                }
+            }
         }
-        Ok(())
+    }
+
+    /// The same for so many of them; answers whether there may be more.
+    async fn give_up_some(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let overdue = self.store.overdue(now, OVERDUE).await?;
+        let full = overdue.len() == OVERDUE;
+        let ends: Vec<_> = overdue.into_iter().map(|one| self.give_up(one)).collect();
+        let ended: Vec<_> = futures::stream::iter(ends).buffer_unordered(AT_A_TIME).collect().await;
+        let ended: Vec<_> = ended.into_iter().collect::<Result<_, _>>()?;
+        // if others have ended them all, they see to the rest
+        Ok(full && ended.iter().any(|settled| matches!(settled, Settled::Done(_))))
+    }
+
+    async fn give_up(&self, one: Claimed) -> Result<Settled, StoreError> {
+        let reason =
+            "the external system took it on and did not call back in time; it may have been carried out";
+        let outcome = Outcome::Retry { class: Failure::Callback, reason: reason.to_owned(), after: None };
+        self.settle(&one.delivery, &one.event, one.claim, outcome, None).await
     }
 
     async fn settle(

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Barrier, mpsc, oneshot};
 
 use super::*;
 use crate::breaker::{Breaker, BreakerSettings, BreakerState};
@@ -127,11 +127,24 @@ impl Observer for Watch {
     }
 }
 
-/// A store whose `record` fails for a while, and the answers of whose `release` get lost for a while.
+/// A store whose `record` fails for a while, the answers of whose `release` get lost for a while, and which ends waits for
+/// callbacks only so many at a time.
 struct Flaky {
     store: Arc<dyn Store>,
     failures: AtomicUsize,
     lost_releases: AtomicUsize,
+    settles: Barrier,
+}
+
+impl Flaky {
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            failures: AtomicUsize::new(0),
+            lost_releases: AtomicUsize::new(0),
+            settles: Barrier::new(1),
+        }
+    }
 }
 
 fn one_less(left: &AtomicUsize) -> bool {
@@ -166,6 +179,7 @@ impl Store for Flaky {
         }
     }
     async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+        self.settles.wait().await;
         self.store.settle(settle).await
     }
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {

@@ -86,11 +86,7 @@ async fn a_bug_or_a_silence_costs_one_attempt() {
 #[tokio::test]
 async fn an_outcome_is_not_lost_while_the_store_fails() {
     let mut bench = Bench::new();
-    let flaky = Arc::new(Flaky {
-        store: bench.store.clone(),
-        failures: AtomicUsize::new(3),
-        lost_releases: AtomicUsize::new(0),
-    });
+    let flaky = Arc::new(Flaky { failures: AtomicUsize::new(3), ..Flaky::new(bench.store.clone()) });
     bench.store = flaky.clone();
     let mut running = bench.run(vec![handler("hss")]);
     bench.accept(1, 7, &["hss"]).await;
@@ -105,11 +101,7 @@ async fn an_outcome_is_not_lost_while_the_store_fails() {
 async fn what_was_given_back_is_not_attempted_though_the_answer_to_that_got_lost() {
     let mut bench = Bench::new();
     bench.settings.connectors = gates::fragile();
-    let flaky = Arc::new(Flaky {
-        store: bench.store.clone(),
-        failures: AtomicUsize::new(0),
-        lost_releases: AtomicUsize::new(2),
-    });
+    let flaky = Arc::new(Flaky { lost_releases: AtomicUsize::new(2), ..Flaky::new(bench.store.clone()) });
     bench.store = flaky.clone();
     let worker = Arc::new(bench.worker(vec![handler("hss")]));
     bench.accept(1, 7, &["hss"]).await;
