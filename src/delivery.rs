@@ -126,7 +126,7 @@ pub enum Failure {
     PortaBilling,
     /// The external system took it on and didn't call back in time, or called back that it failed.
     Callback,
-    /// The gateway stopped in the middle, or made a mistake.
+    /// The gateway stopped in the middle (then it is tried again at once), or made a mistake.
     Interrupted,
 }
 
