@@ -264,11 +264,14 @@ impl State {
         }
     }
 
-    /// Where a delivery stands after an attempt, or after the wait for a callback: the only place where that is decided.
+    /// Where a delivery stands after an attempt, or after the wait for a callback: decided here and in
+    /// [`Self::next_uncounted`], and nowhere else.
     ///
-    /// `tries` includes the one that has just ended, unless it doesn't count; the horizon is counted from `since`; `jitter`
-    /// is 0 to 1. A delivery that is neither in flight nor awaiting stays as it is, unless the external system turns out to
-    /// have it after all.
+    /// `tries` includes the one that has just ended; the horizon is counted from `since`; `jitter` is 0 to 1. A delivery that is
+    /// neither in flight nor awaiting stays as it is, unless the external system turns out to have it after all.
+    ///
+    /// It may have spent its age waiting, behind a breaker that was open or behind others of its subject. So the quick tries
+    /// that the horizon has room for ([`RetrySchedule::has_room`]) are left to it whatever its age.
     #[must_use]
     pub fn next(
         &self,
@@ -278,6 +281,39 @@ impl State {
         retries: &Retries,
         jitter: f64,
         now: Timestamp,
+    ) -> Self {
+        self.after(outcome, tries, now, |class, asked| {
+            let schedule = retries.of(class);
+            let since = if schedule.has_room(tries) { now } else { since };
+            due(tries, since, schedule, asked, jitter, now)
+        })
+    }
+
+    /// The same after an attempt that isn't counted, since a system that it asked is left alone: an outage is no fault of the
+    /// delivery, and however long it lasts it parks none. Before the breaker lets it through it isn't tried again anyway.
+    #[must_use]
+    pub fn next_uncounted(
+        &self,
+        outcome: &Outcome,
+        tries: u32,
+        retries: &Retries,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Self {
+        self.after(outcome, tries, now, |class, asked| {
+            let schedule = retries.of(class);
+            let pause = schedule.pause(tries, jitter).unwrap_or(schedule.first);
+            Some(later(now, pause.max(schedule.bounded(asked))).unwrap_or(Timestamp::MAX))
+        })
+    }
+
+    /// Where it stands after that; `due` says when a failure that may pass is tried again, if it is.
+    fn after(
+        &self,
+        outcome: &Outcome,
+        tries: u32,
+        now: Timestamp,
+        due: impl FnOnce(Failure, Option<Duration>) -> Option<Timestamp>,
     ) -> Self {
         match (self, outcome) {
             (Self::Delivered { .. }, _) => self.clone(),
@@ -289,7 +325,7 @@ impl State {
                 Self::Parked { at: now, reason: reason.clone() }
             }
             (Self::InFlight { .. } | Self::Awaiting { .. }, Outcome::Retry { class, reason, after }) => {
-                match due(tries, since, retries.of(*class), *after, jitter, now) {
+                match due(*class, *after) {
                     Some(due) => Self::Pending { due },
                     None => Self::Parked {
                         at: now,
@@ -346,8 +382,7 @@ pub(crate) fn due(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let pause = schedule.pause(tries, jitter)?;
-    let asked = after.unwrap_or_default().min(schedule.longest_pause());
-    let due = later(now, pause.max(asked))?;
+    let due = later(now, pause.max(schedule.bounded(after)))?;
     let end = later(since, schedule.horizon).unwrap_or(Timestamp::MAX);
     (due <= end).then_some(due)
 }
@@ -409,6 +444,41 @@ mod tests {
             let next = state.next(&outcome, attempts, at(0), &Retries::default(), 0.0, at(now));
             assert_eq!(next, expected, "{state:?} {outcome:?} {attempts} at {now}");
         }
+    }
+
+    #[test]
+    fn who_has_waited_for_others_is_left_the_quick_tries_that_the_horizon_has_room_for() {
+        let flying = State::InFlight { since: at(0) };
+        let hour = RetrySchedule { horizon: Duration::from_secs(3600), ..RetrySchedule::default() };
+        let after = |tries| flying.next(&retry(None), tries, at(0), &hour.clone().into(), 0.0, at(6 * HOUR));
+        assert_eq!(after(1), State::Pending { due: at(6 * HOUR + 60) });
+        // 1 + 2 + 4 + 8 + 10 + 10 + 10 + 10 minutes; ten more are too many
+        assert_eq!(after(8), State::Pending { due: at(6 * HOUR + 600) });
+        assert!(matches!(after(9), State::Parked { .. }));
+        let few = RetrySchedule { tries: 3, ..hour.clone() };
+        let slow = flying.next(&retry(None), 3, at(0), &few.into(), 0.0, at(6 * HOUR));
+        assert!(matches!(slow, State::Parked { .. }), "the quick ones are over: {slow:?}");
+    }
+
+    #[test]
+    fn an_attempt_that_is_not_counted_parks_nothing_that_is_not_refused() {
+        let flying = State::InFlight { since: at(0) };
+        let impatient = RetrySchedule {
+            tries: 3,
+            then: Vec::new(),
+            horizon: Duration::from_secs(1),
+            ..RetrySchedule::default()
+        };
+        let after = |outcome: Outcome, tries| {
+            flying.next_uncounted(&outcome, tries, &impatient.clone().into(), 0.0, at(90 * DAY))
+        };
+        let due = |seconds| State::Pending { due: at(90 * DAY + seconds) };
+        assert_eq!(after(retry(None), 0), due(60));
+        assert_eq!(after(retry(None), 2), due(120));
+        assert_eq!(after(retry(None), 9), due(60), "other kinds of failures may have used up more");
+        assert_eq!(after(retry(Some(u64::MAX)), 0), due(600));
+        assert!(matches!(after(refused(), 0), State::Parked { .. }));
+        assert_eq!(after(Outcome::Delivered, 0), State::Delivered { at: at(90 * DAY) });
     }
 
     #[test]

@@ -217,7 +217,7 @@ pub struct RetrySchedule {
     pub tries: u32,
     /// Pauses of the slow tries; the last one repeats.
     pub then: Vec<Duration>,
-    /// How long the whole may take, counted from acceptance.
+    /// How long the whole may take, counted from acceptance, but for what an outage takes ([`Self::has_room`]).
     pub horizon: Duration,
 }
 
@@ -321,6 +321,18 @@ impl RetrySchedule {
             *self.then.get(step).or(self.then.last())?
         };
         Some(pause.mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0)))
+    }
+
+    /// Whether another quick try is left after so many failures, and all pauses until then would have had room within the
+    /// horizon: if one that has failed no more often is older than that, it isn't for its own failures.
+    pub fn has_room(&self, failures: u32) -> bool {
+        let until_then = |left: Duration, failure| left.checked_sub(self.pause(failure, 0.0)?);
+        failures < self.tries && (1..=failures.max(1)).try_fold(self.horizon, until_then).is_some()
+    }
+
+    /// What was asked for with `Retry-After`, as far as it is heeded.
+    pub(crate) fn bounded(&self, after: Option<Duration>) -> Duration {
+        after.unwrap_or_default().min(self.longest_pause())
     }
 
     /// The longest pause that it ever makes: nobody's `Retry-After` may ask for more.

@@ -275,7 +275,7 @@ pub fn end(
     }
     if outage && left_alone {
         // it is the breaker that says when
-        let pause = schedule.first.max(after.unwrap_or_default().min(schedule.longest_pause()));
+        let pause = schedule.first.max(schedule.bounded(after));
         let at = later(now, pause).unwrap_or(now);
         return StatusEnd::Retry { at, reason, counts: false };
     }

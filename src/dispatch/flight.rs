@@ -99,14 +99,11 @@ async fn attempt(worker: &Dispatcher, route: &Route, claimed: Claimed) {
     // Behind a breaker that is open it isn't this delivery's fault, and no try of its own.
     let counts = learn(worker, &made.seen, ended_at).await;
     let tries = delivery.tries.saturating_add(u32::from(counts));
-    let state = delivery.state.next(
-        &outcome,
-        tries,
-        delivery.since,
-        &route.handler.retry,
-        (worker.jitter)(),
-        ended_at,
-    );
+    let (retries, jitter) = (&route.handler.retry, (worker.jitter)());
+    let state = match counts {
+        true => delivery.state.next(&outcome, tries, delivery.since, retries, jitter, ended_at),
+        false => delivery.state.next_uncounted(&outcome, tries, retries, jitter, ended_at),
+    };
     let sent = matches!(state, State::Delivered { .. } | State::Awaiting { .. });
     let message = reason(&state, &outcome);
     let record = Record {

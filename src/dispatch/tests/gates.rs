@@ -128,6 +128,58 @@ async fn what_a_system_may_be_asked_is_shared_by_its_handlers() {
     }
 }
 
+fn impatient() -> Handler {
+    let retry = RetrySchedule { horizon: Duration::from_secs(3600), ..RetrySchedule::default() };
+    Handler { retry: retry.into(), ..handler("hss") }
+}
+
+#[tokio::test]
+async fn an_outage_that_lasts_longer_than_the_horizon_parks_nothing() {
+    let mut bench = Bench::new();
+    bench.settings.connectors = fragile();
+    let mut running = bench.run(vec![impatient()]);
+    for number in 1..=3 {
+        bench.accept(number, number, &["hss"]).await;
+        bench.call().await.answer(unreachable());
+        running.ended().await;
+    }
+    let pending = |ended: Ended| assert!(matches!(ended.state, State::Pending { .. }), "{ended:?}");
+    // six hours
+    for _ in 0..36 {
+        bench.pass(600);
+        bench.call().await.answer(unreachable());
+        pending(running.ended().await);
+    }
+    bench.pass(600);
+    bench.call().await.answer(Outcome::Delivered);
+    running.ended().await;
+    // those that are left may fail once more behind the breaker that is closed
+    for _ in 0..2 {
+        bench.nudge.notify_one();
+        bench.call().await.answer(unreachable());
+        pending(running.ended().await);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_fails_for_longer_than_the_horizon_though_nothing_is_left_alone_is_parked() {
+    let mut bench = Bench::new();
+    let mut running = bench.run(vec![impatient()]);
+    let rejected = Outcome::Retry { class: Failure::Rejected, reason: "no such profile".into(), after: None };
+    bench.accept(1, 1, &["hss"]).await;
+    let last = loop {
+        bench.call().await.answer(rejected.clone());
+        let ended = running.ended().await;
+        let State::Pending { due } = ended.state else { break ended };
+        bench.pass(due.duration_since(bench.now()).as_secs());
+    };
+    assert!(matches!(last.state, State::Parked { .. }), "{last:?}");
+    let age = bench.now().duration_since(start_of_time()).as_mins();
+    assert_eq!((last.attempt, age), (9, 55), "another ten minutes would be too many");
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn kinds_of_failures_have_pauses_of_their_own() {
     let mut bench = Bench::new();
