@@ -87,6 +87,15 @@ async fn version(client: &Client, schema: &str) -> Result<i64, Fault> {
     Ok(client.query_one(&sql, &[]).await?.try_get(0)?)
 }
 
+/// An administrator may have made it, for a role that may not: `IF NOT EXISTS` asks for that right in any case.
+async fn make(client: &Client, schema: &str) -> Result<(), Fault> {
+    let there = client.query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&schema]).await?;
+    if !there.try_get::<_, bool>(0)? {
+        client.batch_execute(&format!("CREATE SCHEMA {schema}")).await?;
+    }
+    Ok(())
+}
+
 async fn apply_next(client: &Client, schema: &str) -> Result<Option<Step>, Fault> {
     // with a large store a step takes as long as it takes, and so long others wait for it
     let begin = format!(
@@ -95,9 +104,9 @@ async fn apply_next(client: &Client, schema: &str) -> Result<Option<Step>, Fault
     client.batch_execute(&begin).await?;
     let next = missing(version(client, schema).await?)?.into_iter().next();
     if let Some(Step { version, sql }) = &next {
+        make(client, schema).await?;
         let sql = format!(
-            "CREATE SCHEMA IF NOT EXISTS {schema};
-             CREATE TABLE IF NOT EXISTS {schema}.schema_version (
+            "CREATE TABLE IF NOT EXISTS {schema}.schema_version (
                 version bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp());
              {sql};
              INSERT INTO {schema}.schema_version (version) VALUES ({version})"

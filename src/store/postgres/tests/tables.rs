@@ -23,6 +23,24 @@ async fn steps_are_planned_and_applied_once() {
 }
 
 #[tokio::test]
+async fn a_schema_that_an_administrator_made_is_enough() {
+    let Some(server) = server::server() else { return };
+    let all = settings(server);
+    let role = &all.schema;
+    // as such a role is by default: it may not create a schema in the database
+    run(&all, &format!("CREATE ROLE {role} LOGIN; CREATE SCHEMA {role} AUTHORIZATION {role}")).await;
+    let url = server.url().replace("user=soapstone", &format!("user={role}"));
+    let own = PostgresSettings { url: url.into(), ..all.clone() };
+    assert!(!apply(&own).await.expect("applied").is_empty());
+    let store = open(&own, at(0)).await;
+    store.accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
+    store.close().await;
+    let elsewhere = PostgresSettings { schema: format!("{role}_other"), ..own };
+    let error = apply(&elsewhere).await.expect_err("refused").to_string();
+    assert!(error.contains("permission denied for database"), "{error}");
+}
+
+#[tokio::test]
 async fn a_store_of_a_newer_program_is_left_alone() {
     let Some(server) = server::server() else { return };
     let own = Own::new(settings(server)).await;
