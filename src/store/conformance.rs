@@ -124,6 +124,8 @@ macro_rules! conformance {
             moves::everything_moves_to_another_store_and_back,
             moves::everything_moves_in,
             moves::a_store_is_empty_until_something_is_in_it,
+            moves::how_far_pruning_is_stays_behind,
+            moves::how_far_pruning_was_elsewhere_is_not_taken_in,
             moves::a_store_that_is_being_loaded_says_so_until_it_is_whole,
         }
 

@@ -134,6 +134,19 @@ impl Table {
         let unknown = || StoreError::Rejected(format!("there is no table {name:?}"));
         TABLES.iter().find(|table| table.name == name).ok_or_else(unknown)
     }
+
+    /// Which of its rows are moved, as a condition: how far pruning is is told by numbers that mean nothing elsewhere.
+    pub(super) fn moved(&self) -> &'static str {
+        match self.name {
+            "note" => "name NOT LIKE 'prune.%'",
+            _ => "true",
+        }
+    }
+}
+
+/// The same for a row that comes from elsewhere: older programs gave all.
+pub(super) fn is_moved(row: &DumpRow) -> bool {
+    row.table != "note" || !word(row, "name").is_ok_and(|name| name.starts_with("prune."))
 }
 
 impl Column {

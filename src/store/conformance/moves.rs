@@ -16,12 +16,16 @@ async fn rows(store: &dyn Control, limit: usize) -> Vec<DumpRow> {
     }
 }
 
-/// Without what tells how far pruning is: in no order that means anything.
-fn sorted(mut rows: Vec<DumpRow>) -> Vec<String> {
-    rows.retain(|row| row.table != "note" || row.columns["name"] == "walk");
+/// In no order that means anything.
+fn sorted(rows: Vec<DumpRow>) -> Vec<String> {
     let mut lines: Vec<_> = rows.iter().map(|row| serde_json::to_string(row).expect("a line")).collect();
     lines.sort();
     lines
+}
+
+fn note_row(name: &str, text: &str) -> DumpRow {
+    let columns = [("name", name), ("text", text)].map(|(column, word)| (column.to_owned(), word.into()));
+    DumpRow { table: "note".into(), columns: columns.into_iter().collect() }
 }
 
 async fn move_to(store: &dyn Control, rows: &[DumpRow], now: i64) {
@@ -157,8 +161,52 @@ pub(crate) async fn a_store_is_empty_until_something_is_in_it(mut bench: impl Be
     assert_eq!(bench.store().is_empty().await, Ok(false));
     let pruned = Prune { events_before: at(9), bodies_before: at(9), now: at(99), limit: 9 };
     bench.store().prune(pruned).await.expect("pruned");
-    let left = rows(bench.store(), 9).await;
-    assert_eq!(bench.store().is_empty().await, Ok(left.is_empty()), "{left:?}");
+    assert_eq!(rows(bench.store(), 9).await, []);
+    assert_eq!(bench.store().is_empty().await, Ok(true), "how far pruning is isn't worth anything");
+}
+
+pub(crate) async fn how_far_pruning_is_stays_behind(bench: impl Bench) {
+    let store = bench.store();
+    for account in 1..=2 {
+        store.accept(event(None, account, at(1)), to("a")).await.expect("accepted");
+    }
+    for claimed in claim(&bench, "a", 2).await {
+        let asked = Attempt { request: Some("asked".into()), ..delivered(&claimed).attempt };
+        store.record(Record { attempt: asked, ..delivered(&claimed) }).await.expect("recorded");
+    }
+    let old = rows(store, 9).await;
+    let bodies = |now| Prune { events_before: at(0), bodies_before: at(now), now: at(now), limit: 1 };
+    // all are forgotten here, and what is left says so
+    while store.prune(bodies(90)).await.expect("pruned").more {}
+    let notes = |rows: &[DumpRow]| rows.iter().filter(|row| row.table == "note").count();
+    assert_eq!(notes(&rows(store, 9).await), 0);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = SqliteStore::open(&folder.path().join("other.db"), StoreSettings::default(), at(60))
+        .expect("a store");
+    // what the store had before, and what older programs have exported: either would keep bodies from being forgotten
+    other.put_note("prune.bodies".into(), "2".into()).await.expect("put");
+    let places = vec![note_row("prune.events", "1"), note_row("prune.bodies", "1")];
+    move_to(&other, &[old, places].concat(), 60).await;
+    assert_eq!(notes(&rows(&other, 9).await), 0);
+    for name in ["prune.events", "prune.bodies"] {
+        assert_eq!(other.note(name.into()).await, Ok(None), "{name}");
+    }
+    let pruned = other.prune(Prune { limit: 9, ..bodies(90) }).await.expect("pruned");
+    assert_eq!(pruned.bodies, 2);
+    other.close().await;
+}
+
+/// What an older program has exported, into a store in which a gateway has already looked for what is old.
+pub(crate) async fn how_far_pruning_was_elsewhere_is_not_taken_in(bench: impl Bench) {
+    let store = bench.store();
+    store.put_note("prune.events".into(), "3".into()).await.expect("put");
+    assert_eq!(store.is_empty().await, Ok(true));
+    let rows = ["prune.bodies", "prune.events", "walk"].map(|name| note_row(name, "7"));
+    move_to(store, &rows, 1).await;
+    for (name, left) in [("prune.bodies", None), ("prune.events", None), ("walk", Some("7".to_owned()))] {
+        assert_eq!(store.note(name.into()).await, Ok(left), "{name}");
+    }
 }
 
 pub(crate) async fn a_store_that_is_being_loaded_says_so_until_it_is_whole(mut bench: impl Bench) {

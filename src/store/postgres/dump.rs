@@ -77,8 +77,8 @@ pub(super) async fn size(mut session: Session) -> Result<u64, Fault> {
 
 /// Asked of the rows: what the planner counted may be of another time.
 pub(super) async fn is_empty(mut session: Session) -> Result<bool, Fault> {
-    let any: Vec<_> =
-        TABLES.iter().map(|Table { name, .. }| format!("EXISTS (SELECT 1 FROM {name})")).collect();
+    let any = |table: &Table| format!("EXISTS (SELECT 1 FROM {} WHERE {})", table.name, table.moved());
+    let any: Vec<_> = TABLES.iter().map(any).collect();
     let row = session.row(&format!("SELECT NOT ({})", any.join(" OR ")), &[]).await?;
     Ok(row.map_or(Ok(true), |row| row.try_get(0))?)
 }
@@ -168,9 +168,10 @@ async fn part(
     let sql = format!(
         "SELECT split_part(trim(both '()' from t.ctid::text), ',', 1)::int8,
             split_part(trim(both '()' from t.ctid::text), ',', 2)::int8, {}
-         FROM {} t WHERE t.ctid > $1::text::tid AND t.ctid < $2::text::tid ORDER BY t.ctid LIMIT $3",
+         FROM {} t WHERE t.ctid > $1::text::tid AND t.ctid < $2::text::tid AND {} ORDER BY t.ctid LIMIT $3",
         list(table.columns, selected),
-        table.name
+        table.name,
+        table.moved()
     );
     let (from, to) = (format!("({block},{place})"), format!("({},0)", block + BLOCKS));
     let mut last = None;
@@ -238,7 +239,10 @@ fn same(row: &DumpRow) -> Result<Option<Uuid>, StoreError> {
 pub(super) async fn load(mut session: Session, rows: &[DumpRow]) -> Result<(), Fault> {
     session.begin();
     session.rows(control::PUT_NOTE, &[&LOADING, &""]).await?;
-    for part in rows.chunk_by(|one, other| one.table == other.table) {
+    let together = |one: &DumpRow, other: &DumpRow| {
+        one.table == other.table && dump::is_moved(one) == dump::is_moved(other)
+    };
+    for part in rows.chunk_by(together).filter(|part| dump::is_moved(&part[0])) {
         let name = &part[0].table;
         let table = Table::named(name)?;
         let (more, types, extra) = extra(table.name, part)?;
@@ -267,7 +271,7 @@ pub(super) async fn load(mut session: Session, rows: &[DumpRow]) -> Result<(), F
 
 /// What helps to find the next: counts, lanes, and where numbers go on.
 const MAKE: [&str; 7] = [
-    "DELETE FROM note WHERE name = 'loading'",
+    "DELETE FROM note WHERE name = 'loading' OR name LIKE 'prune.%'",
     "DELETE FROM tally_change",
     "DELETE FROM tally",
     "INSERT INTO tally (handler, state, count) SELECT handler, state, count(*) FROM delivery GROUP BY handler, state",

@@ -33,9 +33,9 @@ pub(super) fn size(db: &Connection) -> Result<u64, StoreError> {
 }
 
 pub(super) fn is_empty(db: &Connection) -> Result<bool, StoreError> {
-    for Table { name, .. } in TABLES {
-        let any: bool =
-            db.query_row(&format!("SELECT EXISTS (SELECT 1 FROM {name})"), [], |row| row.get(0))?;
+    for table in TABLES {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE {})", table.name, table.moved());
+        let any: bool = db.query_row(&sql, [], |row| row.get(0))?;
         if any {
             return Ok(false);
         }
@@ -88,9 +88,10 @@ fn part(
     rows: &mut Vec<DumpRow>,
 ) -> Result<Option<i64>, StoreError> {
     let sql = format!(
-        "SELECT rowid, {} FROM {} WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+        "SELECT rowid, {} FROM {} WHERE rowid > ?1 AND {} ORDER BY rowid LIMIT ?2",
         names(table),
-        table.name
+        table.name,
+        table.moved()
     );
     let mut statement = db.prepare_cached(&sql)?;
     let mut found = statement.query([after, i64::try_from(room).unwrap_or(i64::MAX)])?;
@@ -117,7 +118,7 @@ fn part(
 
 pub(super) fn load(db: &Batch, rows: &[DumpRow]) -> Result<(), StoreError> {
     control::put_note(db, LOADING, "")?;
-    for row in rows {
+    for row in rows.iter().filter(|row| dump::is_moved(row)) {
         let table = Table::named(&row.table)?;
         let mut values = Vec::with_capacity(table.columns.len() + 1);
         for column in table.columns {
@@ -183,7 +184,7 @@ pub(super) fn loaded(db: &Batch, now: jiff::Timestamp) -> Result<(), StoreError>
             WHERE place = 1 AND headed = 0 AND NOT EXISTS (
                 SELECT 1 FROM pause WHERE scope = 'subject' AND name = l.subject_kind || ' ' || l.subject_id))",
     )?;
-    db.execute("DELETE FROM note WHERE name = ?1", [LOADING])?;
+    db.execute("DELETE FROM note WHERE name = ?1 OR name LIKE 'prune.%'", [LOADING])?;
     let filed = db.query_row("SELECT filed FROM inbox", [], |row| row.get(0))?;
     db.set_filed(filed);
     Ok(())
