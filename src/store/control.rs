@@ -141,7 +141,8 @@ pub trait Control: Store {
     async fn is_empty(&self) -> Result<bool, StoreError>;
 
     /// Takes rows that [`Self::dump`] gave, in that order, into a store that had nothing before. What was in flight there is
-    /// to be tried again, as after a crash. Until [`Self::loaded`] the store isn't whole, and a note ([`LOADING`]) says so.
+    /// to be tried again, as after a crash. Until [`Self::loaded`] the store isn't whole, and a note ([`LOADING`]) says so. Fails
+    /// before anything is written if another gateway works on the store when the first of them come.
     async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError>;
 
     /// Ends a load: numbers go on after the highest. Fails if rows that belong together didn't all come.

@@ -112,6 +112,11 @@ pub(super) async fn begin(session: &mut Session, me: Uuid) -> Result<(), Fault> 
     session.begin_to_look();
     // pages are asked for at the pace of whoever writes them
     session.rows("SET LOCAL idle_in_transaction_session_timeout = 0", &[]).await?;
+    alone(session, me).await
+}
+
+/// Refuses while other gateways work.
+async fn alone(session: &mut Session, me: Uuid) -> Result<(), Fault> {
     let others = session.row(OTHERS, &[&me]).await?;
     match others.map(|row| row::Columns::of(&row).maybe_text()).transpose()?.flatten() {
         None => Ok(()),
@@ -236,9 +241,20 @@ fn same(row: &DumpRow) -> Result<Option<Uuid>, StoreError> {
     }))
 }
 
-pub(super) async fn load(mut session: Session, rows: &[DumpRow]) -> Result<(), Fault> {
-    session.begin();
+/// Says that it is being loaded. What another gateway takes in meanwhile would be thrown away with what was loaded if that
+/// broke off: so none is there, and until that is said none comes. One that comes later finds it said, and goes again.
+async fn begin_to_load(session: &mut Session, me: Uuid) -> Result<(), Fault> {
+    session.rows("LOCK TABLE gateway IN SHARE ROW EXCLUSIVE MODE", &[]).await?;
+    alone(session, me).await?;
     session.rows(control::PUT_NOTE, &[&LOADING, &""]).await?;
+    Ok(())
+}
+
+pub(super) async fn load(mut session: Session, rows: &[DumpRow], me: Uuid) -> Result<(), Fault> {
+    session.begin();
+    if control::note(&mut session, LOADING).await?.is_none() {
+        begin_to_load(&mut session, me).await?;
+    }
     let together = |one: &DumpRow, other: &DumpRow| {
         one.table == other.table && dump::is_moved(one) == dump::is_moved(other)
     };

@@ -176,7 +176,7 @@ impl Control for PostgresStore {
     }
 
     async fn load(&self, rows: Vec<DumpRow>) -> Result<(), StoreError> {
-        self.unless_done(|session| dump::load(session, &rows)).await
+        self.unless_done(|session| dump::load(session, &rows, self.lease.id())).await
     }
 
     async fn loaded(&self, now: Timestamp) -> Result<(), StoreError> {

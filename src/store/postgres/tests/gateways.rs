@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use super::*;
 use crate::delivery::State;
 use crate::handler::Order;
-use crate::store::StatusValue;
 use crate::store::conformance::{claim_one, delivered, delivery_of, event, status, tell, to, want, with};
+use crate::store::{LOADING, StatusValue};
 
 /// Several gateways on one database, none of which tidies by itself: the tests say when.
 struct Several {
@@ -235,4 +235,24 @@ async fn what_is_exported_is_one_state_of_things_and_nobody_else_is_at_work() {
     assert!(of("delivery").iter().all(|row| row.columns["state"] == "pending"));
     let after = one.store().dump(Some(DumpCursor { table: 1, after: 0 }), 7).await;
     assert!(after.is_err_and(|error| error.to_string().contains("begin anew")));
+}
+
+#[tokio::test]
+async fn nothing_is_loaded_where_another_gateway_works() {
+    let Some(several) = Several::new(2).await else { return };
+    let [mover, other] = &several.gateways[..] else { panic!("two") };
+    let error = mover.store().load(Vec::new()).await.expect_err("refused");
+    assert!(
+        matches!(&error, StoreError::Rejected(words) if words.contains("1 works on this database: stop that gateway")),
+        "{error}"
+    );
+    // nor does the other find that anything was begun
+    assert_eq!(other.store().note(LOADING.into()).await, Ok(None));
+    other.store.close().await;
+    mover.store().load(Vec::new()).await.expect("loaded");
+    // one that starts meanwhile finds the note, and does nothing: it doesn't stop what was begun
+    let late = Own::new(several.settings.clone()).await;
+    mover.store().load(Vec::new()).await.expect("loaded");
+    mover.store().loaded(at(2)).await.expect("loaded");
+    late.store.close().await;
 }
