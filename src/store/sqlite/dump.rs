@@ -5,11 +5,13 @@
 use std::path::Path;
 
 use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
 use serde_json::{Map, Value};
 
 use super::batch::Batch;
+use super::lane::{self, Lane};
 use super::{control, deliveries, row, statuses};
+use crate::delivery::State;
 use crate::handler::Order;
 use crate::store::dump::{self, Bytes, Column, Id, TABLES, Table, list};
 use crate::store::{DumpCursor, DumpPage, DumpRow, LOADING, StoreError};
@@ -126,8 +128,13 @@ pub(super) fn load(db: &Batch, rows: &[DumpRow]) -> Result<(), StoreError> {
         }
         let (extra, places) = match table.name {
             "delivery" => {
-                values.push(Sql::Integer(dump::holds(row, row::mode(Order::Strict))?.into()));
-                (", open, head", ", ?, 0")
+                let state = state(row)?;
+                let open = dump::holds(row, row::mode(Order::Strict))?;
+                db.count(dump::word(row, "handler")?, state, 1);
+                // the heads of those lanes where all wait are found when all are there
+                let head = open && state != "pending";
+                values.extend([Sql::Integer(open.into()), Sql::Integer(head.into())]);
+                (", open, head", ", ?, ?")
             }
             _ => ("", ""),
         };
@@ -142,6 +149,13 @@ pub(super) fn load(db: &Batch, rows: &[DumpRow]) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// In the program's own words.
+fn state(row: &DumpRow) -> Result<&'static str, StoreError> {
+    let said = dump::word(row, "state")?;
+    let unknown = || StoreError::Rejected(format!("a delivery in an unknown state: {said:?}"));
+    State::WORDS.into_iter().find(|known| *known == said).ok_or_else(unknown)
+}
+
 fn sql_value(column: Column, row: &DumpRow) -> Result<Sql, StoreError> {
     let wrong = || column.wrong();
     Ok(match (column, column.of(row)) {
@@ -153,20 +167,18 @@ fn sql_value(column: Column, row: &DumpRow) -> Result<Sql, StoreError> {
     })
 }
 
-/// Makes what helps to find the next: counts, heads, and where numbers go on.
+pub(super) const FILED: &str =
+    "UPDATE inbox SET filed = max(filed, coalesce((SELECT max(seq) FROM event), 0))";
+
+pub(super) const ORPHANS: &str =
+    "SELECT count(*) FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.seq = d.seq / 1024)";
+
+/// Makes what helps to find the next: heads, and where numbers go on. Whatever is sorted or changed by one statement is in memory
+/// until that ends, so none does so with all that there is.
 pub(super) fn loaded(db: &Batch, now: jiff::Timestamp) -> Result<(), StoreError> {
-    db.execute_batch(
-        "UPDATE inbox SET filed = max(filed, coalesce((SELECT max(seq) FROM event), 0));
-         DELETE FROM tally;
-         INSERT INTO tally SELECT handler, state, count(*) FROM delivery GROUP BY handler, state;
-         UPDATE delivery SET head = 1 WHERE open = 1 AND state <> 'pending';",
-    )?;
+    db.execute(FILED, [])?;
     db.look_at_pauses();
-    let orphans: i64 = db.query_row(
-        "SELECT count(*) FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.seq = d.seq / 1024)",
-        [],
-        |row| row.get(0),
-    )?;
+    let orphans: i64 = db.query_row(ORPHANS, [], |row| row.get(0))?;
     if orphans > 0 {
         return Err(StoreError::Rejected(format!(
             "{orphans} deliveries have no event: the dump is incomplete"
@@ -174,19 +186,28 @@ pub(super) fn loaded(db: &Batch, now: jiff::Timestamp) -> Result<(), StoreError>
     }
     deliveries::recover(db, now)?;
     statuses::recover(db)?;
-    db.execute_batch(
-        "UPDATE delivery SET head = 1 WHERE seq IN (
-            SELECT seq FROM (
-                SELECT d.seq, d.subject_kind, d.subject_id,
-                    row_number() OVER (PARTITION BY handler, subject_kind, subject_id ORDER BY rank, seq) AS place,
-                    max(head) OVER (PARTITION BY handler, subject_kind, subject_id) AS headed
-                FROM delivery d WHERE d.open = 1) l
-            WHERE place = 1 AND headed = 0 AND NOT EXISTS (
-                SELECT 1 FROM pause WHERE scope = 'subject' AND name = l.subject_kind || ' ' || l.subject_id))",
-    )?;
+    find_heads(db)?;
     db.execute("DELETE FROM note WHERE name = ?1 OR name LIKE 'prune.%'", [LOADING])?;
     let filed = db.query_row("SELECT filed FROM inbox", [], |row| row.get(0))?;
     db.set_filed(filed);
+    Ok(())
+}
+
+pub(super) const NEXT_LANE: &str = "\
+    SELECT handler, subject_kind, subject_id FROM delivery
+    WHERE open = 1 AND (handler, subject_kind, subject_id) > (?1, ?2, ?3)
+    ORDER BY handler, subject_kind, subject_id LIMIT 1";
+
+/// Of all lanes, one after another.
+fn find_heads(db: &Batch) -> Result<(), StoreError> {
+    let mut next = db.prepare_cached(NEXT_LANE)?;
+    let mut at: [String; 3] = Default::default();
+    let read = |row: &Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?]);
+    while let Some(lane) = next.query_row(params_from_iter(&at), read).optional()? {
+        at = lane;
+        let [handler, kind, id] = &at;
+        lane::let_go(db, Lane { handler, kind, id })?;
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::{claim, control, deliveries, filing, lane, query, statuses};
+use super::super::{claim, control, deliveries, dump, filing, lane, query, statuses};
 use super::Temp;
 use crate::store::Select;
 
@@ -40,6 +40,7 @@ async fn every_verb_goes_by_an_index() {
         (lane::HURRY.to_owned(), "delivery_lane"),
         (lane::HOLD.to_owned(), "delivery_lane"),
         (lane::HEADED.to_owned(), "delivery_lane"),
+        (dump::NEXT_LANE.to_owned(), "delivery_lane"),
         (claim::OVERDUE.to_owned(), "awaiting_deadline"),
         (claim::NEXT_DEADLINE.to_owned(), "awaiting_deadline"),
         (claim::DUE.to_owned(), "delivery_due"),
@@ -71,4 +72,18 @@ async fn every_verb_goes_by_an_index() {
         })
         .await
         .expect("plans");
+}
+
+/// What is sorted is in memory, and may be millions of rows.
+#[tokio::test]
+async fn a_store_is_loaded_without_sorting_it() {
+    let temp = Temp::new();
+    let look = |db: &super::super::Batch| {
+        for sql in [dump::FILED, dump::ORPHANS, dump::NEXT_LANE] {
+            let plan = plan(db, sql)?;
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        }
+        Ok(())
+    };
+    temp.store.writer.run(look).await.expect("plans");
 }
