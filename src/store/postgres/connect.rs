@@ -10,7 +10,7 @@ use futures::future::{join_all, try_join};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, Notification, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -106,6 +106,10 @@ fn config(settings: &PostgresSettings) -> Result<Config, StoreError> {
     };
     if !url.contains("sslmode=") && !config.get_hosts().iter().all(is_local) {
         config.ssl_mode(SslMode::Require);
+    }
+    if !url.contains("target_session_attrs=") {
+        // of several hosts one may follow another; and the name of one may lead to where the other was
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
     let millis = |time: Duration| time.as_millis();
     let mut options = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! What can go wrong between the gateway and the database, and whether trying again mends it.
 
+use std::io::ErrorKind;
+
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
@@ -60,6 +62,12 @@ pub(super) fn is_cut(error: &Error) -> bool {
     error.code().is_none() && (error.is_closed() || by_disk_or_wire())
 }
 
+/// The server answers, and takes no writes: the client library says that as if the system had denied the connection.
+fn is_read_only(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|error| error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none())
+}
+
 fn passes(error: &Error) -> bool {
     let Some(code) = error.code() else { return is_cut(error) };
     *code == SqlState::T_R_SERIALIZATION_FAILURE
@@ -111,6 +119,11 @@ impl From<Fault> for StoreError {
 
 fn judge(error: &Error) -> StoreError {
     let Some(said) = error.as_db_error() else {
+        if is_read_only(error) {
+            return StoreError::Failed(
+                "the database is read-only, or follows another: name the server that takes writes, or all of them".into(),
+            );
+        }
         if !is_cut(error) {
             return StoreError::Failed(format!("the database: {}", chain(error)));
         }

@@ -8,7 +8,8 @@ use secrecy::SecretString;
 #[derive(Debug, Clone)]
 pub struct PostgresSettings {
     /// `postgres://user:password@host/database`, or libpq's words. Without `sslmode` what isn't on this machine must speak TLS;
-    /// `require` and `verify-full` mean the same here: certificate and name are always checked. `verify-ca` isn't known.
+    /// `require` and `verify-full` mean the same here: certificate and name are always checked. `verify-ca` isn't known. Of several
+    /// hosts it is the first that takes writes; what `target_session_attrs` says goes before that.
     pub url: SecretString,
     /// The schema that everything is in; it is made. `soapstone`.
     pub schema: String,

@@ -50,6 +50,13 @@ pub(crate) fn forgetful() -> Option<&'static Server> {
     started(&SERVER, |bin| Server::start(bin, false, None))
 }
 
+/// Another, for whoever makes it one that only reads, as one does that follows another.
+#[allow(dead_code)] // not by every test program that has this file
+pub(crate) fn standby() -> Option<&'static Server> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    started(&SERVER, |bin| Server::start(bin, true, None))
+}
+
 fn started(
     server: &'static OnceLock<Option<Server>>,
     start: impl FnOnce(&Path) -> Server,

@@ -124,6 +124,24 @@ async fn a_database_that_says_no_is_quoted() {
 }
 
 #[tokio::test]
+async fn a_server_that_only_reads_is_passed_over() {
+    let (Some(server), Some(standby)) = (server::server(), server::standby()) else { return };
+    run(&settings(standby), "ALTER DATABASE postgres SET default_transaction_read_only = on").await;
+    let folder = |server: &server::Server| server.socket().parent().expect("a folder").display().to_string();
+    let both = format!("{},{}", folder(standby), folder(server));
+    let url = server.url().replace(&folder(server), &both);
+    let settings = PostgresSettings { url: url.clone().into(), ..settings(server) };
+    let own = Own::new(settings.clone()).await;
+    assert_eq!(own.store().ready().await, Ok(()));
+    own.store.close().await;
+    // whoever says what is wanted gets that
+    let url = format!("{url} target_session_attrs=any");
+    let any = PostgresSettings { url: url.into(), ..settings };
+    let error = PostgresStore::open(any, at(1)).await.expect_err("refused").to_string();
+    assert!(error.contains("25006"), "{error}");
+}
+
+#[tokio::test]
 async fn one_that_is_refused_takes_nobody_with_it() {
     let Some(server) = server::server() else { return };
     let own = Own::new(settings(server)).await;
