@@ -68,6 +68,7 @@ impl Address {
         let connected = tokio::time::timeout(self.patience, self.config.connect(self.tls.clone())).await;
         let (client, mut connection) =
             connected.map_err(|_| StoreError::Unavailable)?.map_err(Fault::from)?;
+        holds_all_text(connection.parameter("server_encoding"))?;
         tokio::spawn(async move {
             while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
                 match message {
@@ -81,6 +82,16 @@ impl Address {
             }
         });
         Ok(client)
+    }
+}
+
+/// What was delivered and couldn't be put down for a letter in it would be delivered for ever.
+fn holds_all_text(encoding: Option<&str>) -> Result<(), StoreError> {
+    match encoding {
+        Some("UTF8") | None => Ok(()),
+        Some(other) => Err(StoreError::Failed(format!(
+            "the encoding of the database is {other}, which can't hold all text: create one with ENCODING 'UTF8'"
+        ))),
     }
 }
 

@@ -142,6 +142,29 @@ async fn a_server_that_only_reads_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_hold_every_letter_is_refused() {
+    let Some(server) = server::server() else { return };
+    let all = settings(server);
+    let name = &all.schema;
+    let create =
+        format!("CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    run(&all, &create).await;
+    let url = server.url().replace("dbname=postgres", &format!("dbname={name}"));
+    let narrow = PostgresSettings { url: url.into(), ..all.clone() };
+    for error in [
+        PostgresStore::open(narrow.clone(), at(1)).await.expect_err("refused"),
+        plan(&narrow).await.expect_err("refused"),
+        apply(&narrow).await.expect_err("refused"),
+    ] {
+        let said = ["LATIN1", "ENCODING 'UTF8'"];
+        assert!(
+            matches!(&error, StoreError::Failed(words) if said.iter().all(|said| words.contains(said))),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn one_that_is_refused_takes_nobody_with_it() {
     let Some(server) = server::server() else { return };
     let own = Own::new(settings(server)).await;
