@@ -7,6 +7,7 @@ use soapstone::config::EXAMPLE;
 use soapstone::delivery::{Attempt, Outcome, State};
 use soapstone::event::{Event, EventId, Subject, SubjectKind};
 use soapstone::handler::Order;
+use soapstone::store::postgres::{PostgresSettings, PostgresStore};
 use soapstone::store::sqlite::{SqliteStore, StoreSettings};
 use soapstone::store::{Control, Record, Select, Store, Subscription, Want};
 
@@ -204,6 +205,30 @@ async fn an_export_from_a_store_that_is_in_use_leaves_no_file_behind() {
     assert!(!dump.exists());
     gateway.close().await;
     succeeds("", &export, &from);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_imported_where_a_gateway_works() {
+    let Some(server) = postgres::server() else { return };
+    let (folder, database) = (Folder::new(), server.url());
+    let from = folder.config("from.toml", "[store]\npath = \"from.db\"");
+    let several =
+        folder.config("several.toml", "[store.postgres]\nurl = { env = \"DATABASE\" }\nschema = \"busy\"");
+    fill(&folder.file("from.db")).await;
+    let dump = folder.file("dump.jsonl").display().to_string();
+    succeeds("", &["export", "--to", &dump], &from);
+    let named = |name: &str| PostgresSettings {
+        name: name.into(),
+        schema: "busy".into(),
+        ..PostgresSettings::new(&database)
+    };
+    let gateway = PostgresStore::open(named("gw-1"), jiff::Timestamp::now()).await.unwrap();
+    let refused = soapstone(&database, &["import", "--from", &dump], &several);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("gw-1 works on this database: stop that gateway first"), "{said}");
+    gateway.close().await;
+    succeeds(&database, &["import", "--from", &dump], &several);
 }
 
 /// Without the secrets of the environment.
