@@ -168,18 +168,21 @@ async fn read(
     progress: &Progress,
 ) -> Result<u64, CliError> {
     let bar = progress.moving(size);
-    let wrong = |number: u64, what: &str| {
-        failed(format!("{}:{number}: {what}; empty the store before you import again", name.display()))
+    let mut begun = false;
+    let wrong = |number: u64, what: &str, begun: bool| {
+        // before anything is loaded, what is in the store may be of a gateway that works on it
+        let remedy = if begun { "; empty the store before you import again" } else { "" };
+        failed(format!("{}:{number}: {what}{remedy}", name.display()))
     };
     let (mut rows, mut page, mut end, mut seen) = (0, Vec::new(), None, 0);
     for (number, line) in (1..).zip(from.lines()) {
         let line = line?;
         seen += line.len() as u64 + 1;
         if number == 1 {
-            let head: Head =
-                serde_json::from_str(&line).map_err(|_| wrong(number, "this is no export of soapstone"))?;
+            let head: Head = serde_json::from_str(&line)
+                .map_err(|_| wrong(number, "this is no export of soapstone", begun))?;
             if head.soapstone_export != FORMAT {
-                return Err(wrong(number, "a newer program has written it"));
+                return Err(wrong(number, "a newer program has written it", begun));
             }
             continue;
         }
@@ -187,16 +190,18 @@ async fn read(
             end = Some(last.rows);
             continue;
         }
-        let row: DumpRow = serde_json::from_str(&line).map_err(|error| wrong(number, &error.to_string()))?;
+        let row: DumpRow =
+            serde_json::from_str(&line).map_err(|error| wrong(number, &error.to_string(), begun))?;
         page.push(row);
         rows += 1;
         if page.len() >= PAGE {
             store.load(std::mem::take(&mut page)).await.map_err(failed)?;
+            begun = true;
             moved(&bar, rows, seen);
         }
     }
     if end != Some(rows) {
-        return Err(wrong(rows + 1, "the file isn't whole"));
+        return Err(wrong(rows + 1, "the file isn't whole", begun));
     }
     store.load(page).await.map_err(failed)?;
     store.loaded(Timestamp::now()).await.map_err(failed)?;
