@@ -80,6 +80,9 @@ impl<B: Frail> Model<'_, B> {
         if self.case.is_multiple_of(2) {
             self.now += SignedDuration::from_micros(1);
         }
+        if std::mem::take(&mut self.world.to_file) {
+            self.bench.store().backlog().await.expect("an answer");
+        }
         match step {
             Step::Wait { seconds } => self.now += SignedDuration::from_secs(seconds),
             Step::Crash => {

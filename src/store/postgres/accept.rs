@@ -75,7 +75,16 @@ pub(super) struct NewDeliveries<'a> {
 }
 
 impl<'a> NewDeliveries<'a> {
-    pub(super) fn add(&mut self, seq: i64, event: &'a Event, to: &'a Subscription, due: i64) {
+    /// That of an event that has just come.
+    fn add_live(&mut self, seq: i64, event: &'a Event, to: &'a Subscription) {
+        let due = micros(event.received_at);
+        let lane = self.add(seq, event, to, due);
+        let at = self.live.entry(lane).or_insert(due);
+        *at = due.min(*at);
+    }
+
+    /// Answers its lane.
+    pub(super) fn add(&mut self, seq: i64, event: &'a Event, to: &'a Subscription, due: i64) -> Uuid {
         let kind = event.subject.kind.as_str();
         let lane = row::lane(&to.handler, kind, &event.subject.id);
         self.seq.push(seq);
@@ -92,10 +101,7 @@ impl<'a> NewDeliveries<'a> {
             let at = self.latest.entry(lane).or_insert(due);
             *at = due.max(*at);
         }
-        if due == micros(event.received_at) {
-            let at = self.live.entry(lane).or_insert(due);
-            *at = due.min(*at);
-        }
+        lane
     }
 
     /// Writes them and ends the transaction.
@@ -165,7 +171,7 @@ async fn once(db: &Db, events: &[Arc<Addressed>]) -> Result<Vec<Accepted>, Fault
         let seq = fresh.remove(&event.id.0);
         answers.push(seq.map(|_| Accepted::New(event.id)));
         for (seq, to) in seq.into_iter().flat_map(|seq| (seq * DELIVERIES..).zip(handlers)) {
-            deliveries.add(seq, event, to, micros(event.received_at));
+            deliveries.add_live(seq, event, to);
         }
     }
     find_the_same(&mut session, events, &same, &mut answers).await?;

@@ -83,6 +83,9 @@ pub(super) struct World {
     /// Those that were refused and aren't there; one of them may turn up when the store is opened again, as long as no other
     /// was accepted.
     pub(super) ghosts: Vec<Ghost>,
+    /// Something has come into a lane that others held up, with some behind these that wait for their turn at a rate: whether these are
+    /// hurried depends on what the store files first from now on, so it is to file all.
+    pub(super) to_file: bool,
 }
 
 /// An event that was refused when something went wrong.
@@ -179,6 +182,8 @@ impl World {
     fn hurry(&mut self, lane: LaneOf, due: Timestamp) {
         let first = self.lane(lane).filter(|one| one.is_open()).min_by_key(|one| one.place());
         if first.is_none_or(|first| !first.is_spread(due)) {
+            let spread = self.lane(lane).any(|one| one.is_spread(due));
+            self.to_file |= spread;
             return;
         }
         for one in self.all.iter_mut().filter(|one| one.lane == lane && one.is_spread(due)) {
