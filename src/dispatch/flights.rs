@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Clocks that are set back by less aren't worth a word.
+const STEP: SignedDuration = SignedDuration::from_secs(60);
 
 /// Shorter sleeps would be spinning.
 pub(super) const SHORTEST: Duration = Duration::from_millis(5);
@@ -55,6 +58,14 @@ impl Flights {
     /// Whether it is time to look for what nobody nudges for.
     pub(super) fn looks_around(&mut self, now: Timestamp, every: Duration) -> bool {
         let passed = self.looked_around.map(|last| Duration::try_from(now.duration_since(last)).ok());
+        if let Some(last) = self.looked_around.filter(|last| last.duration_since(now) > STEP) {
+            let by = last.duration_since(now);
+            tracing::warn!(
+                %by,
+                "the clock was set back; what was accepted by the time before, or is to be tried again, waits until it is that \
+                 time once more, unless another event of its subject comes; `soapstone replay --state pending` makes it due now"
+            );
+        }
         // a clock that has stepped back says nothing of how long it is ago
         let due = passed.is_none_or(|passed| passed.is_none_or(|passed| passed >= every));
         if due {
