@@ -197,12 +197,20 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        if self.inbox.len() > 0
-            && let Err(error) = self.writer.run_lazily(filing::file).await
-        {
+        self.read_or_say(query).await.map(|(found, _)| found)
+    }
+
+    /// The same, and whether all that is accepted was found.
+    async fn read_or_say<T, F>(&self, query: F) -> Result<(T, Result<(), StoreError>), StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let filed = if self.inbox.len() > 0 { self.writer.run_lazily(filing::file).await } else { Ok(()) };
+        if let Err(error) = &filed {
             tracing::warn!(%error, "the events accepted last can't be shown yet");
         }
-        self.readers.run(query).await
+        Ok((self.readers.run(query).await?, filed))
     }
 
     /// Does what is queued, takes no more, and closes the files; then they may be opened again.

@@ -29,7 +29,9 @@ impl Control for SqliteStore {
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
-        self.read(move |db| control::delivery(db, id)).await
+        let (found, filed) = self.read_or_say(move |db| control::delivery(db, id)).await?;
+        // it may be among what couldn't be filed: whoever calls back mustn't be told that it isn't there
+        if found.is_none() { filed.map(|()| None) } else { Ok(found) }
     }
 
     async fn replay(

@@ -296,3 +296,14 @@ async fn taken_and_not_brought_back(reader: impl Fn(&Arc<At>) -> Option<Connecti
         assert_eq!(format!("{stands:?}"), format!("{stood:?}"), "{seed}");
     }
 }
+
+#[tokio::test]
+async fn nobody_is_told_that_a_delivery_is_not_there_that_could_not_be_filed() {
+    let disk = OnDisk::new(StoreSettings { inbox_max: 1000, inbox_bytes: 64 * 1024, ..never_copied() });
+    disk.store.accept(event(None, 1, at(1)), to("a")).await.expect("accepted");
+    let id = claim_one(&disk, "a", 1).await.delivery.id;
+    disk.at.machine.arm(Fault::Full, 0, Chance(0));
+    assert!(disk.store.delivery(id).await.is_err());
+    assert!(disk.at.machine.disarm(), "it was full");
+    assert!(disk.store.delivery(id).await.expect("an answer").is_some());
+}
