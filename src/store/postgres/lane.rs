@@ -159,14 +159,19 @@ pub(super) const ADVANCE: &str = "\
 
 /// Something that is due at `$2` has come into each of the lanes `$1`: if the head waits for nothing but its turn at the rate of an
 /// operator, it and all that do so are due as well. Else an event would have to wait for hours, since its subject is replayed.
+///
+/// What is behind `OFFSET 0` is looked up by the lane, or the number, however few rows there were when the plan was made.
 pub(super) const HURRY: &str = "\
     WITH late AS MATERIALIZED (
         SELECT l.id, w.due FROM unnest($1::uuid[], $2::int8[]) AS w (lane, due)
-        JOIN lane l ON l.id = w.lane AND l.due > w.due
-        JOIN delivery h ON h.seq = l.head
+        CROSS JOIN LATERAL (SELECT l.id, l.head, l.due FROM lane l WHERE l.id = w.lane OFFSET 0) l
+        CROSS JOIN LATERAL (SELECT h.* FROM delivery h WHERE l.due > w.due AND h.seq = l.head OFFSET 0) h
         WHERE h.open AND h.state = 'pending' AND h.tries = 0 AND h.at = h.since AND h.at > w.due
+    ), spread AS MATERIALIZED (
+        SELECT d.seq, late.due FROM late
+        CROSS JOIN LATERAL (SELECT d.* FROM delivery d WHERE d.lane = late.id AND d.open OFFSET 0) d
+        WHERE d.state = 'pending' AND d.tries = 0 AND d.at = d.since AND d.at > late.due
     ), hurried AS (
-        UPDATE delivery d SET at = late.due, since = late.due FROM late
-        WHERE d.lane = late.id AND d.open AND d.state = 'pending' AND d.tries = 0 AND d.at = d.since AND d.at > late.due
+        UPDATE delivery d SET at = spread.due, since = spread.due FROM spread WHERE d.seq = spread.seq
     )
     UPDATE lane l SET due = late.due FROM late WHERE l.id = late.id";

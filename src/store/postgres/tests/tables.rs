@@ -142,3 +142,26 @@ async fn every_verb_goes_by_an_index() {
     let lateral = plan.split("LockRows").nth(1).expect("a lock");
     assert!(lateral.lines().nth(1).is_some_and(|line| !line.contains("Sort")), "{plan}");
 }
+
+#[tokio::test]
+async fn a_plan_that_is_made_while_the_tables_are_empty_serves_when_they_are_full() {
+    let Some(server) = server::server() else { return };
+    let own = Own::new(settings(server)).await;
+    let mut session = own.store.db.session().await.expect("a session");
+    let cases = [
+        claim::DUE,
+        claim::TAKE,
+        claim::TAKEN,
+        lane::LOCK,
+        lane::PLACED,
+        lane::SUPERSEDE,
+        lane::ADVANCE,
+        lane::HURRY,
+        accept::SAME_EVENTS,
+    ];
+    for (number, sql) in cases.into_iter().enumerate() {
+        let plan = explained(&mut session, &format!("e{number}"), sql).await;
+        // all that wait
+        assert!(!plan.contains("delivery_waiting"), "{sql}\n{plan}");
+    }
+}
