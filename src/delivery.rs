@@ -264,6 +264,11 @@ impl State {
         }
     }
 
+    /// Whether an operator may still have it left alone: nobody has it in hand, and it hasn't ended.
+    pub const fn may_be_cancelled(&self) -> bool {
+        matches!(self, Self::Pending { .. } | Self::Awaiting { .. } | Self::Parked { .. })
+    }
+
     /// Where a delivery stands after an attempt, or after the wait for a callback: decided here and in
     /// [`Self::next_uncounted`], and nowhere else.
     ///

@@ -181,7 +181,7 @@ pub struct DeliveryDetail {
 }
 
 /// That an operator wants something no more.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cancellation {
     /// When that is.
     pub at: Timestamp,

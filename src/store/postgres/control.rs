@@ -89,27 +89,20 @@ pub(super) async fn cancel(
     let state = how.state();
     let mut by_id: HashMap<_, _> = placed.iter().map(|placed| (placed.id, placed)).collect();
     let asked = ids.iter().filter_map(|id| by_id.remove(id));
-    let cancelled: Vec<_> = asked.filter(|placed| may_be_cancelled(&placed.state)).collect();
+    let cancelled: Vec<_> = asked.filter(|placed| placed.state.may_be_cancelled()).collect();
     let status = |placed: &&Placed| {
         how.status(&placed.handler, placed.subject.i_account(), &placed.state, placed.attempts)
     };
-    // of several of an account the last one is told
-    let told =
-        cancelled.iter().filter_map(status).map(|status| ((status.i_account, status.group.clone()), status));
-    let told: HashMap<_, _> = told.collect();
+    let told: Vec<_> = cancelled.iter().filter_map(status).collect();
     let mut changes = Changes::default();
     for placed in &cancelled {
         let Placed { attempts, tries, since, .. } = **placed;
         changes.go_on(placed, Onward { state: &state, attempts, tries, since, at: how.at });
     }
-    told.values().for_each(|status| changes.status(status));
+    told.iter().for_each(|status| changes.status(status));
     let cancelled = cancelled.iter().map(|placed| placed.id).collect();
     changes.commit(session).await?;
     Ok(cancelled)
-}
-
-fn may_be_cancelled(state: &State) -> bool {
-    matches!(state, State::Pending { .. } | State::Awaiting { .. } | State::Parked { .. })
 }
 
 const LOCK_EVENTS: &str = "\
