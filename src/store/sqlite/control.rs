@@ -1,6 +1,5 @@
 //! What an operator does with deliveries: replay, cancel, have another handler get them; and notes and breakers.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -59,7 +58,7 @@ pub(super) fn cancel(
     let mut cancelled = Vec::new();
     for id in ids {
         let Some(placed) = deliveries::placed(db, *id)? else { continue };
-        if matches!(placed.state, State::Pending { .. } | State::Awaiting { .. } | State::Parked { .. }) {
+        if placed.state.may_be_cancelled() {
             let (attempts, tries, since) = (placed.attempts, placed.tries, placed.since);
             deliveries::go_on(db, &placed, Onward { state: &state, attempts, tries, since, at: how.at })?;
             let status = how.status(&placed.handler, placed.i_account(), &placed.state, attempts);
@@ -126,7 +125,7 @@ pub(super) fn deliveries(
     };
     let mut found = Vec::new();
     for handler in handlers {
-        let (sql, values) = selected(&Select { handler, ..select.clone() }, after..=last, limit);
+        let (sql, values) = selected(&Select { handler, ..select.clone() }, after, last, limit);
         let mut statement = db.prepare_cached(&sql)?;
         let rows = statement.query_map(params_from_iter(values), row::delivery)?;
         found.extend(rows.collect::<Result<Vec<_>, _>>()?);
@@ -135,9 +134,8 @@ pub(super) fn deliveries(
     Ok(found.into_iter().take(limit).map(|(_, delivery)| delivery).collect())
 }
 
-/// Those with numbers after the start of the range. Goes by the events if they are few, else by the deliveries.
-pub(super) fn selected(select: &Select, numbers: RangeInclusive<i64>, limit: usize) -> (String, Vec<Value>) {
-    let (after, last) = numbers.into_inner();
+/// After one number, up to another. Goes by the events if they are few, else by the deliveries.
+pub(super) fn selected(select: &Select, after: i64, last: i64, limit: usize) -> (String, Vec<Value>) {
     let mut sql = String::from(concat!("SELECT ", delivery_columns!()));
     let mut values = Vec::new();
     let mut and = |condition: &str, value: Value| {

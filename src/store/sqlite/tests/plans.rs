@@ -26,7 +26,7 @@ async fn every_verb_goes_by_an_index() {
     let selected = |handler: Option<&str>, state: Option<&str>, event_type: Option<&str>| {
         let owned = |word: Option<&str>| word.map(str::to_owned);
         let (handler, state, event_type) = (owned(handler), owned(state), owned(event_type));
-        control::selected(&Select { handler, state, event_type, ..Select::default() }, -1..=i64::MAX, 9).0
+        control::selected(&Select { handler, state, event_type, ..Select::default() }, -1, i64::MAX, 9).0
     };
     let cases = [
         (selected(Some("a"), Some("parked"), None), "delivery_waiting"),
